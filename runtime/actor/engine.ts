@@ -1,0 +1,131 @@
+/**
+ * What the engine offers to the gateway, the admin port and the composition root. The implementation is in this folder;
+ * consumers import only this file.
+ */
+
+import type { ErrorCode } from '../codec/errors.ts';
+import type { Format } from '../sandbox/sandbox.ts';
+
+export type { Format };
+export { FORMAT_JSON, FORMAT_PROTO } from '../sandbox/sandbox.ts';
+
+/** An error as a client sees it; hint and retryable come from the catalogue. */
+export interface AnswerError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The behaviour's own code, with REJECTED. */
+  readonly reason?: string;
+}
+
+/**
+ * A command on its way. The gateway makes one per request; the engine answers it exactly once, by `done` or by `failed`,
+ * never before everything the answer depends on is durable, and always in a later turn of the event loop than `submit`.
+ */
+export interface CommandRequest {
+  /** "<actor type>:<actor id>", not yet checked. */
+  readonly to: string;
+  readonly name: string;
+  readonly format: Format;
+  /** Stays as it is until answered. */
+  readonly body: Buffer;
+  /** Idempotency key; '' when the client sent none. */
+  readonly key: string;
+  /** Who sends; '' only with --auth none. */
+  readonly principal: string;
+  /** The connection, for causation. */
+  readonly session: string;
+  /** `buffer[from, to)` is the reply in `format`; copy it before returning. `seq` is the actor's newest event. */
+  done(seq: number, buffer: Buffer, from: number, to: number): void;
+  failed(error: AnswerError): void;
+}
+
+export interface GetRequest {
+  readonly to: string;
+  readonly format: Format;
+  /** As `CommandRequest.done`, with the state. `seq` 0: the actor has no events and shows its initial state. */
+  done(seq: number, buffer: Buffer, from: number, to: number): void;
+  failed(error: AnswerError): void;
+}
+
+export interface WatchRequest {
+  readonly to: string;
+  readonly format: Format;
+  /** First event wanted; 0 means from now on. */
+  readonly from: number;
+  /** The watch stands; its events follow. `seq` is the actor's newest event at that moment. */
+  opened(seq: number): void;
+  /** The next event, in order, without gap; `buffer[from, to)` is its body, copy it. False asks for a pause until `resume`. */
+  event(seq: number, name: string, buffer: Buffer, from: number, to: number): boolean;
+  /** The watch is over. */
+  failed(error: AnswerError): void;
+}
+
+export interface Watch {
+  resume(): void;
+  close(): void;
+}
+
+export interface ServedBehavior {
+  readonly type: string;
+  /** SHA-256, hex. */
+  readonly bundle: string;
+  readonly foldHash: string;
+  readonly commands: readonly string[];
+  readonly events: readonly string[];
+  /** Reason, when the type is quarantined under this bundle. */
+  readonly quarantined: string | null;
+}
+
+export interface Deployed {
+  readonly bundle: string;
+  readonly types: readonly string[];
+  /** False when this bundle was the one in service for all its types. */
+  readonly changed: boolean;
+}
+
+/** One record as `troupe events` shows it. Bodies are ProtoJSON values. */
+export interface RecordView {
+  readonly position: number;
+  readonly bucket: number;
+  readonly epoch: number;
+  readonly kind: string;
+  readonly actor: string;
+  readonly firstSeq: number;
+  readonly command: string;
+  readonly key: string;
+  readonly principal: string;
+  readonly nowMs: number;
+  readonly bundle: string;
+  readonly payload: unknown;
+  readonly events: readonly { readonly seq: number; readonly name: string; readonly body: unknown }[];
+  readonly sends: readonly { readonly to: string; readonly name: string; readonly body: unknown; readonly number: number }[];
+  readonly timers: readonly unknown[];
+  readonly links: readonly unknown[];
+  readonly broadcasts: readonly unknown[];
+  readonly reply: unknown;
+  readonly rejection: { readonly code: string; readonly message: string } | null;
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+export interface Engine {
+  submit(request: CommandRequest): void;
+  get(request: GetRequest): void;
+  watch(request: WatchRequest): Watch;
+
+  /**
+   * Checks a bundle, makes it durable, and puts it in service between two turns.
+   * @throws TroupeError BUNDLE_INVALID, BUNDLE_TOO_LARGE, STATE_INCOMPATIBLE; nothing has changed then
+   */
+  deploy(content: Buffer): Promise<Deployed>;
+
+  behaviors(): readonly ServedBehavior[];
+
+  /**
+   * Durable records of an actor that hold an event with seq >= fromSeq, or have no event and lie behind such a one; the oldest first.
+   * @throws TroupeError BAD_ADDRESS
+   */
+  records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]>;
+
+  /** null when the node can serve; otherwise why not. */
+  notReady(): string | null;
+}
