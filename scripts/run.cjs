@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+'use strict';
+
+/*
+ * `npm start`, `npm test` and `npm run bench` come here. Checks the Node on the path, installs what is missing, and runs the
+ * real thing on the pinned Node: `node scripts/run.cjs <start | test | bench> [arguments]`.
+ */
+
+var path = require('path');
+var launch = require('./launch.cjs');
+
+var root = path.join(__dirname, '..');
+var programs = {
+  start: ['runtime/cli/main.ts', 'start'],
+  test: ['scripts/test.ts'],
+  bench: ['bench/main.ts'],
+};
+
+function main(args) {
+  var tooOld = launch.nodeTooOld(process.version);
+  if (tooOld !== null) return fail(tooOld, 1);
+  var program = programs[args[0]];
+  if (program === undefined) return fail('usage: node scripts/run.cjs <' + Object.keys(programs).join(' | ') + '> [arguments]', 2);
+  if (!require('./install.cjs').ensureInstalled(root)) process.exit(1);
+  launch.runOn(root, [path.join(root, program[0])].concat(program.slice(1), args.slice(1)));
+}
+
+function fail(text, code) {
+  process.stderr.write(text + '\n');
+  process.exit(code);
+}
+
+main(process.argv.slice(2));
