@@ -1,0 +1,92 @@
+/**
+ * What a behaviour sees: the module `troupe` of the sandbox. Types only; there is nothing to install or to import at run
+ * time. docs/BEHAVIORS.md is the guide.
+ */
+
+/** The messages of an actor type, as `troupe types` writes them. */
+export interface ActorTypes {
+  readonly type: string;
+  readonly state: object;
+  /** Command name to its message and its reply. */
+  readonly commands: { readonly [name: string]: { readonly command: object; readonly reply: object } };
+  /** Event name to its message. */
+  readonly events: { readonly [name: string]: object };
+}
+
+type Name<T> = Extract<keyof T, string>;
+
+/**
+ * What a behaviour may leave out when it makes a message: every field, at every depth, has a default. What it is given is
+ * complete.
+ */
+export type Draft<T> = T extends string | number | bigint | boolean | Uint8Array | null | undefined
+  ? T
+  : T extends readonly (infer E)[]
+    ? readonly Draft<E>[]
+    : { readonly [K in keyof T]?: Draft<T[K]> | undefined };
+
+/** Milliseconds since 1970, or a distance from `ctx.now`. */
+export type When = number | { readonly in: number };
+
+/** What `decide` may read and ask for. Nothing here acts at once: all of it becomes part of one record, or of none. */
+export interface Context<A extends ActorTypes = ActorTypes> {
+  /** The actor's id, without its type. */
+  readonly id: string;
+  /** Time of this decision in milliseconds since 1970; never goes back for an actor. */
+  readonly now: number;
+  /** Who sent the command: the principal of the client's token, or the address of the sending actor. */
+  readonly caller: string;
+  /** A number in [0, 1), the same again when the decision is run again. */
+  random(): number;
+  /** Decides an event. It is checked against its message at once and folded into the state after `decide` has returned. */
+  emit<N extends Name<A['events']>>(name: N, body: Draft<A['events'][N]>): void;
+  /** Refuses the command and ends `decide`; whatever was emitted, sent or armed before is discarded. */
+  reject(code: string, message?: string): never;
+  /** Sends a command to another actor, "<actor type>:<actor id>". `onReply` names the own command that takes the answer. */
+  send(actor: string, name: string, body: object, options?: { readonly onReply?: Name<A['commands']> }): void;
+  /** Has a command of this actor come later. A timer of the same name is replaced. `every` repeats it, in milliseconds. */
+  timer<N extends Name<A['commands']>>(
+    name: string,
+    when: When,
+    command: N,
+    body: Draft<A['commands'][N]['command']>,
+    options?: { readonly every?: number },
+  ): void;
+  cancelTimer(name: string): void;
+  /** Asks to be told what the other actor broadcasts. */
+  link(actor: string): void;
+  unlink(actor: string): void;
+  /** Sends a command to every actor that is linked to this one. */
+  broadcast(name: string, body: object): void;
+}
+
+export interface Behavior<A extends ActorTypes> {
+  /** The state before the first event. */
+  initialState: () => Draft<A['state']>;
+  /** One function a command: reads, decides, returns the reply. It changes nothing itself. */
+  decide: {
+    [N in Name<A['commands']>]: (
+      state: A['state'],
+      command: A['commands'][N]['command'],
+      ctx: Context<A>,
+    ) => Draft<A['commands'][N]['reply']>;
+  };
+  /** One function an event: returns the next state. It cannot refuse, and sees nothing but its arguments. */
+  evolve: {
+    [N in Name<A['events']>]: (state: A['state'], event: A['events'][N]) => Draft<A['state']>;
+  };
+  /** Carries a state of an older schema over, given as that schema had it. */
+  migrate?: (oldState: any) => Draft<A['state']>;
+}
+
+/** Any behaviour, for modules that are written without types. */
+export interface AnyBehavior {
+  initialState: () => object;
+  decide: { [command: string]: (state: any, command: any, ctx: Context<any>) => object };
+  evolve: { [event: string]: (state: any, event: any) => object };
+  migrate?: (oldState: any) => object;
+}
+
+/** Defines the behaviour of an actor type; the default export of its module. */
+export function defineActor<A extends ActorTypes>(type: A['type'], behavior: Behavior<A>): unknown;
+export function defineActor(type: string, behavior: AnyBehavior): unknown;
