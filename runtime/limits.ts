@@ -33,8 +33,8 @@ export const limits = {
   // Sandbox process.
   decideTimeMaxMs: 250,
   /** A batch may take decideTimeMaxMs plus this much per item behind the first. */
-  batchTimePerItemMs: 1,
-  batchTimeMaxMs: 2_000,
+  batchTimePerItemMs: 0.1,
+  batchTimeMaxMs: 500,
   batchItemsMax: 2_048,
   batchBytesMax: 8 * MIB,
   batchesInFlightMax: 2,
@@ -54,7 +54,16 @@ export const limits = {
   activationsMax: 100_000,
   keysPerActorMax: 128,
   keyAgeMaxMs: 24 * 3_600_000,
-  eventsPerSnapshotMax: 256,
+  /** A snapshot is taken when this many records of an actor stand behind its last one, */
+  recordsPerSnapshotMax: 256,
+  /** or when folding them again is expected to take this long. */
+  replayTimePerActorMaxMs: 5,
+  /** Rough size of all resident states; above it the least recently used actors are passivated. */
+  stateBytesResidentMax: 256 * MIB,
+  /** One decision in so many is run again in the spare sandbox and compared. */
+  sampleOneIn: 1_024,
+  bucketBits: 8,
+  bucketsFoldedAtOnceMax: 16,
 
   // Journal.
   appendBytesMax: 16 * MIB,
@@ -71,6 +80,17 @@ export const limits = {
   handshakeTimeMaxMs: 10_000,
   idlePingMs: 30_000,
   deadlineMaxMs: 300_000,
+  /** Reading from a connection pauses while more than this waits for its client. */
+  queuedBytesPauseAt: 256 * KIB,
+  /** Answers of one turn share frames up to this size. */
+  answerFrameBytesMax: 64 * KIB,
+  /** Pieces of one frame that the network may deliver separately. */
+  frameChunksMax: 8_192,
+  jsonDepthMax: 256,
+  badFramesPerConnectionMax: 100,
+  handshakeBytesMax: 16 * KIB,
+  closeTimeMaxMs: 2_000,
+  overloadPauseMs: 20,
 } as const;
 
 // A body must fit a frame, a decision an append, a batch must hold the largest single item.
@@ -80,5 +100,7 @@ assert(limits.stateBytesMax + limits.bodyBytesMax < limits.batchBytesMax);
 // One actor alone must not fill the node, one connection must not fill an actor's mailbox twice over.
 assert(limits.mailboxLengthMax < limits.commandsWaitingMax);
 assert(limits.requestsInFlightPerConnectionMax <= limits.mailboxLengthMax);
+// A connection must be paused before it is closed for its queue, with room for the answers that are then still to come.
+assert(limits.queuedBytesPauseAt + limits.frameBytesMax < limits.queuedBytesPerConnectionMax);
 // The isolate must reach its own limit before the process is killed for its size.
 assert(limits.isolateMemoryMaxMib < limits.sandboxRssMaxMib);

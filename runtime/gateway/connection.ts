@@ -1,0 +1,341 @@
+/**
+ * One client: reads its frames, hands its requests to the engine, writes what comes back.
+ *
+ * C1  What a turn has to say goes out in one write at its end (`touch`, then `flush`).
+ * C2  What waits for a client is bounded. Above one mark nothing more is read from it and its watches pause; above the
+ *     second it is closed. A client that does not read can hold neither memory nor the engine.
+ * C3  A frame that cannot be read has no effect, is answered, and the connection serves on. Many of them end it.
+ */
+
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+
+import type { AnswerError, Engine } from '../actor/engine.ts';
+import type { Codec } from './codec.ts';
+import type { Flusher } from './flusher.ts';
+import { Outgoing } from './outgoing.ts';
+import { OpenWatch } from './requests.ts';
+import type { Incoming, PendingCommand, PendingGet } from './requests.ts';
+import type { GatewayLimits, GatewayStats } from './settings.ts';
+import type { Timers } from './timers.ts';
+
+export const CLOSE_BAD_FRAMES = 4400;
+export const CLOSE_UNAUTHENTICATED = 4401;
+export const CLOSE_FORBIDDEN = 4403;
+export const CLOSE_SUBPROTOCOL = 4406;
+export const CLOSE_IDLE = 4408;
+export const CLOSE_SLOW_READER = 4429;
+export const CLOSE_INTERNAL = 4500;
+export const CLOSE_GOING_AWAY = 1001;
+
+const PAUSED_FOR_OUTPUT = 1;
+const PAUSED_FOR_ENGINE = 2;
+
+const SAMPLE_EVERY = 64;
+
+/** Requests of the frame being read. Shared: a frame is read and started in one go. */
+const incoming: Incoming[] = [];
+
+/** What a connection needs of its gateway. */
+export interface ConnectionHost {
+  readonly engine: Engine;
+  readonly limits: GatewayLimits;
+  readonly stats: GatewayStats;
+  readonly timers: Timers;
+  readonly flusher: Flusher;
+  now(): number;
+  onCommandTime(ms: number): void;
+  /** Something of ours broke while serving this connection. */
+  onDefect(error: unknown): void;
+}
+
+export class Connection {
+  readonly codec: Codec;
+  readonly principal: string;
+  readonly session: string;
+  readonly engine: Engine;
+  readonly stats: GatewayStats;
+  readonly out = new Outgoing();
+  private readonly host: ConnectionHost;
+  private readonly webSocket: WebSocket;
+  private readonly socket: Socket;
+  /** Open commands, gets and watches by their ids (R2). */
+  private readonly open = new Map<string, PendingCommand | PendingGet | OpenWatch>();
+  private inFlight = 0;
+  private watches = 0;
+  private badFrames = 0;
+  private pausedFor = 0;
+  private pausedWatches: OpenWatch[] = [];
+  private readonly pauseAt: number;
+  private isTouched = false;
+  private isClosed = false;
+  /** Whether anything came since the last look at idleness. */
+  private wasActive = true;
+  private wasPinged = false;
+  private bytesTakenBefore = 0;
+
+  constructor(host: ConnectionHost, webSocket: WebSocket, socket: Socket, codec: Codec, principal: string, session: string) {
+    this.host = host;
+    this.engine = host.engine;
+    this.stats = host.stats;
+    this.webSocket = webSocket;
+    this.socket = socket;
+    this.codec = codec;
+    this.principal = principal;
+    this.session = session;
+    // Below the socket's own mark no drain event would tell us to go on.
+    this.pauseAt = Math.max(host.limits.queuedBytesPauseAt, socket.writableHighWaterMark);
+    webSocket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary));
+    webSocket.on('pong', () => { this.wasActive = true; });
+    webSocket.on('ping', () => { this.wasActive = true; });
+    socket.on('drain', () => this.onDrain());
+  }
+
+  // Requests.
+
+  startCommand(command: PendingCommand): void {
+    if (!this.admit(command)) return;
+    if (++this.stats.commands % SAMPLE_EVERY === 0) command.startedAt = this.host.now();
+    if (command.deadlineMs > 0) {
+      command.timer = this.host.timers.add(command.deadlineMs, () => {
+        command.failed({ code: 'DEADLINE_EXCEEDED', message: `no answer within ${command.deadlineMs} ms` });
+      });
+    }
+    this.engine.submit(command);
+  }
+
+  startGet(get: PendingGet): void {
+    if (!this.admit(get)) return;
+    this.stats.gets++;
+    this.engine.get(get);
+  }
+
+  /** Whether the engine's answer is still wanted (R1); it is then the answer. */
+  settle(request: PendingCommand | PendingGet): boolean {
+    if (request.answered) return false;
+    request.answered = true;
+    if (request.timer !== null) this.host.timers.cancel(request.timer);
+    if (this.isClosed) return false;
+    this.open.delete(request.id);
+    this.inFlight--;
+    if (request.startedAt !== 0) this.host.onCommandTime(this.host.now() - request.startedAt);
+    return true;
+  }
+
+  admitWatch(watch: OpenWatch): boolean {
+    if (!this.admitId(watch)) return false;
+    if (this.watches >= this.host.limits.watchesPerConnectionMax) {
+      this.tooMany(watch, `${this.host.limits.watchesPerConnectionMax} watches`);
+      return false;
+    }
+    this.open.set(watch.id, watch);
+    this.watches++;
+    this.stats.watches++;
+    return true;
+  }
+
+  forgetWatch(watch: OpenWatch): void {
+    if (this.open.get(watch.id) !== watch) return;
+    this.open.delete(watch.id);
+    this.watches--;
+    this.stats.watches--;
+  }
+
+  openWatch(id: string): OpenWatch | null {
+    const found = this.open.get(id);
+    return found instanceof OpenWatch ? found : null;
+  }
+
+  answerError(id: string | null, listed: boolean, error: AnswerError): void {
+    if (this.isClosed) return;
+    this.stats.errors++;
+    this.codec.failed(this.out, id, listed, error);
+    this.touch();
+    if (error.code === 'OVERLOADED') this.restForEngine();
+  }
+
+  // Output.
+
+  touch(): void {
+    if (this.isTouched) return;
+    this.isTouched = true;
+    this.host.flusher.add(this);
+  }
+
+  /** Writes what this turn has to say (C1). */
+  flush(): void {
+    this.isTouched = false;
+    const { out, socket } = this;
+    if (this.isClosed || out.length === 0) return;
+    // After a close frame nothing may follow.
+    if (this.webSocket.readyState !== this.webSocket.OPEN) {
+      out.reset();
+      return;
+    }
+    out.finish();
+    socket.write(out.view());
+    if (socket.writableLength === 0) out.reset();
+    else out.replace();
+    this.checkQueue();
+  }
+
+  /** Whether this watch may go on; if not, it is resumed when what waits for the client has gone (C2). */
+  mayGoOn(watch: OpenWatch): boolean {
+    if (this.queuedBytes() <= this.pauseAt) return true;
+    this.pausedWatches.push(watch);
+    return false;
+  }
+
+  // Life.
+
+  /** Says goodbye after what was said before; the close frame is the last thing this client gets. */
+  close(code: number, reason: string): void {
+    this.flush();
+    this.webSocket.close(code, reason);
+    this.onClosed();
+  }
+
+  onClosed(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const request of this.open.values()) {
+      if (request instanceof OpenWatch) {
+        request.close();
+        this.stats.watches--;
+      } else if (request.timer !== null) {
+        this.host.timers.cancel(request.timer);
+      }
+    }
+    this.open.clear();
+    this.pausedWatches = [];
+    this.out.reset();
+  }
+
+  /** Called once an idle period: a silent client is asked once, and taken for gone when it stays silent. */
+  checkIdle(): void {
+    if (this.isClosed) return;
+    if (this.pausedFor !== 0) {
+      // We do not read from it, so its pong cannot be seen; but it must take something of what waits for it.
+      const taken = this.socket.bytesWritten - this.socket.writableLength;
+      if ((this.pausedFor & PAUSED_FOR_OUTPUT) !== 0 && taken === this.bytesTakenBefore) this.closeSlowReader();
+      this.bytesTakenBefore = taken;
+      this.wasActive = true;
+      return;
+    }
+    if (this.wasActive) {
+      this.wasActive = this.wasPinged = false;
+    } else if (this.wasPinged) {
+      this.stats.closedIdle++;
+      this.close(CLOSE_IDLE, 'no answer to a ping');
+    } else {
+      this.wasPinged = true;
+      this.webSocket.ping();
+    }
+  }
+
+  private onFrame(frame: Buffer, isBinary: boolean): void {
+    // ws may still deliver frames of a chunk in which we have closed the connection.
+    if (this.isClosed) return;
+    this.wasActive = true;
+    this.stats.framesIn++;
+    try {
+      this.readFrame(frame, isBinary);
+    } catch (error) {
+      incoming.length = 0;
+      this.host.onDefect(error);
+      this.close(CLOSE_INTERNAL, 'internal error');
+    }
+  }
+
+  private readFrame(frame: Buffer, isBinary: boolean): void {
+    const { codec } = this;
+    if (isBinary !== codec.isBinary) {
+      this.badFrame({ code: 'BAD_FRAME', message: `${codec.subprotocol} has ${codec.isBinary ? 'binary' : 'text'} frames only` });
+      return;
+    }
+    const fault = codec.read(frame, this, incoming);
+    if (fault !== null) {
+      incoming.length = 0;
+      this.badFrame(fault);
+      return;
+    }
+    this.badFrames = 0;
+    for (let i = 0; i < incoming.length; i++) incoming[i]!.start();
+    incoming.length = 0;
+  }
+
+  private badFrame(fault: AnswerError): void {
+    this.answerError(null, false, fault);
+    if (++this.badFrames < this.host.limits.badFramesPerConnectionMax) return;
+    this.close(CLOSE_BAD_FRAMES, 'too many frames that cannot be read');
+  }
+
+  private admit(request: PendingCommand | PendingGet): boolean {
+    if (!this.admitId(request)) return false;
+    if (this.inFlight >= this.host.limits.requestsInFlightPerConnectionMax) {
+      this.tooMany(request, `${this.host.limits.requestsInFlightPerConnectionMax} requests`);
+      return false;
+    }
+    this.open.set(request.id, request);
+    this.inFlight++;
+    return true;
+  }
+
+  private admitId(request: PendingCommand | PendingGet | OpenWatch): boolean {
+    if (this.isClosed) return false;
+    if (!this.open.has(request.id)) return true;
+    this.answerError(request.id, request.listed, { code: 'DUPLICATE_ID', message: 'an open request of this connection has this id' });
+    return false;
+  }
+
+  private tooMany(request: PendingCommand | PendingGet | OpenWatch, what: string): void {
+    const message = `this connection has ${what} open already`;
+    this.answerError(request.id, request.listed, { code: 'TOO_MANY_IN_FLIGHT', message });
+  }
+
+  private queuedBytes(): number {
+    return this.socket.writableLength + this.out.length;
+  }
+
+  private checkQueue(): void {
+    const queued = this.queuedBytes();
+    if (queued > this.host.limits.queuedBytesPerConnectionMax) this.closeSlowReader();
+    else if (queued > this.pauseAt) this.pause(PAUSED_FOR_OUTPUT);
+    else this.resumeOutput();
+  }
+
+  private onDrain(): void {
+    if (!this.isClosed) this.resumeOutput();
+  }
+
+  private resumeOutput(): void {
+    this.resume(PAUSED_FOR_OUTPUT);
+    if (this.pausedWatches.length === 0) return;
+    const paused = this.pausedWatches;
+    this.pausedWatches = [];
+    for (const watch of paused) watch.resume();
+  }
+
+  private closeSlowReader(): void {
+    this.stats.closedSlow++;
+    this.close(CLOSE_SLOW_READER, 'SLOW_READER');
+  }
+
+  /** The engine is full: this client's next frames wait in its own send buffer for a moment, not in ours. */
+  private restForEngine(): void {
+    if ((this.pausedFor & PAUSED_FOR_ENGINE) !== 0) return;
+    this.pause(PAUSED_FOR_ENGINE);
+    this.host.timers.add(this.host.limits.overloadPauseMs, () => this.resume(PAUSED_FOR_ENGINE));
+  }
+
+  private pause(reason: number): void {
+    if (this.pausedFor === 0) this.webSocket.pause();
+    this.pausedFor |= reason;
+  }
+
+  private resume(reason: number): void {
+    if ((this.pausedFor & reason) === 0) return;
+    this.pausedFor &= ~reason;
+    if (this.pausedFor === 0 && !this.isClosed) this.webSocket.resume();
+  }
+}

@@ -1,0 +1,212 @@
+/** Subprotocol troupe.v1.proto: binary frames of proto/troupe/v1/gateway.proto, read and written by hand. */
+
+import { FORMAT_PROTO } from '../actor/engine.ts';
+import type { AnswerError } from '../actor/engine.ts';
+import { catalogue } from '../codec/errors.ts';
+import { utf8, WireError, WireReader } from '../codec/wire.ts';
+import { limits } from '../limits.ts';
+import { badRequest, checkAddress, checkBody, checkCommandName, checkDeadline, checkId, checkKey } from './checks.ts';
+import { NOTHING } from './codec.ts';
+import type { Codec, FrameFault } from './codec.ts';
+import type { Connection } from './connection.ts';
+import { BINARY_FRAME } from './outgoing.ts';
+import type { Outgoing } from './outgoing.ts';
+import { BadRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
+import type { Incoming } from './requests.ts';
+import { asciiName } from './names.ts';
+
+const NO_BYTES = Buffer.alloc(0);
+const ANSWER_BYTES = 32;
+const LENGTH_DELIMITED = 2;
+const VARINT = 0;
+
+// Fields of Request.
+const COMMAND = 2;
+const GET = 3;
+const WATCH = 4;
+const UNWATCH = 5;
+
+interface RequestFields {
+  id: string;
+  /** Which of the oneof; 0 for none yet. */
+  kind: number;
+  problem: string;
+  /** Address, or id of a watch. */
+  target: string;
+  name: string;
+  key: string;
+  from: number;
+  deadlineMs: number;
+  body: Buffer;
+}
+
+/** The request being read: reused, because one frame holds up to a thousand. */
+const fields: RequestFields = {
+  id: '', kind: 0, problem: '', target: '', name: '', key: '', from: 0, deadlineMs: 0, body: NO_BYTES,
+};
+
+const outer = new WireReader();
+const request = new WireReader();
+const inner = new WireReader();
+
+export const protoCodec: Codec = {
+  subprotocol: 'troupe.v1.proto',
+  format: FORMAT_PROTO,
+  isBinary: true,
+
+  read(frame, connection, into) {
+    try {
+      return readFrame(frame, connection, into);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return { code: 'BAD_FRAME', message: `the frame is not a troupe.v1.Requests: ${error.message}` };
+    } finally {
+      fields.body = outer.buffer = request.buffer = inner.buffer = NO_BYTES;
+    }
+  },
+
+  done(out, id, _listed, kind, seq, body, from, to) {
+    const answer = openAnswer(out, id.length + to - from + ANSWER_BYTES);
+    out.string(1, id);
+    const done = out.begin(2);
+    out.uint(1, seq);
+    if (kind !== NOTHING && to > from) out.bytes(2, body, from, to);
+    out.end(done);
+    out.end(answer);
+  },
+
+  failed(out, id, _listed, error) {
+    const { hint, retryable } = catalogue[error.code];
+    const answer = openAnswer(out, error.message.length + hint.length + ANSWER_BYTES);
+    out.string(1, id ?? '');
+    const field = out.begin(3);
+    out.string(1, error.code);
+    out.string(2, (error.reason ?? '').toWellFormed());
+    out.string(3, error.message.toWellFormed());
+    out.string(4, hint);
+    out.uint(5, retryable ? 1 : 0);
+    out.end(field);
+    out.end(answer);
+  },
+
+  event(out, id, seq, name, body, from, to) {
+    const answer = openAnswer(out, id.length + name.length + to - from + ANSWER_BYTES);
+    out.string(1, id);
+    const event = out.begin(4);
+    out.uint(1, seq);
+    out.string(2, name);
+    if (to > from) out.bytes(3, body, from, to);
+    out.end(event);
+    out.end(answer);
+  },
+};
+
+/** All answers of a turn share one Answers message, up to a size. */
+function openAnswer(out: Outgoing, bytes: number): number {
+  if (out.isFrameOpen && out.payloadBytes + bytes > limits.answerFrameBytesMax) out.finish();
+  if (!out.isFrameOpen) out.openFrame(BINARY_FRAME, bytes, 0);
+  return out.begin(1);
+}
+
+function readFrame(frame: Buffer, connection: Connection, into: Incoming[]): FrameFault | null {
+  outer.over(frame);
+  while (outer.next()) {
+    if (outer.field !== 1 || outer.wireType !== LENGTH_DELIMITED) {
+      return { code: 'BAD_FRAME', message: `the frame is not a troupe.v1.Requests: it has a field ${outer.field}` };
+    }
+    if (into.length === limits.requestsPerFrameMax) {
+      return { code: 'FRAME_TOO_LARGE', message: `a frame has at most ${limits.requestsPerFrameMax} requests` };
+    }
+    outer.span();
+    readRequest(frame, outer.from, outer.to);
+    into.push(makeRequest(connection));
+  }
+  return into.length > 0 ? null : { code: 'BAD_FRAME', message: 'the frame has no request' };
+}
+
+function readRequest(frame: Buffer, from: number, to: number): void {
+  fields.id = fields.problem = fields.target = fields.name = fields.key = '';
+  fields.kind = fields.from = fields.deadlineMs = 0;
+  fields.body = NO_BYTES;
+  request.over(frame, from, to);
+  while (request.next()) {
+    const { field } = request;
+    if (field > UNWATCH || request.wireType !== LENGTH_DELIMITED) {
+      wrong(`a request has no field ${field} of this type`);
+      request.skip();
+    } else if (field === 1) {
+      fields.id = request.string();
+    } else {
+      // Protobuf would merge two of a oneof; for a request that is a mistake.
+      if (fields.kind !== 0) wrong('a request has one of command, get, watch or unwatch, once');
+      fields.kind = field;
+      request.span();
+      inner.over(frame, request.from, request.to);
+      while (inner.next()) readInner(field);
+    }
+  }
+}
+
+function readInner(kind: number): void {
+  if (inner.wireType === LENGTH_DELIMITED && inner.field === 1) {
+    fields.target = text();
+  } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 2) {
+    fields.name = text();
+  } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 3) {
+    fields.body = inner.bytes();
+  } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 4) {
+    fields.key = inner.string();
+  } else if (kind === COMMAND && inner.wireType === VARINT && inner.field === 5) {
+    fields.deadlineMs = inner.varint();
+  } else if (kind === WATCH && inner.wireType === VARINT && inner.field === 2) {
+    fields.from = inner.varint();
+  } else {
+    wrong(`this kind of request has no field ${inner.field} of this type`);
+    inner.skip();
+  }
+}
+
+/** A string that is likely to come again. */
+function text(): string {
+  inner.span();
+  const { buffer, from, to } = inner;
+  for (let i = from; i < to; i++) {
+    if (buffer[i]! > 0x7f) return utf8(buffer, from, to);
+  }
+  return asciiName(buffer, from, to);
+}
+
+function makeRequest(connection: Connection): Incoming {
+  const { id } = fields;
+  const idError = checkId(id);
+  if (idError !== null) return new BadRequest(connection, null, true, idError);
+  const error = checkRequest();
+  if (error !== null) return new BadRequest(connection, id, true, error);
+  switch (fields.kind) {
+    case COMMAND:
+      return new PendingCommand(connection, id, true, fields.target, fields.name, fields.body, fields.key, fields.deadlineMs);
+    case GET: return new PendingGet(connection, id, true, fields.target);
+    case WATCH: return new OpenWatch(connection, id, true, fields.target, fields.from);
+    default: return new Unwatch(connection, id, true, fields.target);
+  }
+}
+
+function checkRequest(): AnswerError | null {
+  if (fields.problem !== '') return badRequest(fields.problem);
+  switch (fields.kind) {
+    case COMMAND:
+      return checkAddress('to', fields.target)
+        ?? checkCommandName(fields.name)
+        ?? (fields.key === '' ? null : checkKey(fields.key))
+        ?? checkBody(fields.body.length)
+        ?? checkDeadline(fields.deadlineMs);
+    case GET:
+    case WATCH: return checkAddress('actor', fields.target);
+    case UNWATCH: return null;
+    default: return badRequest('a request has one of command, get, watch or unwatch');
+  }
+}
+
+function wrong(problem: string): void {
+  if (fields.problem === '') fields.problem = problem;
+}
