@@ -1,0 +1,109 @@
+/**
+ * Every setting of a node, with its default, in one place. From a name here follow all its forms: `adminPort` is the flag
+ * `--admin-port`, the variable `TROUPE_ADMIN_PORT` and the key "adminPort" of the file given with `--config`. Units are in the names.
+ * docs/OPERATING.md shows this table; style.test.ts holds the two together.
+ */
+
+import { z } from 'zod';
+
+import { limits } from '../limits.ts';
+
+/** How a setting is written as text, on the command line and in the environment. */
+export type SettingKind = 'text' | 'integer' | 'switch' | 'list';
+
+export interface SettingSpec<T extends z.ZodType = z.ZodType> {
+  readonly kind: SettingKind;
+  readonly schema: T;
+  readonly preset: z.output<T>;
+  /** One line, for --help and docs/OPERATING.md. */
+  readonly help: string;
+  /** Shown after the flag in --help. */
+  readonly value: string;
+}
+
+const port = z.int().min(0).max(65_535);
+const optionalText = z.string();
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const settingSpecs = {
+  data: text('data', '<folder>', 'Folder of the journal and the bundles; one node at a time.'),
+  node: text('node-1', '<name>', 'Name of this node, in its log and in the records of new epochs.', z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'is 1 to 64 letters, digits, dots, dashes or underscores')),
+  buckets: integer(256, '<n>', 'Buckets of a new data folder, a power of two; fixed once the folder exists.', z.int().min(1).max(4_096).refine((n) => (n & (n - 1)) === 0, 'is not a power of two')),
+
+  host: text('127.0.0.1', '<address>', 'Address on which the WebSocket gateway listens.'),
+  port: integer(7070, '<port>', 'Port of the gateway; 0 takes a free one.', port),
+  adminHost: text('127.0.0.1', '<address>', 'Address on which the admin port listens (deploying, metrics, health).'),
+  adminPort: integer(7071, '<port>', 'Port of admin; 0 takes a free one.', port),
+
+  auth: choice(['none', 'jwt'], 'none', 'Who may connect: `none` (loopback addresses only) or whoever has a `jwt`.'),
+  authSecretFile: text('', '<file>', 'With jwt: file with the shared secret of HS256 tokens, at least 32 bytes.', optionalText),
+  authKeyFile: text('', '<file>', 'With jwt: file with a public key in PEM form, or a JWKS document.', optionalText),
+  authIssuer: text('', '<text>', 'With jwt: the `iss` that tokens must have; empty accepts any.', optionalText),
+  authAudience: text('', '<text>', 'With jwt: the `aud` that tokens must have; empty accepts any.', optionalText),
+  origin: list([], '<origin...>', 'Origins of web pages that may connect; pages of any other origin are refused.'),
+
+  journal: choice(['segment', 'memory'], 'segment', 'Where records go: `segment` (files in the data folder) or `memory` (gone with the process).'),
+  sync: toggle(true, 'Synchronise the disk before anything is acknowledged. Without it a power loss takes acknowledged commands.'),
+  segmentFileBytes: integer(limits.segmentFileBytes, '<bytes>', 'Size at which a journal file is sealed and compressed.', z.int().min(1 * MIB).max(1_024 * MIB)),
+
+  mailboxLengthMax: integer(limits.mailboxLengthMax, '<n>', 'Commands waiting for one actor; above it MAILBOX_FULL.', z.int().min(1).max(1_000_000)),
+  commandsWaitingMax: integer(limits.commandsWaitingMax, '<n>', 'Commands waiting in the whole node; above it OVERLOADED.', z.int().min(1).max(10_000_000)),
+  activationsMax: integer(limits.activationsMax, '<n>', 'Actors held in memory; the least recently used leave first.', z.int().min(16).max(10_000_000)),
+  keysPerActorMax: integer(limits.keysPerActorMax, '<n>', 'Command keys remembered per actor; a key that is older is not recognised any more.', z.int().min(1).max(100_000)),
+  keyAgeMaxMs: integer(limits.keyAgeMaxMs, '<ms>', 'Age up to which a command key is remembered.', z.int().min(1_000)),
+
+  connectionsMax: integer(limits.connectionsMax, '<n>', 'Open WebSocket connections.', z.int().min(1).max(1_000_000)),
+  frameBytesMax: integer(limits.frameBytesMax, '<bytes>', 'Size of one incoming frame; above it FRAME_TOO_LARGE.', z.int().min(limits.bodyBytesMax + 64 * KIB).max(64 * MIB)),
+  requestsInFlightPerConnectionMax: integer(limits.requestsInFlightPerConnectionMax, '<n>', 'Unanswered requests of one connection; above it TOO_MANY_IN_FLIGHT.', z.int().min(1).max(1_000_000)),
+  watchesPerConnectionMax: integer(limits.watchesPerConnectionMax, '<n>', 'Open watches of one connection.', z.int().min(0).max(1_000_000)),
+  queuedBytesPerConnectionMax: integer(limits.queuedBytesPerConnectionMax, '<bytes>', 'Answers queued for a client that does not read; above it SLOW_READER and the connection is closed.', z.int().min(64 * KIB).max(1_024 * MIB)),
+  handshakeTimeMaxMs: integer(limits.handshakeTimeMaxMs, '<ms>', 'Time a client has for the WebSocket handshake.', z.int().min(100)),
+  idlePingMs: integer(limits.idlePingMs, '<ms>', 'Silence after which a client is pinged; closed when it stays silent as long again.', z.int().min(100)),
+
+  decideTimeMaxMs: integer(limits.decideTimeMaxMs, '<ms>', 'Time one decision of a behaviour may take.', z.int().min(1).max(limits.batchTimeMaxMs)),
+  isolateMemoryMaxMib: integer(limits.isolateMemoryMaxMib, '<MiB>', 'Heap of the isolate in which behaviours run.', z.int().min(32).max(16_384)),
+  sandboxRssMaxMib: integer(limits.sandboxRssMaxMib, '<MiB>', 'Resident memory at which a sandbox process is killed.', z.int().min(128).max(65_536)),
+
+  logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'info', 'Least important line that is logged (to stderr).'),
+  logFormat: choice(['text', 'json'], 'text', 'Log lines for people (`text`) or for machines (`json`).'),
+} as const;
+
+export type SettingName = keyof typeof settingSpecs;
+
+/** What a node runs with, all of it present. */
+export type Settings = { readonly [K in SettingName]: z.output<(typeof settingSpecs)[K]['schema']> };
+
+export const settingNames = Object.keys(settingSpecs) as SettingName[];
+
+export const defaults = Object.fromEntries(settingNames.map((name) => [name, settingSpecs[name].preset])) as Settings;
+
+/** `adminPort` as `--admin-port` is written. */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `adminPort` as `TROUPE_ADMIN_PORT`. */
+export function variableOf(name: string): string {
+  return `TROUPE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+function text(preset: string, value: string, help: string, schema: z.ZodString = z.string().min(1, 'is empty')): SettingSpec<z.ZodString> {
+  return { kind: 'text', schema, preset, help, value };
+}
+
+function integer(preset: number, value: string, help: string, schema: z.ZodInt): SettingSpec<z.ZodInt> {
+  return { kind: 'integer', schema, preset, help, value };
+}
+
+function toggle(preset: boolean, help: string): SettingSpec<z.ZodBoolean> {
+  return { kind: 'switch', schema: z.boolean(), preset, help, value: '' };
+}
+
+function list(preset: string[], value: string, help: string): SettingSpec<z.ZodArray<z.ZodString>> {
+  return { kind: 'list', schema: z.array(z.string().min(1)), preset, help, value };
+}
+
+function choice<const T extends readonly [string, ...string[]]>(of: T, preset: T[number], help: string): SettingSpec<z.ZodType<T[number]>> {
+  return { kind: 'text', schema: z.enum(of) as unknown as z.ZodType<T[number]>, preset, help, value: `<${of.join('|')}>` };
+}
