@@ -1,0 +1,69 @@
+/** The harness's handle on a driver process. */
+
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+
+import { stopChild } from '../subject/subject.ts';
+import type { DriverJob, DriverMeasure, DriverTotals, FromDriver, ToDriver } from './protocol.ts';
+import type { Verdict } from './verify.ts';
+
+const ANSWER_MAX_MS = 60_000;
+
+type Answer<K extends FromDriver['is']> = Extract<FromDriver, { is: K }>;
+
+export class RemoteDriver {
+  private readonly child: ChildProcess;
+
+  constructor() {
+    this.child = fork(join(import.meta.dirname, 'main.ts'), [], { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  async start(job: DriverJob): Promise<void> {
+    await this.ask({ do: 'start', job }, 'started');
+  }
+
+  async begin(): Promise<void> {
+    await this.ask({ do: 'begin' }, 'begun');
+  }
+
+  async end(): Promise<DriverMeasure> {
+    return (await this.ask({ do: 'end' }, 'ended')).measure;
+  }
+
+  async drain(): Promise<DriverTotals> {
+    return (await this.ask({ do: 'drain' }, 'drained')).totals;
+  }
+
+  async verify(counts: Float64Array, sums: Float64Array): Promise<Verdict> {
+    return (await this.ask({ do: 'verify', counts, sums }, 'verified')).verdict;
+  }
+
+  stop(): Promise<void> {
+    return stopChild(this.child);
+  }
+
+  private ask<K extends FromDriver['is']>(message: ToDriver, wanted: K): Promise<Answer<K>> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        clearTimeout(timer);
+        this.child.off('message', onMessage);
+        this.child.off('exit', onExit);
+        act();
+      };
+      const onMessage = (answer: FromDriver): void => {
+        if (answer.is === wanted) settle(() => resolve(answer as Answer<K>));
+        else if (answer.is === 'failed') settle(() => reject(new Error(`driver: ${answer.message}`)));
+      };
+      const onExit = (code: number | null): void => settle(() => reject(new Error(`the driver ended with ${code}`)));
+      const timer = setTimeout(() => settle(() => reject(new Error(`the driver did not answer "${message.do}"`))), ANSWER_MAX_MS);
+      this.child.on('message', onMessage);
+      this.child.on('exit', onExit);
+      this.child.send(message);
+    });
+  }
+}
