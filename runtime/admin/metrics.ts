@@ -1,0 +1,163 @@
+/**
+ * Metrics of a node for Prometheus. Everything but the time of commands is read when a scrape asks for it: the parts of
+ * the node count in plain fields, and counting costs them nothing more.
+ */
+
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+import type { GatewayStats } from '../gateway/settings.ts';
+import type { DurabilityClass, JournalStat } from '../journal/journal.ts';
+import type { SandboxStat } from '../sandbox/sandbox.ts';
+
+/** What an engine can tell about itself; totals count since start. */
+export interface EngineMetrics {
+  readonly activations?: number;
+  readonly activationsTotal?: number;
+  readonly passivationsTotal?: number;
+  readonly commandsWaiting?: number;
+  readonly commandBytesWaiting?: number;
+  readonly turnsTotal?: number;
+  readonly decisionsTotal?: number;
+  readonly rejectionsTotal?: number;
+  readonly failuresTotal?: number;
+  readonly duplicatesTotal?: number;
+  readonly appendsTotal?: number;
+  readonly recordsTotal?: number;
+  readonly snapshotsTotal?: number;
+  readonly quarantined?: number;
+}
+
+export interface MetricSources {
+  readonly version?: string;
+  readonly durability?: DurabilityClass;
+  readonly isReady?: () => boolean;
+  readonly gateway?: () => GatewayStats;
+  readonly engine?: () => EngineMetrics;
+  readonly journal?: () => JournalStat;
+  readonly sandbox?: () => SandboxStat;
+}
+
+export interface Metrics {
+  readonly registry: Registry;
+  /** For `GatewaySettings.onCommandTime`. */
+  readonly onCommandTime: (ms: number) => void;
+}
+
+type Reading<S> = readonly [name: string, help: string, read: (source: S) => number | undefined];
+
+const gatewayGauges: readonly Reading<GatewayStats>[] = [
+  ['troupe_gateway_connections', 'Connections open', (s) => s.connections],
+  ['troupe_gateway_watches', 'Watches open', (s) => s.watches],
+];
+const gatewayCounters: readonly Reading<GatewayStats>[] = [
+  ['troupe_gateway_connections_accepted_total', 'Connections accepted', (s) => s.connectionsAccepted],
+  ['troupe_gateway_connections_refused_total', 'Connections refused: origin, host, token, subprotocol, number', (s) => s.connectionsRefused],
+  ['troupe_gateway_frames_total', 'Frames received', (s) => s.framesIn],
+  ['troupe_gateway_commands_total', 'Commands received', (s) => s.commands],
+  ['troupe_gateway_gets_total', 'Reads received', (s) => s.gets],
+  ['troupe_gateway_events_total', 'Events sent to watches', (s) => s.events],
+  ['troupe_gateway_errors_total', 'Requests answered with an error', (s) => s.errors],
+  ['troupe_gateway_closed_slow_total', 'Connections closed because they did not read', (s) => s.closedSlow],
+  ['troupe_gateway_closed_idle_total', 'Connections closed because they did not answer a ping', (s) => s.closedIdle],
+];
+const engineGauges: readonly Reading<EngineMetrics>[] = [
+  ['troupe_engine_activations', 'Actors in memory', (s) => s.activations],
+  ['troupe_engine_commands_waiting', 'Commands waiting in mailboxes', (s) => s.commandsWaiting],
+  ['troupe_engine_command_bytes_waiting', 'Bytes of commands waiting in mailboxes', (s) => s.commandBytesWaiting],
+  ['troupe_engine_quarantined', 'Actors and types out of service', (s) => s.quarantined],
+];
+const engineCounters: readonly Reading<EngineMetrics>[] = [
+  ['troupe_engine_activations_total', 'Actors activated', (s) => s.activationsTotal],
+  ['troupe_engine_passivations_total', 'Actors passivated', (s) => s.passivationsTotal],
+  ['troupe_engine_turns_total', 'Turns run', (s) => s.turnsTotal],
+  ['troupe_engine_decisions_total', 'Commands decided', (s) => s.decisionsTotal],
+  ['troupe_engine_rejections_total', 'Commands rejected by behaviours', (s) => s.rejectionsTotal],
+  ['troupe_engine_failures_total', 'Commands that failed', (s) => s.failuresTotal],
+  ['troupe_engine_duplicates_total', 'Commands answered from their key', (s) => s.duplicatesTotal],
+  ['troupe_engine_appends_total', 'Appends to the journal', (s) => s.appendsTotal],
+  ['troupe_engine_records_total', 'Records appended', (s) => s.recordsTotal],
+  ['troupe_engine_snapshots_total', 'Snapshots taken', (s) => s.snapshotsTotal],
+];
+const journalGauges: readonly Reading<JournalStat>[] = [
+  ['troupe_journal_records', 'Records kept', (s) => s.records],
+  ['troupe_journal_hot_bytes', 'Bytes in files that are still written', (s) => s.hotBytes],
+  ['troupe_journal_cold_bytes', 'Bytes in sealed segments', (s) => s.coldBytes],
+  ['troupe_journal_segments', 'Sealed segments', (s) => s.segments],
+  ['troupe_journal_appends_in_flight', 'Appends not yet durable', (s) => s.appendsInFlight],
+];
+const journalCounters: readonly Reading<JournalStat>[] = [
+  ['troupe_journal_syncs_total', 'Synchronisations with the disk', (s) => s.syncs],
+];
+const sandboxGauges: readonly Reading<SandboxStat>[] = [
+  ['troupe_sandbox_generation', 'Number of the active process', (s) => s.generation],
+  ['troupe_sandbox_active_rss_bytes', 'Resident memory of the active process', (s) => s.activeRssBytes],
+  ['troupe_sandbox_spare_rss_bytes', 'Resident memory of the spare', (s) => s.spareRssBytes],
+];
+const sandboxCounters: readonly Reading<SandboxStat>[] = [
+  ['troupe_sandbox_losses_total', 'Active processes lost', (s) => s.losses],
+  ['troupe_sandbox_samples_compared_total', 'Decisions run again in the spare', (s) => s.samplesCompared],
+  ['troupe_sandbox_samples_different_total', 'Decisions that differed when run again; anything but 0 is a defect', (s) => s.samplesDifferent],
+];
+
+const commandTimeBuckets = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  gauges(registry, sources.gateway, gatewayGauges);
+  counters(registry, sources.gateway, gatewayCounters);
+  gauges(registry, sources.engine, engineGauges);
+  counters(registry, sources.engine, engineCounters);
+  gauges(registry, sources.journal, journalGauges);
+  counters(registry, sources.journal, journalCounters);
+  gauges(registry, sources.sandbox, sandboxGauges);
+  counters(registry, sources.sandbox, sandboxCounters);
+  const { isReady, durability, version } = sources;
+  if (isReady !== undefined) gauges(registry, isReady, [['troupe_ready', 'Whether the node serves', (ready) => Number(ready)]]);
+  info(registry, 'troupe_build_info', 'Version of the node', { version: version ?? 'unknown', node: process.version });
+  if (durability !== undefined) info(registry, 'troupe_journal_info', 'What an acknowledgement survives', { durability });
+  const commandTime = new Histogram({
+    name: 'troupe_gateway_command_seconds',
+    help: 'Time from a command to its answer, of one command in 64',
+    buckets: commandTimeBuckets,
+    registers: [registry],
+  });
+  return { registry, onCommandTime: (ms) => commandTime.observe(ms / 1_000) };
+}
+
+function gauges<S>(registry: Registry, source: (() => S) | undefined, readings: readonly Reading<S>[]): void {
+  if (source === undefined) return;
+  for (const [name, help, read] of readings) {
+    new Gauge({
+      name, help, registers: [registry],
+      collect() {
+        const value = read(source());
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  }
+}
+
+function counters<S>(registry: Registry, source: (() => S) | undefined, readings: readonly Reading<S>[]): void {
+  if (source === undefined) return;
+  for (const [name, help, read] of readings) {
+    new Counter({
+      name, help, registers: [registry],
+      collect() {
+        // The count is kept by its owner; this one is only its image.
+        const value = read(source());
+        if (value === undefined) {
+          this.remove();
+          return;
+        }
+        this.reset();
+        this.inc(value);
+      },
+    });
+  }
+}
+
+function info(registry: Registry, name: string, help: string, labels: Record<string, string>): void {
+  new Gauge({ name, help, labelNames: Object.keys(labels), registers: [registry] }).set(labels, 1);
+}
