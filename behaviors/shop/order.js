@@ -47,6 +47,7 @@ function release(state, ctx) {
  * @param {OrderState} state
  * @param {string} reason
  * @param {Context} ctx
+ * @returns {OrderState['status']}
  */
 function voidOrder(state, reason, ctx) {
   ctx.emit('OrderVoided', { reason });
@@ -59,6 +60,7 @@ function voidOrder(state, reason, ctx) {
 /**
  * @param {OrderState} state
  * @param {Context} ctx
+ * @returns {OrderState['status']}
  */
 function confirm(state, ctx) {
   ctx.emit('OrderConfirmed', {});
