@@ -38,10 +38,12 @@ export const settingSpecs = {
 
   auth: choice(['none', 'jwt'], 'none', 'Who may connect: `none` (loopback addresses only) or whoever has a `jwt`.'),
   authSecretFile: text('', '<file>', 'With jwt: file with the shared secret of HS256 tokens, at least 32 bytes.', optionalText),
-  authKeyFile: text('', '<file>', 'With jwt: file with a public key in PEM form, or a JWKS document.', optionalText),
+  authPublicKeyFile: text('', '<file>', 'With jwt: file with the public key of RSA, EC or Ed25519 tokens, in PEM form.', optionalText),
+  authJwksFile: text('', '<file>', 'With jwt: file with a JSON Web Key Set of public keys.', optionalText),
   authIssuer: text('', '<text>', 'With jwt: the `iss` that tokens must have; empty accepts any.', optionalText),
   authAudience: text('', '<text>', 'With jwt: the `aud` that tokens must have; empty accepts any.', optionalText),
-  origin: list([], '<origin...>', 'Origins of web pages that may connect; pages of any other origin are refused.'),
+  authScope: text('', '<text>', 'With jwt: a scope that every client must have; empty asks for none. Deploying always needs `troupe:admin`.', optionalText),
+  origin: list([], '<origin...>', 'Origins of web pages that may connect, or `*` for any, with jwt only. Pages of other origins are refused.'),
 
   journal: choice(['segment', 'memory'], 'segment', 'Where records go: `segment` (files in the data folder) or `memory` (gone with the process).'),
   sync: toggle(true, 'Synchronise the disk before anything is acknowledged. Without it a power loss takes acknowledged commands.'),

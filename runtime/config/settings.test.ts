@@ -84,13 +84,14 @@ t.test('without tokens a node listens on loopback alone', async (t) => {
 });
 
 t.test('what no setting can get wrong alone', async (t) => {
-  t.match(refusal(() => loadSettings({ flags: { auth: 'jwt' }, env: {} })), /--auth-secret-file or --auth-key-file/);
-  t.match(refusal(() => loadSettings({ flags: { auth: 'jwt', authSecretFile: 'a', authKeyFile: 'b' }, env: {} })), /exclude/);
+  t.match(refusal(() => loadSettings({ flags: { auth: 'jwt' }, env: {} })), /needs --auth-secret-file/);
+  t.match(refusal(() => loadSettings({ flags: { auth: 'jwt', authSecretFile: 'a', authJwksFile: 'b' }, env: {} })), /only one of/);
   t.match(refusal(() => loadSettings({ flags: { mailboxLengthMax: '100', commandsWaitingMax: '99' }, env: {} })), /fill the node/);
   t.match(refusal(() => loadSettings({ flags: { isolateMemoryMaxMib: '1024' }, env: {} })), /below --sandbox-rss/);
   t.match(refusal(() => loadSettings({ flags: { port: '9', adminPort: '9' }, env: {} })), /both 9/);
   t.equal(refusal(() => loadSettings({ flags: { port: '0', adminPort: '0' }, env: {} })), 'accepted');
   t.match(refusal(() => loadSettings({ flags: { origin: ['https://shop.example/'] }, env: {} })), /is not an origin/);
+  t.match(refusal(() => loadSettings({ flags: { origin: ['*'] }, env: {} })), /needs --auth jwt/);
   t.match(refusal(() => loadSettings({ flags: { origin: ['shop.example'] }, env: {} })), /is not an origin/);
 });
 

@@ -123,15 +123,14 @@ function checkTogether(settings: Settings): void {
     for (const [flag, host] of [['--host', settings.host], ['--admin-host', settings.adminHost]] as const) {
       if (!isLoopback(host)) fail(`${flag} ${host} can be reached from other machines, which needs --auth jwt`);
     }
-  } else if (settings.authSecretFile === '' && settings.authKeyFile === '') {
-    fail('--auth jwt needs --auth-secret-file or --auth-key-file');
   }
-  if (settings.authSecretFile !== '' && settings.authKeyFile !== '') {
-    // A public key taken for a shared secret would let everybody sign.
-    fail('--auth-secret-file and --auth-key-file exclude each other');
-  }
+  const keys = [settings.authSecretFile, settings.authPublicKeyFile, settings.authJwksFile].filter((file) => file !== '').length;
+  // A public key taken for a shared secret would let everybody sign.
+  if (keys > 1) fail('only one of --auth-secret-file, --auth-public-key-file and --auth-jwks-file can be given');
+  if (settings.auth === 'jwt' && keys === 0) fail('--auth jwt needs --auth-secret-file, --auth-public-key-file or --auth-jwks-file');
   for (const origin of settings.origin) {
-    if (origin !== 'null' && !isOrigin(origin)) fail(`--origin ${origin} is not an origin; one is written like https://shop.example or http://localhost:5173`);
+    if (origin === '*' && settings.auth === 'none') fail('--origin * lets every page of the web command this node, which needs --auth jwt');
+    if (origin !== '*' && origin !== 'null' && !isOrigin(origin)) fail(`--origin ${origin} is not an origin; one is written like https://shop.example or http://localhost:5173`);
   }
   if (settings.mailboxLengthMax > settings.commandsWaitingMax) fail('--mailbox-length-max is above --commands-waiting-max: one actor could fill the node');
   if (settings.isolateMemoryMaxMib >= settings.sandboxRssMaxMib) fail('--isolate-memory-max-mib must be below --sandbox-rss-max-mib');

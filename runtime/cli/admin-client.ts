@@ -1,0 +1,63 @@
+/** The admin port over HTTP: deploying, behaviours in service, records. */
+
+import { TroupeError } from '../codec/errors.ts';
+import type { Deployed, RecordView, ServedBehavior } from '../actor/engine.ts';
+import { fromWire } from './terminal.ts';
+import type { NodeOptions } from './node-options.ts';
+
+const BUNDLE_TYPE = 'application/vnd.troupe.bundle+json';
+
+export class AdminClient {
+  private readonly node: Pick<NodeOptions, 'admin' | 'token'>;
+
+  constructor(node: Pick<NodeOptions, 'admin' | 'token'>) {
+    this.node = node;
+  }
+
+  async deploy(bundle: Uint8Array): Promise<Deployed> {
+    return (await this.request('/v1/bundles', { method: 'POST', body: bundle, headers: { 'content-type': BUNDLE_TYPE } })) as Deployed;
+  }
+
+  async behaviors(): Promise<ServedBehavior[]> {
+    return listOf<ServedBehavior>(await this.request('/v1/behaviors'), 'behaviors');
+  }
+
+  /** Records with an event of seq >= from, and those without one behind them; the oldest `max`. */
+  async records(actor: string, from: number, max: number): Promise<RecordView[]> {
+    const query = new URLSearchParams({ actor, from: String(from), max: String(max) });
+    return listOf<RecordView>(await this.request(`/v1/records?${query}`), 'records');
+  }
+
+  private async request(path: string, init: RequestInit = {}): Promise<unknown> {
+    const headers = new Headers(init.headers);
+    if (this.node.token !== undefined) headers.set('authorization', `Bearer ${this.node.token}`);
+    let response: Response;
+    try {
+      response = await fetch(`${this.node.admin}${path}`, { ...init, headers, redirect: 'error' });
+    } catch (error) {
+      const cause = (error as Error).cause as Error | undefined;
+      throw new TroupeError('UNREACHABLE', `nothing answers at ${this.node.admin}: ${cause?.message || (error as Error).message}`, { cause: error });
+    }
+    const text = await response.text();
+    const body = parse(text);
+    if (response.ok && body !== undefined) return body;
+    const error = (body as { error?: unknown } | undefined)?.error;
+    if (typeof error === 'object' && error !== null) throw fromWire(error);
+    throw new TroupeError('UNREACHABLE', `what answers at ${this.node.admin}${path} is no admin port of Troupe (HTTP ${response.status})`);
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A list comes bare or under its name. */
+function listOf<T>(body: unknown, name: string): T[] {
+  const list = Array.isArray(body) ? body : (body as Record<string, unknown>)[name];
+  if (!Array.isArray(list)) throw new TroupeError('INTERNAL', `the admin port's answer holds no ${name}`);
+  return list as T[];
+}

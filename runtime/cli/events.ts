@@ -1,0 +1,66 @@
+/**
+ * `troupe events <actor>`: the actor's records, each with what it decided. With --follow it goes on: a watch tells that there
+ * is something new, and the records are read again from there, because an event alone does not say who sent what.
+ */
+
+import type { Command } from 'commander';
+
+import type { RecordView } from '../actor/engine.ts';
+import { AdminClient } from './admin-client.ts';
+import { withClient } from './gateway-client.ts';
+import { nodeOptions, withAdmin, withGateway, withJson, withToken } from './node-options.ts';
+import { recordText } from './record-text.ts';
+import { wholeNumber } from './send.ts';
+import type { Terminal } from './terminal.ts';
+
+const PAGE = 1_000;
+
+/** Where a reading of records stands. */
+export interface Cursor {
+  /** Seq of the first event wanted. */
+  from: number;
+  /** Position of the newest record shown. */
+  position: number;
+}
+
+type ReadPage = (from: number, max: number) => Promise<readonly RecordView[]>;
+
+export function addEvents(program: Command, terminal: Terminal): void {
+  const command = program.command('events <actor>').description('print an actor\'s records: events, with their command, reply, sends, timers and links');
+  withJson(withToken(withAdmin(withGateway(command))))
+    .option('--from <seq>', 'first event wanted; 1 is the actor\'s first', '1')
+    .option('--follow', 'go on with new ones until interrupted');
+  command.action(async (actor: string, options: Record<string, unknown>) => {
+    const node = nodeOptions(options);
+    const admin = new AdminClient(node);
+    const cursor: Cursor = { from: wholeNumber(options['from'], '--from'), position: 0 };
+    const readPage: ReadPage = (from, max) => admin.records(actor, from, max);
+    const show = (record: RecordView): void => terminal.data(node.json ? JSON.stringify(record) : recordText(record));
+    let shown = await readNew(readPage, cursor, show, PAGE);
+    if (options['follow'] !== true) {
+      if (shown === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}`);
+      return;
+    }
+    await withClient(node, async (client) => {
+      for await (const _event of client.watch(actor, cursor.from)) shown += await readNew(readPage, cursor, show, PAGE);
+    });
+  });
+}
+
+/** Shows every record that the cursor has not seen and moves it on; answers how many there were. */
+export async function readNew(readPage: ReadPage, cursor: Cursor, show: (record: RecordView) => void, pageMax: number): Promise<number> {
+  let shown = 0;
+  for (;;) {
+    const page = await readPage(cursor.from, pageMax);
+    // A page begins with the record that holds the wanted event, and records without events lie between: some were shown before.
+    const fresh = page.filter((record) => record.position > cursor.position);
+    for (const record of fresh) {
+      show(record);
+      cursor.position = record.position;
+      const last = record.events.at(-1);
+      if (last !== undefined) cursor.from = Math.max(cursor.from, last.seq + 1);
+    }
+    shown += fresh.length;
+    if (page.length < pageMax || fresh.length === 0) return shown;
+  }
+}

@@ -1,0 +1,37 @@
+/** The `troupe` command line. Each command is a file of its own; what is common is in terminal.ts and node-options.ts. */
+
+import { Command, CommanderError } from 'commander';
+
+import { addBehaviors } from './behaviors.ts';
+import { addDeploy } from './deploy.ts';
+import { addEvents } from './events.ts';
+import { exitCodes } from './exit-codes.ts';
+import { addGet } from './get.ts';
+import { addSend } from './send.ts';
+import { addStart } from './start.ts';
+import { processTerminal, report } from './terminal.ts';
+import { addTest } from './test-command.ts';
+import { addToken } from './token.ts';
+import { addTypes } from './types.ts';
+
+async function main(argv: string[]): Promise<number> {
+  const program = new Command('troupe')
+    .description('A sharded actor runtime with scripted behaviours: run a node, deploy behaviours, talk to actors.')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .helpCommand(false)
+    .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
+  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addToken, addTypes]) add(program, processTerminal);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return Number(process.exitCode ?? exitCodes.ok);
+  } catch (error) {
+    // commander has said on stderr what is wrong (or shown the help that was asked for).
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    return report(processTerminal, error, argv.includes('--json'));
+  }
+}
+
+// A reader that has seen enough (`troupe events ... | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.defect));
+process.exitCode = await main(process.argv.slice(2));
