@@ -41,7 +41,8 @@ export const limits = {
   isolateMemoryMaxMib: 512,
   sandboxRssMaxMib: 1_024,
   sandboxHeartbeatMs: 1_000,
-  strikesPerCommandMax: 2,
+  /** Points of suspicion until a command is recorded as failed; see runtime/actor/losses.ts. */
+  suspicionMax: 3,
   strikesPerActorMax: 3,
   strikesPerTypeMax: 10,
   bundleBytesMax: 4 * MIB,
@@ -56,6 +57,11 @@ export const limits = {
   keyAgeMaxMs: 24 * 3_600_000,
   /** A snapshot is taken when this many records of an actor stand behind its last one, */
   recordsPerSnapshotMax: 256,
+  /** When the journal wants a checkpoint, actors with at least this many records behind their snapshot get a new one, */
+  recordsPerCheckpointSnapshotMin: 16,
+  /** so many a tick. */
+  checkpointSnapshotsPerTickMax: 64,
+  passivationsPerTickMax: 512,
   /** or when folding them again is expected to take this long. */
   replayTimePerActorMaxMs: 5,
   /** Rough size of all resident states; above it the least recently used actors are passivated. */
@@ -63,6 +69,7 @@ export const limits = {
   /** One decision in so many is run again in the spare sandbox and compared. */
   sampleOneIn: 1_024,
   bucketBits: 8,
+  watchRecordsPerReadMax: 256,
   bucketsFoldedAtOnceMax: 16,
 
   // Journal.

@@ -1,0 +1,161 @@
+/**
+ * Activations: the actors that are in memory. The state itself lives in the sandbox; here is the fold of what the host keeps
+ * about an actor, its mailbox, and its place in the order of use.
+ *
+ * A1  An activation's fold (seq, lastPosition, keys, strikes) stands where the sandbox's state stands: both have taken in
+ *     the same records. Both are dropped together when the sandbox is lost.
+ * A2  An actor leaves memory only when its newest record is durable: whoever activates it again reads the durable log.
+ */
+
+import type { BucketId } from '../codec/address.ts';
+import type { MutableHash64 } from '../codec/chain.ts';
+import type { Hash64 } from '../codec/hash64.ts';
+import type { Bucket } from './bucket.ts';
+import type { LoadedBundleEntry } from './bundles.ts';
+import type { Job } from './job.ts';
+import type { KeyWindow } from './keys.ts';
+import type { WatchPump } from './watches.ts';
+
+/** The history is being read; commands wait in the mailbox. */
+export const LOADING = 0;
+/** In the sandbox, or on its way there in front of its commands. */
+export const RESIDENT = 1;
+/** No longer in the catalog. */
+export const GONE = 2;
+
+export class Activation {
+  readonly address: string;
+  readonly type: string;
+  readonly id: string;
+  readonly actorHash: Hash64;
+  readonly bucket: Bucket;
+  /** Fields 3 to 7 of every record of this actor. */
+  readonly recordPrefix: Buffer;
+  readonly keys: KeyWindow;
+
+  phase: typeof LOADING | typeof RESIDENT | typeof GONE = LOADING;
+  /** Number of the actor in the sandbox; never used again within a generation. */
+  handle = 0;
+  /** Commands that wait for the history. */
+  mailbox: Job[] = [];
+  /** Duplicates that wait for the first command with their key. */
+  joiners: Job[] | null = null;
+  /** Commands between `submit` and their answer, mailbox included. */
+  waiting = 0;
+  /** Items in the sandbox that are not answered. */
+  inSandbox = 0;
+
+  /** The bundle as whose state the sandbox holds it. */
+  stateBundle: LoadedBundleEntry | null = null;
+  seq = 0;
+  lastPosition = 0;
+  readonly lastHead: MutableHash64 = { hi: 0, lo: 0 };
+  /** Records behind the newest snapshot, and how long folding them took or is expected to take. */
+  recordsSinceSnapshot = 0;
+  snapshotOnItsWay = false;
+  stateBytes = 0;
+  strikes = 0;
+  /** Reason and bundle (hex), when quarantined. */
+  quarantined: { readonly reason: string; readonly bundle: string } | null = null;
+  /** Why the history could not be folded; answers every command that came with it. */
+  loadError: { readonly code: string; readonly message: string } | null = null;
+  watchers: Set<WatchPump> | null = null;
+
+  newer: Activation | null = null;
+  older: Activation | null = null;
+
+  constructor(
+    address: string,
+    type: string,
+    id: string,
+    actorHash: Hash64,
+    bucket: Bucket,
+    recordPrefix: Buffer,
+    keys: KeyWindow,
+  ) {
+    this.address = address;
+    this.type = type;
+    this.id = id;
+    this.actorHash = actorHash;
+    this.bucket = bucket;
+    this.recordPrefix = recordPrefix;
+    this.keys = keys;
+  }
+
+  get bucketId(): BucketId {
+    return this.bucket.id;
+  }
+}
+
+/** All activations of a node by address, and their order of use. */
+export class Catalog {
+  private readonly byAddress = new Map<string, Activation>();
+  private newest: Activation | null = null;
+  private oldest: Activation | null = null;
+  /** Rough size of all resident states. */
+  stateBytes = 0;
+
+  get size(): number {
+    return this.byAddress.size;
+  }
+
+  find(address: string): Activation | undefined {
+    return this.byAddress.get(address);
+  }
+
+  add(activation: Activation): void {
+    this.byAddress.set(activation.address, activation);
+    this.link(activation);
+  }
+
+  /** Moves an activation to the young end. */
+  use(activation: Activation): void {
+    if (this.newest === activation) return;
+    this.unlink(activation);
+    this.link(activation);
+  }
+
+  remove(activation: Activation): void {
+    if (this.byAddress.get(activation.address) === activation) this.byAddress.delete(activation.address);
+    this.unlink(activation);
+    this.stateBytes -= activation.stateBytes;
+    activation.stateBytes = 0;
+    activation.phase = GONE;
+  }
+
+  resize(activation: Activation, stateBytes: number): void {
+    this.stateBytes += stateBytes - activation.stateBytes;
+    activation.stateBytes = stateBytes;
+  }
+
+  /** Activations from the one least recently used on. Removing the current one while walking is allowed. */
+  *fromOldest(): Generator<Activation> {
+    let at = this.oldest;
+    while (at !== null) {
+      const next: Activation | null = at.newer;
+      yield at;
+      at = next;
+    }
+  }
+
+  all(): IterableIterator<Activation> {
+    return this.byAddress.values();
+  }
+
+  private link(activation: Activation): void {
+    activation.older = this.newest;
+    activation.newer = null;
+    if (this.newest !== null) this.newest.newer = activation;
+    else this.oldest = activation;
+    this.newest = activation;
+  }
+
+  private unlink(activation: Activation): void {
+    const { newer, older } = activation;
+    if (newer !== null) newer.older = older;
+    else if (this.newest === activation) this.newest = older;
+    if (older !== null) older.newer = newer;
+    else if (this.oldest === activation) this.oldest = newer;
+    activation.newer = activation.older = null;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Admission: the last checks before a job enters a batch. Here a command meets the type in service, the quarantines, the key
+ * window and its own past.
+ */
+
+import { limits } from '../limits.ts';
+import type { Activation } from './activation.ts';
+import { GONE } from './activation.ts';
+import type { Bundles, TypeVersion } from './bundles.ts';
+import type { Duplicates } from './duplicates.ts';
+import type { AnswerError } from './engine.ts';
+import type { Job } from './job.ts';
+import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
+import { hashScope } from './keys.ts';
+import type { CommitGroup } from './output-gate.ts';
+import type { Routing } from './routing.ts';
+import type { Clock } from './seams.ts';
+import type { Strikes } from './strikes.ts';
+
+export interface AdmissionParts {
+  readonly bundles: Bundles;
+  readonly routing: Routing;
+  readonly duplicates: Duplicates;
+  readonly strikes: Strikes;
+  readonly clock: Clock;
+}
+
+export class Admission {
+  private readonly parts: AdmissionParts;
+  private readonly scope = { hi: 0, lo: 0 };
+  duplicatesAnswered = 0;
+
+  constructor(parts: AdmissionParts) {
+    this.parts = parts;
+  }
+
+  /** See TurnHost.admit. */
+  admit(job: Job, group: CommitGroup): boolean {
+    switch (job.kind) {
+      case JOB_COMMAND:
+      case JOB_GET:
+        return this.admitRequest(job, group);
+      case JOB_ACTIVATE:
+        return job.activation!.phase !== GONE;
+      case JOB_SNAPSHOT:
+        return this.admitSnapshot(job.activation!);
+      case JOB_CALL:
+        if (job.deaths < limits.suspicionMax) return true;
+        job.took!(null);
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  private admitSnapshot(activation: Activation): boolean {
+    if (activation.phase !== GONE && activation.stateBundle !== null && activation.recordsSinceSnapshot > 0) return true;
+    activation.snapshotOnItsWay = false;
+    return false;
+  }
+
+  private admitRequest(job: Job, group: CommitGroup): boolean {
+    const activation = job.activation!;
+    if (activation.phase === GONE) {
+      this.parts.routing.reroute(job);
+      return false;
+    }
+    const { bucket } = activation;
+    if (bucket.stopped) {
+      bucket.held.push(job);
+      return false;
+    }
+    const version = this.parts.bundles.served.get(activation.type);
+    if (version === undefined) return refuse(job, group, unknownType(activation.type));
+    job.version = version;
+    const quarantine = quarantineOf(activation, version);
+    if (quarantine !== null) return refuse(job, group, quarantine);
+    if (job.strike !== null) this.parts.strikes.record(job, group);
+    if (job.kind === JOB_GET) return this.admitGet(job, group);
+    return this.admitCommand(job, activation, version, group);
+  }
+
+  private admitGet(job: Job, group: CommitGroup): boolean {
+    if (job.deaths < limits.suspicionMax) return true;
+    return refuse(job, group, { code: 'BEHAVIOR_FAILED', message: 'the sandbox ended on every try to read this actor' });
+  }
+
+  private admitCommand(job: Job, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
+    const command = job.command!;
+    const index = version.commandIndexes.get(command.name);
+    if (index === undefined) {
+      return refuse(job, group, {
+        code: 'UNKNOWN_COMMAND',
+        message: `${activation.type} has no command ${JSON.stringify(command.name.slice(0, 80))}`,
+      });
+    }
+    job.commandIndex = index;
+    if (command.key !== '' && !this.admitKey(job, activation, version, group)) return false;
+    if (job.deaths >= limits.suspicionMax) {
+      this.parts.strikes.fail(job, group);
+      return false;
+    }
+    return true;
+  }
+
+  /** False when the key was seen before: the job then waits for, or is answered from, the first one. */
+  private admitKey(job: Job, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
+    const { scope } = this;
+    const { keys, bucket } = activation;
+    const command = job.command!;
+    hashScope(scope, command.principal, command.key);
+    const now = Math.max(this.parts.clock.now(), bucket.nowMs);
+    const slot = job.keyIsNew ? -1 : keys.find(scope.hi, scope.lo, now);
+    if (slot < 0) {
+      job.keySlot = keys.enter(scope.hi, scope.lo);
+      return true;
+    }
+    const position = keys.position(slot);
+    if (position === 0) {
+      (activation.joiners ??= []).push(job);
+      return false;
+    }
+    // Groups leave in order, so when this one does, the record of the first answer is durable.
+    group.released.push((durable) => {
+      if (!durable || activation.phase === GONE || bucket.stopped) this.parts.routing.reroute(job);
+      else void this.answerDuplicate(job, activation, version, position);
+    });
+    return false;
+  }
+
+  private async answerDuplicate(job: Job, activation: Activation, version: TypeVersion, position: number): Promise<void> {
+    const { routing, duplicates } = this.parts;
+    let body: Buffer = Buffer.alloc(0);
+    try {
+      const outcome = await duplicates.answer(job, activation, version, position);
+      if (outcome.kind === 'other') {
+        job.keyIsNew = true;
+        routing.reroute(job);
+        return;
+      }
+      if (outcome.kind === 'failed') job.error = outcome.error;
+      else {
+        job.seq = outcome.seq;
+        body = outcome.body;
+      }
+    } catch (error) {
+      job.error = { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+    }
+    this.duplicatesAnswered++;
+    job.bodyFrom = 0;
+    job.bodyTo = body.length;
+    job.deliver(body);
+    routing.answered(job);
+  }
+}
+
+function quarantineOf(activation: Activation, version: TypeVersion): AnswerError | null {
+  const { quarantined, bucket } = activation;
+  if (quarantined !== null && quarantined.bundle === version.bundle.hash) {
+    return { code: 'QUARANTINED', message: `${activation.address} is quarantined: ${quarantined.reason}` };
+  }
+  if (bucket.typeQuarantines.size === 0) return null;
+  const reason = bucket.typeQuarantines.get(version.key);
+  return reason === undefined ? null : { code: 'QUARANTINED', message: `${activation.type} is quarantined: ${reason}` };
+}
+
+function unknownType(type: string): AnswerError {
+  return { code: 'UNKNOWN_ACTOR_TYPE', message: `no behaviour in service for actor type ${type}` };
+}
+
+/** Answers with the group; the error may depend on what is not durable yet. */
+function refuse(job: Job, group: CommitGroup, error: AnswerError): false {
+  job.error = error;
+  group.jobs.push(job);
+  return false;
+}

@@ -1,0 +1,63 @@
+/** Opens buckets and folds what is not an actor's from their logs: types in service, channel numbers, strikes. */
+
+import { KIND_CONTROL, KIND_FAILED, KIND_QUARANTINED, READER_VERSION, RecordReader } from '../codec/record.ts';
+import { TroupeError } from '../codec/errors.ts';
+import { bucketIndex, hashText, shardKey, splitAddress } from '../codec/address.ts';
+import type { BucketHead, Journal } from '../journal/journal.ts';
+import { limits } from '../limits.ts';
+import { Bucket } from './bucket.ts';
+import { restoreCheckpoint } from './snapshots.ts';
+
+/** Folds the bucket's records behind its checkpoint. */
+export async function openFold(bucket: Bucket, head: BucketHead, journal: Journal): Promise<void> {
+  bucket.served.clear();
+  bucket.sent.clear();
+  bucket.typeStrikes.clear();
+  bucket.typeQuarantines.clear();
+  bucket.opened(head);
+  let from = 1;
+  if (head.checkpoint !== null) {
+    restoreCheckpoint(bucket, head.checkpoint.bytes);
+    from = head.checkpoint.position + 1;
+  }
+  if (from > head.position) return;
+  const record = new RecordReader();
+  for await (const stored of journal.readBucket(head.bucket, from, head.position + 1)) {
+    foldRecord(bucket, record.over(stored.bytes));
+  }
+}
+
+/** Takes one record into the bucket's fold. @throws TroupeError JOURNAL_VERSION */
+export function foldRecord(bucket: Bucket, record: RecordReader): void {
+  if (record.minReaderVersion > READER_VERSION) {
+    throw new TroupeError('JOURNAL_VERSION', `bucket ${bucket.name} holds records of format ${record.minReaderVersion}`);
+  }
+  if (record.nowMs > bucket.nowMs) bucket.nowMs = record.nowMs;
+  for (let i = 0; i < record.sendTo.length; i++) {
+    const destination = bucketIndex(hashText(shardKey(splitAddress(record.sendTo[i]!))), bucket.id.bits);
+    bucket.sent.set(destination, record.sendNumbers[i] ?? 0);
+  }
+  if (record.kind === KIND_FAILED) bucket.strikeType(`${splitAddress(record.actor).type} ${record.bundleHex()}`);
+  if (record.kind !== KIND_CONTROL && record.kind !== KIND_QUARANTINED) return;
+  if (record.activation !== null) bucket.activate(record.activation, record.nowMs);
+  if (record.strike !== null) bucket.strikeType(`${record.strike.type} ${record.strike.bundle.toString('hex')}`);
+  if (record.quarantine !== null && record.quarantine.actor === '') {
+    const key = `${record.quarantine.type} ${record.quarantine.bundle.toString('hex')}`;
+    if (record.quarantine.released) bucket.typeQuarantines.delete(key);
+    else bucket.typeQuarantines.set(key, record.quarantine.code);
+  }
+}
+
+/** Opens all buckets of a namespace that has 2^bits of them. */
+export async function openBuckets(journal: Journal, bits: number): Promise<Bucket[]> {
+  const ids = Array.from({ length: 2 ** bits }, (_, index) => ({ bits, index }));
+  const heads = await journal.openBuckets(ids);
+  const buckets = heads.map((head) => new Bucket(head.bucket));
+  for (let from = 0; from < buckets.length; from += limits.bucketsFoldedAtOnceMax) {
+    const to = Math.min(from + limits.bucketsFoldedAtOnceMax, buckets.length);
+    const folds: Promise<void>[] = [];
+    for (let i = from; i < to; i++) folds.push(openFold(buckets[i]!, heads[i]!, journal));
+    await Promise.all(folds);
+  }
+  return buckets;
+}

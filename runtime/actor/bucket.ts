@@ -1,0 +1,133 @@
+/**
+ * One bucket as its owner sees it: where its log stands, what is being appended, and the fold of the records that are not an
+ * actor's.
+ *
+ * B1  `position` and `head` run ahead of what is durable: they stand behind the last record that was encoded.
+ * B2  Records of one tick are gathered in one writer, which belongs to the journal until the append settles.
+ */
+
+import type { BucketId } from '../codec/address.ts';
+import type { MutableHash64 } from '../codec/chain.ts';
+import { chain } from '../codec/chain.ts';
+import type { Hash64 } from '../codec/hash64.ts';
+import { hashToHex } from '../codec/hash64.ts';
+import type { DecodedActivation } from '../codec/record.ts';
+import { WireWriter, varintSize } from '../codec/wire.ts';
+import type { Job } from './job.ts';
+import type { Append, BucketHead } from '../journal/journal.ts';
+
+export interface ServedType {
+  /** SHA-256, hex. */
+  bundle: string;
+  foldHash: Hash64;
+  /** Recorded time of the activation. */
+  sinceMs: number;
+}
+
+/** The records of one bucket in one append. */
+export class PendingAppend {
+  readonly wire = new WireWriter(1_024);
+  readonly actorHashes: number[] = [];
+  count = 0;
+  position = 0;
+  readonly headBefore: MutableHash64 = { hi: 0, lo: 0 };
+
+  reset(position: number, head: Hash64): void {
+    this.wire.reset();
+    this.actorHashes.length = 0;
+    this.count = 0;
+    this.position = position;
+    this.headBefore.hi = head.hi;
+    this.headBefore.lo = head.lo;
+  }
+}
+
+export class Bucket {
+  readonly id: BucketId;
+  incarnation: Hash64 = { hi: 0, lo: 0 };
+  epoch = 0;
+  /** Position and head of the last record encoded (B1). */
+  position = 0;
+  readonly head: MutableHash64 = { hi: 0, lo: 0 };
+  durablePosition = 0;
+  /** The newest recorded time; the next decision's is not before it. */
+  nowMs = 0;
+  /** Gathers the records of this tick (B2). */
+  pending: PendingAppend | null = null;
+  appendsInFlight = 0;
+  /** True after an append that was not `appended`: nothing is decided here until it has been opened again. */
+  stopped = false;
+  /** Jobs that wait until a stopped bucket has been opened again. */
+  held: Job[] = [];
+
+  // The fold.
+  readonly served = new Map<string, ServedType>();
+  /** Last number given out per destination bucket index. */
+  readonly sent = new Map<number, number>();
+  /** Strikes per "<type> <bundle hex>". */
+  readonly typeStrikes = new Map<string, number>();
+  /** Reasons per "<type> <bundle hex>". */
+  readonly typeQuarantines = new Map<string, string>();
+
+  constructor(id: BucketId) {
+    this.id = id;
+  }
+
+  opened(head: BucketHead): void {
+    this.incarnation = head.incarnation;
+    this.epoch = head.epoch;
+    this.position = this.durablePosition = head.position;
+    this.head.hi = head.head.hi;
+    this.head.lo = head.head.lo;
+    this.stopped = false;
+  }
+
+  activate(activation: DecodedActivation, sinceMs: number): void {
+    const bundle = activation.bundle.toString('hex');
+    for (const { type, foldHash } of activation.types) this.served.set(type, { bundle, foldHash, sinceMs });
+  }
+
+  nextChannelNumber(destination: number): number {
+    const number = (this.sent.get(destination) ?? 0) + 1;
+    this.sent.set(destination, number);
+    return number;
+  }
+
+  strikeType(key: string): void {
+    this.typeStrikes.set(key, (this.typeStrikes.get(key) ?? 0) + 1);
+  }
+
+  /** The name used in logs and errors. */
+  get name(): string {
+    return `${this.id.index}/${2 ** this.id.bits} (${hashToHex(this.incarnation)})`;
+  }
+}
+
+/**
+ * Adds the record that stands in `record[0, length)` to the bucket's pending append and moves position and head. Returns the
+ * record's position.
+ */
+export function gather(bucket: Bucket, pending: PendingAppend, record: WireWriter, actorHash: Hash64 | null): number {
+  const { wire } = pending;
+  wire.reserve(record.length + varintSize(record.length));
+  wire.varint(record.length);
+  wire.raw(record.buffer, 0, record.length);
+  pending.actorHashes.push(actorHash === null ? 0 : actorHash.hi, actorHash === null ? 0 : actorHash.lo);
+  pending.count++;
+  bucket.position++;
+  chain(bucket.head, bucket.head, record.buffer, 0, record.length);
+  return bucket.position;
+}
+
+export function toAppend(bucket: Bucket, pending: PendingAppend): Append {
+  return {
+    bucket: bucket.id,
+    epoch: bucket.epoch,
+    position: pending.position,
+    count: pending.count,
+    headBefore: { hi: pending.headBefore.hi, lo: pending.headBefore.lo },
+    headAfter: { hi: bucket.head.hi, lo: bucket.head.lo },
+    bytes: pending.wire.view(),
+    actorHashes: pending.actorHashes,
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * What happens when the sandbox is lost: every activation is gone, what was in flight runs again.
+ *
+ * L1  Nothing is activated before all appends in flight have settled (E2).
+ * L2  The process died in the oldest unanswered batch; whoever was in a later one is not suspected. Everybody in it becomes a
+ *     suspect with one point and runs alone from then on, so the next death names its culprit: two points for running out
+ *     of time or memory, one for a death that may have come from outside. At `suspicionMax` points the command is
+ *     recorded as failed.
+ * L3  What was unanswered runs again in front of what was waiting, so commands of one actor keep their order.
+ */
+
+import type { SandboxLoss } from '../sandbox/sandbox.ts';
+import type { Catalog } from './activation.ts';
+import { LOADING } from './activation.ts';
+import type { Job } from './job.ts';
+import { JOB_CALL, JOB_COMMAND, JOB_GET } from './job.ts';
+import type { OutputGate } from './output-gate.ts';
+import type { Routing } from './routing.ts';
+import type { Log } from './seams.ts';
+import type { TurnLoop } from './turn-loop.ts';
+
+export class Losses {
+  private readonly loop: TurnLoop;
+  private readonly gate: OutputGate;
+  private readonly routing: Routing;
+  private readonly catalog: Catalog;
+  private readonly log: Log;
+  rebuilds = 0;
+
+  constructor(parts: { loop: TurnLoop; gate: OutputGate; routing: Routing; catalog: Catalog; log: Log }) {
+    this.loop = parts.loop;
+    this.gate = parts.gate;
+    this.routing = parts.routing;
+    this.catalog = parts.catalog;
+    this.log = parts.log;
+  }
+
+  async onLost(loss: SandboxLoss): Promise<void> {
+    const { loop, routing, gate } = this;
+    this.rebuilds++;
+    loop.hold();
+    routing.hold();
+    const { unanswered, ready } = loop.abandon();
+    const oldest = unanswered[0];
+    if (oldest !== undefined) blame(oldest.jobs, loss);
+    const jobs: Job[] = [];
+    for (const batch of unanswered) keepRequests(jobs, batch.jobs);
+    keepRequests(jobs, ready);
+    this.dropActivations(jobs);
+    this.log.warn(
+      { code: loss.code, reason: loss.message, unanswered: unanswered.map((batch) => batch.jobs.length), again: jobs.length },
+      'sandbox lost',
+    );
+    await gate.idle();
+    for (const job of jobs) if (job.kind === JOB_CALL) loop.push(job);
+    routing.release(jobs.filter((job) => job.kind !== JOB_CALL));
+    loop.resume();
+  }
+
+  private dropActivations(jobs: Job[]): void {
+    for (const activation of [...this.catalog.all()]) {
+      if (activation.phase === LOADING) jobs.push(...activation.mailbox);
+      activation.mailbox = [];
+      if (activation.joiners !== null) jobs.push(...activation.joiners);
+      activation.joiners = null;
+      this.catalog.remove(activation);
+    }
+  }
+}
+
+/** L2 */
+function blame(jobs: readonly Job[], loss: SandboxLoss): void {
+  const suspects = jobs.filter((job) => job.kind === JOB_COMMAND || job.kind === JOB_GET || job.kind === JOB_CALL);
+  const alone = suspects.length === 1;
+  for (const job of suspects) {
+    if (!alone) {
+      job.deaths += 1;
+      continue;
+    }
+    job.deaths += loss.code === 'SANDBOX_LOST' ? 1 : 2;
+    if (job.kind !== JOB_CALL) job.strike = loss.code;
+  }
+}
+
+function keepRequests(into: Job[], jobs: readonly Job[]): void {
+  for (const job of jobs) {
+    if (job.kind === JOB_COMMAND || job.kind === JOB_GET || job.kind === JOB_CALL) into.push(job);
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * The output gate: holds every answer until all it depends on is durable.
+ *
+ * What leaves a tick (replies, rejections, errors that a script caused, reads) is gathered in a commit group together with
+ * the records of that tick. Groups are released in the order in which they were committed, each after its append has
+ * settled and every group before it was released. So whatever an answer may have seen, of any actor, is durable before
+ * the answer leaves.
+ *
+ * G1  A group is released once: its answers are delivered, its snapshots and checkpoints are handed to the journal.
+ * G2  When an append of a bucket was not `appended`, every answer about that bucket in this group and in later ones is
+ *     replaced by an error until the bucket has been opened again: what those decisions saw may not exist.
+ * G3  A read is answered only after an ownership check that began after the read arrived; an append of the same bucket in
+ *     the same group is such a check.
+ */
+
+import type { MutableHash64 } from '../codec/chain.ts';
+import { WireWriter } from '../codec/wire.ts';
+import type { Append, AppendOutcome, CheckpointPut, Journal, SnapshotPut } from '../journal/journal.ts';
+import type { Activation } from './activation.ts';
+import type { Bucket } from './bucket.ts';
+import { PendingAppend, toAppend } from './bucket.ts';
+import type { AnswerError } from './engine.ts';
+import type { Job } from './job.ts';
+
+export interface TakenSnapshot {
+  readonly activation: Activation;
+  readonly put: SnapshotPut;
+  readonly records: number;
+}
+
+/** Everything one tick has to say, and what must be durable before it may. */
+export class CommitGroup {
+  readonly jobs: Job[] = [];
+  /** Bodies of the answers. */
+  readonly arena = new WireWriter(16 * 1_024);
+  readonly buckets: Bucket[] = [];
+  readonly pendings: PendingAppend[] = [];
+  readonly snapshots: TakenSnapshot[] = [];
+  readonly checkpoints: CheckpointPut[] = [];
+  /** Buckets that were read and not written (G3). */
+  readonly reads = new Set<Bucket>();
+  /** Called at release, with false when one of the group's appends failed. */
+  readonly released: ((durable: boolean) => void)[] = [];
+  appendSettled = false;
+  confirmSettled = false;
+  failed = false;
+
+  reset(): void {
+    this.jobs.length = 0;
+    this.arena.reset();
+    this.buckets.length = 0;
+    this.pendings.length = 0;
+    this.snapshots.length = 0;
+    this.checkpoints.length = 0;
+    this.reads.clear();
+    this.released.length = 0;
+    this.appendSettled = this.confirmSettled = this.failed = false;
+  }
+}
+
+export interface GateListener {
+  /** A job of a released group was answered. */
+  answered(job: Job): void;
+  /** An append failed: the bucket is stopped, and every group about it that was in flight has been released. */
+  bucketStopped(bucket: Bucket, outcome: AppendOutcome): void;
+  /** A group was released. */
+  groupReleased(group: CommitGroup): void;
+}
+
+export class OutputGate {
+  private readonly journal: Journal;
+  private readonly listener: GateListener;
+  private readonly queue: CommitGroup[] = [];
+  private readonly freeGroups: CommitGroup[] = [];
+  private readonly freePendings: PendingAppend[] = [];
+  private readonly stopOutcomes = new Map<Bucket, AppendOutcome>();
+  private readonly reportedStops = new Set<Bucket>();
+  private idleWaiters: (() => void)[] = [];
+  private releasing = false;
+
+  constructor(journal: Journal, listener: GateListener) {
+    this.journal = journal;
+    this.listener = listener;
+  }
+
+  get groupsInFlight(): number {
+    return this.queue.length;
+  }
+
+  take(): CommitGroup {
+    return this.freeGroups.pop() ?? new CommitGroup();
+  }
+
+  /** The writer that gathers the bucket's records of this group. */
+  pending(group: CommitGroup, bucket: Bucket): PendingAppend {
+    if (bucket.pending !== null) return bucket.pending;
+    const pending = this.freePendings.pop() ?? new PendingAppend();
+    pending.reset(bucket.position + 1, bucket.head as MutableHash64);
+    bucket.pending = pending;
+    group.buckets.push(bucket);
+    group.pendings.push(pending);
+    return pending;
+  }
+
+  /** Starts what the group must wait for. The group belongs to the gate from here on. */
+  commit(group: CommitGroup): void {
+    if (group.jobs.length === 0 && group.buckets.length === 0 && group.snapshots.length + group.checkpoints.length === 0 && group.released.length === 0) {
+      group.reset();
+      this.freeGroups.push(group);
+      return;
+    }
+    this.queue.push(group);
+    this.append(group);
+    this.confirm(group);
+    this.release();
+  }
+
+  /** Resolves when every group committed so far has been released. */
+  async idle(): Promise<void> {
+    if (this.queue.length === 0) return;
+    await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+  }
+
+  /** A stopped bucket has been opened again. */
+  forgetStop(bucket: Bucket): void {
+    this.stopOutcomes.delete(bucket);
+    this.reportedStops.delete(bucket);
+  }
+
+  private append(group: CommitGroup): void {
+    const { buckets, pendings } = group;
+    if (buckets.length === 0) {
+      group.appendSettled = true;
+      return;
+    }
+    const batch: Append[] = new Array(buckets.length);
+    for (let i = 0; i < buckets.length; i++) {
+      const bucket = buckets[i]!;
+      batch[i] = toAppend(bucket, pendings[i]!);
+      bucket.pending = null;
+      bucket.appendsInFlight++;
+    }
+    this.journal.append(batch).then(
+      (outcomes) => this.appended(group, outcomes),
+      (error: unknown) => this.appended(group, buckets.map(() => ({ kind: 'unknown', message: String(error) }))),
+    );
+  }
+
+  private appended(group: CommitGroup, outcomes: readonly AppendOutcome[]): void {
+    const { buckets, pendings } = group;
+    for (let i = 0; i < buckets.length; i++) {
+      const bucket = buckets[i]!;
+      const pending = pendings[i]!;
+      bucket.appendsInFlight--;
+      const outcome = outcomes[i]!;
+      if (outcome.kind === 'appended') {
+        bucket.durablePosition = pending.position + pending.count - 1;
+      } else {
+        group.failed = true;
+        bucket.stopped = true;
+        if (!this.stopOutcomes.has(bucket)) this.stopOutcomes.set(bucket, outcome);
+      }
+      this.freePendings.push(pending);
+    }
+    group.appendSettled = true;
+    this.release();
+  }
+
+  private confirm(group: CommitGroup): void {
+    for (const bucket of group.buckets) group.reads.delete(bucket);
+    if (group.reads.size === 0) {
+      group.confirmSettled = true;
+      return;
+    }
+    const buckets = [...group.reads];
+    this.journal.confirm(buckets.map((bucket) => ({ bucket: bucket.id, epoch: bucket.epoch }))).then(
+      (owned) => this.confirmed(group, buckets, owned),
+      () => this.confirmed(group, buckets, buckets.map(() => false)),
+    );
+  }
+
+  private confirmed(group: CommitGroup, buckets: readonly Bucket[], owned: readonly boolean[]): void {
+    for (let i = 0; i < buckets.length; i++) {
+      if (owned[i] === true) continue;
+      const bucket = buckets[i]!;
+      group.failed = true;
+      bucket.stopped = true;
+      if (!this.stopOutcomes.has(bucket)) this.stopOutcomes.set(bucket, { kind: 'fenced', epoch: bucket.epoch });
+    }
+    group.confirmSettled = true;
+    this.release();
+  }
+
+  private release(): void {
+    if (this.releasing) return;
+    this.releasing = true;
+    while (this.queue.length > 0) {
+      const group = this.queue[0]!;
+      if (!group.appendSettled || !group.confirmSettled) break;
+      this.queue.shift();
+      this.releaseGroup(group);
+      group.reset();
+      this.freeGroups.push(group);
+    }
+    this.releasing = false;
+    this.reportStops();
+    if (this.queue.length === 0 && this.idleWaiters.length > 0) {
+      const waiters = this.idleWaiters;
+      this.idleWaiters = [];
+      for (const wake of waiters) wake();
+    }
+  }
+
+  private releaseGroup(group: CommitGroup): void {
+    const arena = group.arena.buffer;
+    const stops = this.stopOutcomes.size > 0;
+    for (const job of group.jobs) {
+      if (stops) this.replaceAnswer(job);
+      job.deliver(arena);
+      this.listener.answered(job);
+    }
+    this.handOver(group);
+    for (const tell of group.released) tell(!group.failed);
+    this.listener.groupReleased(group);
+  }
+
+  private handOver(group: CommitGroup): void {
+    for (const { activation, records } of group.snapshots) {
+      activation.snapshotOnItsWay = false;
+      if (!group.failed) activation.recordsSinceSnapshot -= records;
+    }
+    // A fold is written only once the position it names is durable; after a failure it is simply taken again later.
+    if (group.failed) return;
+    if (group.snapshots.length > 0) this.journal.putSnapshots(group.snapshots.map((snapshot) => snapshot.put));
+    if (group.checkpoints.length > 0) this.journal.putCheckpoints(group.checkpoints);
+  }
+
+  /** G2 */
+  private replaceAnswer(job: Job): void {
+    const bucket = job.activation?.bucket;
+    const outcome = bucket === undefined ? undefined : this.stopOutcomes.get(bucket);
+    if (outcome !== undefined) job.error = errorOf(outcome);
+  }
+
+  private reportStops(): void {
+    for (const [bucket, outcome] of this.stopOutcomes) {
+      if (bucket.appendsInFlight > 0 || this.queue.length > 0 || this.reportedStops.has(bucket)) continue;
+      this.reportedStops.add(bucket);
+      this.listener.bucketStopped(bucket, outcome);
+    }
+  }
+}
+
+function errorOf(outcome: AppendOutcome): AnswerError {
+  switch (outcome.kind) {
+    case 'fenced':
+      return { code: 'FENCED', message: 'another owner has taken this bucket' };
+    case 'rolledBack':
+      return { code: 'ROLLED_BACK', message: outcome.message };
+    case 'refused':
+      return { code: 'JOURNAL_FAILED', message: outcome.message };
+    case 'unknown':
+      return { code: 'UNKNOWN_OUTCOME', message: outcome.message };
+    default:
+      return { code: 'UNKNOWN_OUTCOME', message: 'the log does not stand where this node left it' };
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Passivation and snapshots: keeps the number of activations and the size of their states bounded, the least recently used go
+ * first, and keeps the records behind each snapshot few.
+ */
+
+import { limits } from '../limits.ts';
+import type { Activation, Catalog } from './activation.ts';
+import { RESIDENT } from './activation.ts';
+import { JOB_DROP, JOB_SNAPSHOT, Job } from './job.ts';
+import type { TurnLoop } from './turn-loop.ts';
+import { snapshotDue } from './snapshots.ts';
+
+export class Passivation {
+  private readonly catalog: Catalog;
+  private readonly loop: TurnLoop;
+  private readonly activationsMax: number;
+  /** Measured time of folding one record, a moving average; starts at a guess. */
+  private readonly foldMs = 0.005;
+  /** Activations that the running checkpoint has not looked at yet. */
+  private sweep: Activation[] | null = null;
+  passivations = 0;
+  snapshots = 0;
+
+  constructor(catalog: Catalog, loop: TurnLoop, activationsMax: number) {
+    this.catalog = catalog;
+    this.loop = loop;
+    this.activationsMax = activationsMax;
+  }
+
+  /** A record of this actor was encoded. */
+  recorded(activation: Activation): void {
+    if (snapshotDue(activation, this.foldMs)) this.snapshot(activation);
+  }
+
+  /** The journal wants its tail short: every actor with enough records gets a snapshot, some in every tick. */
+  checkpoint(): void {
+    this.sweep = [...this.catalog.all()];
+  }
+
+  afterTick(): void {
+    if (this.sweep !== null) this.sweepOn();
+    const tooMany = this.catalog.size - this.activationsMax;
+    if (tooMany <= 0 && this.catalog.stateBytes <= limits.stateBytesResidentMax) return;
+    this.passivate(Math.min(Math.max(tooMany, 1), limits.passivationsPerTickMax));
+  }
+
+  /** True while there is more to do although no command comes in. */
+  get sweeping(): boolean {
+    return this.sweep !== null;
+  }
+
+  get overfull(): boolean {
+    return this.catalog.size > this.activationsMax;
+  }
+
+  private sweepOn(): void {
+    let taken = 0;
+    let looked = 0;
+    while (taken < limits.checkpointSnapshotsPerTickMax && looked++ < 4_096) {
+      const activation = this.sweep!.pop();
+      if (activation === undefined) {
+        this.sweep = null;
+        return;
+      }
+      if (activation.phase !== RESIDENT || activation.snapshotOnItsWay) continue;
+      if (activation.recordsSinceSnapshot < limits.recordsPerCheckpointSnapshotMin) continue;
+      this.snapshot(activation);
+      taken++;
+    }
+  }
+
+  private passivate(count: number): void {
+    let looked = 0;
+    for (const activation of this.catalog.fromOldest()) {
+      if (count <= 0 || looked++ > 2 * limits.passivationsPerTickMax) return;
+      if (activation.phase !== RESIDENT || activation.waiting > 0 || activation.inSandbox > 0) continue;
+      if (activation.snapshotOnItsWay || activation.bucket.stopped) continue;
+      if (activation.recordsSinceSnapshot > 0 && activation.stateBundle !== null) {
+        this.snapshot(activation);
+        count--;
+        continue;
+      }
+      // A2: whoever activates it again reads the durable log.
+      if (activation.lastPosition > activation.bucket.durablePosition) continue;
+      this.drop(activation);
+      count--;
+    }
+  }
+
+  private snapshot(activation: Activation): void {
+    activation.snapshotOnItsWay = true;
+    this.snapshots++;
+    this.loop.push(new Job(JOB_SNAPSHOT, activation));
+  }
+
+  private drop(activation: Activation): void {
+    this.catalog.remove(activation);
+    this.passivations++;
+    const { handle } = activation;
+    const job = new Job(JOB_DROP, null);
+    job.write = (batch) => batch.drop(handle);
+    this.loop.push(job);
+  }
+}

@@ -1,0 +1,128 @@
+/** Records as people read them: every field by name, every payload as ProtoJSON. A cold path, so protobufjs does the decoding. */
+
+import { readFileSync } from 'node:fs';
+
+import protobuf from 'protobufjs';
+
+import type { StoredRecord } from '../journal/journal.ts';
+import { PAYLOAD_COMMAND, PAYLOAD_EVENT, PAYLOAD_REPLY } from '../sandbox/sandbox.ts';
+import type { Bundles, LoadedBundleEntry } from './bundles.ts';
+import type { Calls } from './calls.ts';
+import type { RecordView } from './engine.ts';
+import { splitAddress } from '../codec/address.ts';
+
+interface Payload {
+  data?: Uint8Array;
+}
+
+interface DecodedRecord {
+  kind: string;
+  actor: string;
+  bucketIndex: number;
+  position: number;
+  epoch: number;
+  firstSeq: number;
+  key: string;
+  principal: string;
+  name: string;
+  nowMs: number;
+  bundle: Uint8Array;
+  payload?: Payload;
+  events: ({ name: string } & Payload)[];
+  sends: ({ to: string; name: string } & Payload)[];
+  sendNumbers: number[];
+  timers: { name: string; armed?: { dueMs: number; command: string; everyMs: number } & Payload }[];
+  links: { actor: string; unlink: boolean }[];
+  broadcasts: ({ name: string } & Payload)[];
+  reply?: Payload;
+  rejection?: { code: string; message: string };
+  failure?: { code: string; message: string };
+}
+
+const schema = protobuf.parse(readFileSync(new URL('../../proto/troupe/v1/record.proto', import.meta.url), 'utf8'));
+const recordType = schema.root.lookupType('troupe.v1.Record');
+
+export async function viewRecords(
+  records: readonly StoredRecord[],
+  bundles: Bundles,
+  calls: Calls,
+): Promise<RecordView[]> {
+  const views: RecordView[] = [];
+  for (const { bytes } of records) views.push(await viewRecord(bytes, bundles, calls));
+  return views;
+}
+
+async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promise<RecordView> {
+  const record = recordType.toObject(recordType.decode(bytes), {
+    defaults: true,
+    longs: Number,
+    enums: String,
+    arrays: true,
+  }) as unknown as DecodedRecord;
+  const hash = Buffer.from(record.bundle).toString('hex');
+  const bundle = hash === '' ? null : await bundles.load(hash);
+  const { type } = splitAddress(record.actor);
+  const body = (kind: number, of: string, name: string, data: Payload | undefined): Promise<unknown> =>
+    bodyOf(calls, bundle, of, kind, name, data);
+  return {
+    position: record.position,
+    bucket: record.bucketIndex,
+    epoch: record.epoch,
+    kind: record.kind.replace('RECORD_KIND_', '').toLowerCase(),
+    actor: record.actor,
+    firstSeq: record.firstSeq,
+    command: record.name,
+    key: record.key,
+    principal: record.principal,
+    nowMs: record.nowMs,
+    bundle: hash,
+    payload: record.payload == null ? null : await body(PAYLOAD_COMMAND, type, record.name, record.payload),
+    events: await Promise.all(
+      record.events.map(async (event, i) => ({
+        seq: record.firstSeq + i,
+        name: event.name,
+        body: await body(PAYLOAD_EVENT, type, event.name, event),
+      })),
+    ),
+    sends: await Promise.all(
+      record.sends.map(async (send, i) => ({
+        to: send.to,
+        name: send.name,
+        body: await body(PAYLOAD_COMMAND, splitAddress(send.to).type, send.name, send),
+        number: record.sendNumbers[i] ?? 0,
+      })),
+    ),
+    timers: await Promise.all(record.timers.map((timer) => viewTimer(timer, type, body))),
+    links: record.links.map(({ actor, unlink }) => ({ actor, unlink })),
+    broadcasts: record.broadcasts.map(({ name, data }) => ({ name, data: Buffer.from(data ?? []).toString('base64') })),
+    reply: record.reply == null ? null : await body(PAYLOAD_REPLY, type, record.name, record.reply),
+    rejection: record.rejection ?? null,
+    failure: record.failure ?? null,
+  };
+}
+
+async function viewTimer(
+  timer: DecodedRecord['timers'][number],
+  type: string,
+  body: (kind: number, of: string, name: string, data: Payload | undefined) => Promise<unknown>,
+): Promise<unknown> {
+  if (timer.armed == null) return { name: timer.name, cancelled: true };
+  const { dueMs, command, everyMs } = timer.armed;
+  return { name: timer.name, dueMs, everyMs, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
+}
+
+/** A payload that the bundle has no message for is shown as base64, so that nothing of a record is hidden. */
+async function bodyOf(
+  calls: Calls,
+  bundle: LoadedBundleEntry | null,
+  type: string,
+  kind: number,
+  name: string,
+  payload: Payload | undefined,
+): Promise<unknown> {
+  const data = payload?.data ?? new Uint8Array(0);
+  const raw = { base64: Buffer.from(data).toString('base64') };
+  if (bundle === null || !bundle.types.has(type)) return raw;
+  const text = await calls.toJson(bundle, type, kind, name, data);
+  return 'error' in text ? raw : (JSON.parse(text.bytes.toString('utf8')) as unknown);
+}

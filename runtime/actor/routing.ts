@@ -1,0 +1,214 @@
+/**
+ * Routing: from an address to a resident actor. Takes commands and reads in, finds or makes the activation, lets them wait
+ * while its history is read, and bounds how much may wait.
+ */
+
+import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.ts';
+import { TroupeError } from '../codec/errors.ts';
+import { encodeActorFields } from '../codec/record.ts';
+import { limits } from '../limits.ts';
+import { Activation, LOADING, RESIDENT } from './activation.ts';
+import type { Catalog } from './activation.ts';
+import type { Bucket } from './bucket.ts';
+import type { Bundles } from './bundles.ts';
+import type { AnswerError } from './engine.ts';
+import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, Job } from './job.ts';
+import { KeyWindow } from './keys.ts';
+import type { ActivationPlan, Loader } from './loader.ts';
+import type { Log, Scheduler } from './seams.ts';
+import type { TurnLoop } from './turn-loop.ts';
+import type { WatchRegistry } from './watch-registry.ts';
+
+export interface RoutingParts {
+  readonly namespace: string;
+  readonly buckets: readonly Bucket[];
+  readonly bucketBits: number;
+  readonly catalog: Catalog;
+  readonly bundles: Bundles;
+  readonly loader: Loader;
+  readonly loop: TurnLoop;
+  readonly watches: WatchRegistry;
+  readonly scheduler: Scheduler;
+  readonly log: Log;
+}
+
+export class Routing {
+  private readonly parts: RoutingParts;
+  private nextHandle = 1;
+  private holds = 0;
+  private held: Job[] = [];
+  private failures: { job: Job; error: AnswerError }[] = [];
+  /** Commands and reads between `submit` and their answer, and the bytes of their bodies. */
+  waiting = 0;
+  waitingBytes = 0;
+  loads = 0;
+  /** Set when the node stops. */
+  refusal: AnswerError | null = null;
+
+  constructor(parts: RoutingParts) {
+    this.parts = parts;
+  }
+
+  /** Takes a new job in, or refuses it. */
+  submit(job: Job): void {
+    const bytes = job.command === null ? 0 : job.command.body.length;
+    const error = this.refusal ?? this.overload(bytes);
+    this.waiting++;
+    this.waitingBytes += bytes;
+    if (error !== null) this.failSoon(job, error);
+    else this.route(job);
+  }
+
+  /** A job was answered. */
+  answered(job: Job): void {
+    if (job.kind !== JOB_COMMAND && job.kind !== JOB_GET) return;
+    this.waiting--;
+    if (job.command !== null) this.waitingBytes -= job.command.body.length;
+    if (job.activation !== null) job.activation.waiting--;
+  }
+
+  /** Brings a job to its actor: behind the commands that are already there. */
+  route(job: Job): void {
+    if (this.holds > 0) {
+      this.held.push(job);
+      return;
+    }
+    const address = job.command !== null ? job.command.to : job.get!.to;
+    const { catalog, loop } = this.parts;
+    let activation = catalog.find(address);
+    if (activation === undefined) {
+      try {
+        activation = this.activate(address);
+      } catch (error) {
+        if (!(error instanceof TroupeError)) throw error;
+        this.failSoon(job, { code: error.code, message: error.message });
+        return;
+      }
+    } else if (activation.waiting >= limits.mailboxLengthMax) {
+      this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address}` });
+      return;
+    }
+    job.activation = activation;
+    activation.waiting++;
+    if (activation.bucket.stopped) {
+      activation.bucket.held.push(job);
+      return;
+    }
+    catalog.use(activation);
+    if (activation.phase === LOADING) activation.mailbox.push(job);
+    else loop.push(job);
+  }
+
+  /** Takes a job that was on its way through the sandbox back to the start. */
+  reroute(job: Job): void {
+    this.detach(job);
+    this.route(job);
+  }
+
+  private detach(job: Job): void {
+    if (job.activation !== null) job.activation.waiting--;
+    job.activation = null;
+    job.keySlot = -1;
+    job.error = null;
+  }
+
+  /** Lets nobody through until `release`; holds nest. */
+  hold(): void {
+    this.holds++;
+  }
+
+  /** Ends a hold. `first` was submitted before everything that was held, and goes in front of it. */
+  release(first: readonly Job[] = []): void {
+    for (const job of first) this.detach(job);
+    this.held = [...first, ...this.held];
+    this.holds--;
+    if (this.holds > 0) return;
+    const held = this.held;
+    this.held = [];
+    for (const job of held) this.route(job);
+  }
+
+  /** Answers with an error in a later turn (E1). */
+  failSoon(job: Job, error: AnswerError): void {
+    this.failures.push({ job, error });
+    if (this.failures.length > 1) return;
+    this.parts.scheduler.soon(() => {
+      const failures = this.failures;
+      this.failures = [];
+      for (const failure of failures) {
+        failure.job.error = failure.error;
+        failure.job.deliver(NO_BYTES);
+        this.answered(failure.job);
+      }
+    });
+  }
+
+  /** The bucket an address belongs to. */
+  bucketOf(address: { readonly type: string; readonly id: string }): Bucket {
+    return this.parts.buckets[bucketIndex(hashText(shardKey(address)), this.parts.bucketBits)]!;
+  }
+
+  private overload(bytes: number): AnswerError | null {
+    if (this.waiting >= limits.commandsWaitingMax) {
+      return { code: 'OVERLOADED', message: `${this.waiting} commands wait on this node` };
+    }
+    if (this.waitingBytes + bytes > limits.commandBytesWaitingMax) {
+      return { code: 'OVERLOADED', message: `${this.waitingBytes} bytes of commands wait on this node` };
+    }
+    return null;
+  }
+
+  private activate(text: string): Activation {
+    const address = parseAddress(text);
+    const { parts } = this;
+    if (!parts.bundles.served.has(address.type)) {
+      throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${address.type}`);
+    }
+    const shard = hashText(shardKey(address));
+    const bucket = parts.buckets[bucketIndex(shard, parts.bucketBits)]!;
+    const prefix = encodeActorFields(parts.namespace, text, shard, bucket.id.bits, bucket.id.index);
+    const keys = new KeyWindow(limits.keysPerActorMax, limits.keyAgeMaxMs);
+    const activation = new Activation(text, address.type, address.id, hashText(text), bucket, prefix, keys);
+    activation.watchers = parts.watches.of(text);
+    parts.catalog.add(activation);
+    this.loads++;
+    parts.loader.load(activation).then(
+      (plan) => this.loaded(activation, plan),
+      (error: unknown) => this.loadFailed(activation, error),
+    );
+    return activation;
+  }
+
+  private loaded(activation: Activation, plan: ActivationPlan): void {
+    // Dropped while its history was read: whoever dropped it took the mailbox along.
+    if (activation.phase !== LOADING) return;
+    const { loop } = this.parts;
+    activation.phase = RESIDENT;
+    activation.handle = this.nextHandle++;
+    const { mailbox } = activation;
+    activation.mailbox = [];
+    // Earlier strikes are in the history: whatever this actor does next, it does alone.
+    if (activation.strikes > 0) for (const job of mailbox) job.deaths ||= 1;
+    const job = new Job(JOB_ACTIVATE, activation);
+    job.write = plan.write;
+    job.deaths = mailbox[0] === undefined || mailbox[0].deaths === 0 ? 0 : 1;
+    loop.push(job);
+    for (const waiting of mailbox) loop.push(waiting);
+  }
+
+  private loadFailed(activation: Activation, error: unknown): void {
+    if (activation.phase !== LOADING) return;
+    const { catalog, log } = this.parts;
+    const answer: AnswerError =
+      error instanceof TroupeError
+        ? { code: error.code, message: error.location === undefined ? error.message : `${error.message} (${error.location})` }
+        : { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+    log.error({ actor: activation.address, code: answer.code, err: error }, 'cannot activate');
+    catalog.remove(activation);
+    const { mailbox } = activation;
+    activation.mailbox = [];
+    for (const job of mailbox) this.failSoon(job, answer);
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0);

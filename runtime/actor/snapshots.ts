@@ -1,0 +1,246 @@
+/**
+ * Snapshots and bucket checkpoints: encoding, decoding, and when to take one. They are caches of folds; the journal returns one
+ * only if the log agrees with it, and a damaged or unknown one is ignored here.
+ */
+
+import type { Hash64 } from '../codec/hash64.ts';
+import { WireError, WireReader, WireWriter } from '../codec/wire.ts';
+import type { CheckpointPut, SnapshotPut } from '../journal/journal.ts';
+import { limits } from '../limits.ts';
+import type { Activation } from './activation.ts';
+import type { Bucket } from './bucket.ts';
+import type { RememberedKey } from './keys.ts';
+
+/** Snapshots of another version are ignored; the fold runs from the log instead. */
+export const SNAPSHOT_VERSION = 1;
+
+const scratch = new WireWriter();
+
+/** The fold of one actor, as it stands, around the state that the sandbox just gave. */
+export function encodeSnapshot(activation: Activation, state: Uint8Array): SnapshotPut {
+  const wire = scratch;
+  wire.reset();
+  const { bucket, lastHead } = activation;
+  wire.string(1, activation.address);
+  wire.fixed64(2, bucket.incarnation.hi, bucket.incarnation.lo);
+  wire.uint(3, activation.lastPosition);
+  wire.fixed64(4, lastHead.hi, lastHead.lo);
+  wire.uint(5, activation.seq);
+  const bundle = activation.stateBundle!;
+  wire.bytes(6, bundle.hashBytes);
+  const foldHash = bundle.types.get(activation.type)!.foldHash;
+  wire.fixed64(7, foldHash.hi, foldHash.lo);
+  wire.bytes(8, state);
+  for (const key of activation.keys.entries()) {
+    const start = wire.begin(10);
+    wire.fixed64(1, key.hi, key.lo);
+    wire.uint(2, key.position);
+    wire.uint(3, key.nowSeconds);
+    wire.end(start);
+  }
+  wire.uint(11, activation.strikes);
+  if (activation.quarantined !== null) {
+    wire.string(12, activation.quarantined.reason);
+    wire.bytes(13, Buffer.from(activation.quarantined.bundle, 'hex'));
+  }
+  return {
+    bucket: bucket.id,
+    actor: activation.address,
+    actorHash: activation.actorHash,
+    position: activation.lastPosition,
+    head: { hi: lastHead.hi, lo: lastHead.lo },
+    bytes: wire.copy(),
+  };
+}
+
+export interface DecodedSnapshot {
+  actor: string;
+  position: number;
+  head: Hash64;
+  seq: number;
+  bundle: string;
+  state: Buffer | null;
+  keys: RememberedKey[];
+  strikes: number;
+  quarantined: string;
+  quarantinedBundle: string;
+}
+
+/** null when the bytes are not a snapshot of this version of this actor. */
+export function decodeSnapshot(bytes: Buffer, actor: string): DecodedSnapshot | null {
+  const out: DecodedSnapshot = {
+    actor: '',
+    position: 0,
+    head: { hi: 0, lo: 0 },
+    seq: 0,
+    bundle: '',
+    state: null,
+    keys: [],
+    strikes: 0,
+    quarantined: '',
+    quarantinedBundle: '',
+  };
+  try {
+    const version = readSnapshot(bytes, out);
+    return version === SNAPSHOT_VERSION && out.actor === actor ? out : null;
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
+function readSnapshot(bytes: Buffer, out: DecodedSnapshot): number {
+  const wire = new WireReader().over(bytes);
+  let version = 1;
+  while (wire.next()) {
+    switch (wire.field) {
+      case 1:
+        out.actor = wire.string();
+        break;
+      case 3:
+        out.position = wire.varint();
+        break;
+      case 4:
+        wire.fixed64();
+        out.head = { hi: wire.hi, lo: wire.lo };
+        break;
+      case 5:
+        out.seq = wire.varint();
+        break;
+      case 6:
+        out.bundle = wire.bytes().toString('hex');
+        break;
+      case 8:
+        out.state = wire.bytes();
+        break;
+      case 10:
+        wire.span();
+        out.keys.push(readKey(bytes, wire.from, wire.to));
+        break;
+      case 11:
+        out.strikes = wire.varint();
+        break;
+      case 12:
+        out.quarantined = wire.string();
+        break;
+      case 13:
+        out.quarantinedBundle = wire.bytes().toString('hex');
+        break;
+      case 14:
+        version = wire.varint();
+        break;
+      default:
+        wire.skip();
+    }
+  }
+  return version;
+}
+
+function readKey(bytes: Buffer, from: number, to: number): RememberedKey {
+  const wire = new WireReader().over(bytes, from, to);
+  let hi = 0;
+  let lo = 0;
+  let position = 0;
+  let nowSeconds = 0;
+  while (wire.next()) {
+    if (wire.field === 1) {
+      wire.fixed64();
+      hi = wire.hi;
+      lo = wire.lo;
+    } else if (wire.field === 2) position = wire.varint();
+    else if (wire.field === 3) nowSeconds = wire.varint();
+    else wire.skip();
+  }
+  return { hi, lo, position, nowSeconds };
+}
+
+/** Whether folding what stands behind the last snapshot would take too long; `foldMs` is the measured time per record. */
+export function snapshotDue(activation: Activation, foldMs: number): boolean {
+  const records = activation.recordsSinceSnapshot;
+  if (activation.snapshotOnItsWay || records === 0) return false;
+  return records >= limits.recordsPerSnapshotMax || records * foldMs >= limits.replayTimePerActorMaxMs;
+}
+
+/** The fold of a bucket as it stands behind the last encoded record. */
+export function encodeCheckpoint(bucket: Bucket): CheckpointPut {
+  const wire = scratch;
+  wire.reset();
+  wire.fixed64(1, bucket.incarnation.hi, bucket.incarnation.lo);
+  wire.uint(2, bucket.position);
+  wire.fixed64(3, bucket.head.hi, bucket.head.lo);
+  wire.uint(4, bucket.epoch);
+  wire.uint(5, bucket.nowMs);
+  for (const [type, served] of bucket.served) {
+    const start = wire.begin(6);
+    wire.string(1, type);
+    wire.bytes(2, Buffer.from(served.bundle, 'hex'));
+    wire.fixed64(3, served.foldHash.hi, served.foldHash.lo);
+    wire.uint(4, served.sinceMs);
+    wire.end(start);
+  }
+  for (const [index, number] of bucket.sent) {
+    const start = wire.begin(7);
+    wire.uint(1, bucket.id.bits);
+    wire.uint(2, index);
+    wire.uint(3, number);
+    wire.end(start);
+  }
+  const keys = new Set([...bucket.typeStrikes.keys(), ...bucket.typeQuarantines.keys()]);
+  for (const key of keys) {
+    const [type, bundle] = key.split(' ') as [string, string];
+    const start = wire.begin(8);
+    wire.string(1, type);
+    wire.bytes(2, Buffer.from(bundle, 'hex'));
+    wire.uint(3, bucket.typeStrikes.get(key) ?? 0);
+    wire.string(4, bucket.typeQuarantines.get(key) ?? '');
+    wire.end(start);
+  }
+  return {
+    bucket: bucket.id,
+    position: bucket.position,
+    head: { hi: bucket.head.hi, lo: bucket.head.lo },
+    bytes: wire.copy(),
+  };
+}
+
+/** Takes a checkpoint's fold over into a bucket that was just opened. @throws WireError */
+export function restoreCheckpoint(bucket: Bucket, bytes: Buffer): void {
+  const wire = new WireReader().over(bytes);
+  while (wire.next()) {
+    if (wire.field === 5) bucket.nowMs = wire.varint();
+    else if (wire.field >= 6 && wire.field <= 8) {
+      const { field } = wire;
+      wire.span();
+      restoreEntry(bucket, field, bytes, wire.from, wire.to);
+    } else wire.skip();
+  }
+}
+
+function restoreEntry(bucket: Bucket, field: number, bytes: Buffer, from: number, to: number): void {
+  const wire = new WireReader().over(bytes, from, to);
+  let type = '';
+  let bundle = '';
+  let foldHash: Hash64 = { hi: 0, lo: 0 };
+  let second = 0;
+  let third = 0;
+  let reason = '';
+  let sinceMs = 0;
+  while (wire.next()) {
+    if (field === 7 && wire.field === 2) second = wire.varint();
+    else if (wire.field === 1 && wire.wireType === 2) type = wire.string();
+    else if (wire.field === 2) bundle = wire.bytes().toString('hex');
+    else if (wire.field === 3 && wire.wireType === 1) {
+      wire.fixed64();
+      foldHash = { hi: wire.hi, lo: wire.lo };
+    } else if (wire.field === 3) third = wire.varint();
+    else if (wire.field === 4 && wire.wireType === 2) reason = wire.string();
+    else if (wire.field === 4 && wire.wireType === 0) sinceMs = wire.varint();
+    else wire.skip();
+  }
+  if (field === 6) bucket.served.set(type, { bundle, foldHash, sinceMs });
+  else if (field === 7) bucket.sent.set(second, third);
+  else {
+    if (third > 0) bucket.typeStrikes.set(`${type} ${bundle}`, third);
+    if (reason !== '') bucket.typeQuarantines.set(`${type} ${bundle}`, reason);
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The turn loop: takes what is ready, crosses into the sandbox once per tick, and gives what comes back to the output gate.
+ *
+ * T1  Jobs enter a batch in the order in which they became ready; commands of one actor therefore run in the order in which
+ *     they were submitted, behind the activation that they need.
+ * T2  A command may run before the one in front of it is durable; its answer leaves through the output gate.
+ * T3  At most `batchesInFlightMax` batches are in the sandbox. A command that may have ended a sandbox before (`deaths` above
+ *     0) is alone: no other command is in its batch, and no other batch is in flight, so that the next death names it.
+ * T4  While the loop is held (a deployment, a rebuild), nothing enters the sandbox; commands wait.
+ */
+
+import assert from 'node:assert/strict';
+
+import { limits } from '../limits.ts';
+import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
+import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
+import { BatchWriter } from '../sandbox/batch.ts';
+import type { Activation } from './activation.ts';
+import { GONE } from './activation.ts';
+import type { Job } from './job.ts';
+import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
+import type { CommitGroup, OutputGate } from './output-gate.ts';
+import type { Clock, Entropy, Scheduler } from './seams.ts';
+
+/** What the loop asks of the engine. */
+export interface TurnHost {
+  /**
+   * Last checks before a command, read or snapshot enters a batch (served type, key window, quarantine). False: it was taken
+   * care of otherwise. What must be answered at once goes into `group`.
+   */
+  admit(job: Job, group: CommitGroup): boolean;
+  /** A result arrived; results of one batch come in order. */
+  took(job: Job, result: ResultReader, group: CommitGroup): void;
+  /** A tick is over. */
+  afterTick(): void;
+}
+
+interface SentBatch {
+  readonly id: number;
+  readonly jobs: Job[];
+  alone: boolean;
+}
+
+export class TurnLoop {
+  private readonly pool: SandboxPool;
+  private readonly gate: OutputGate;
+  private readonly host: TurnHost;
+  private readonly clock: Clock;
+  private readonly entropy: Entropy;
+  private readonly scheduler: Scheduler;
+
+  private readonly writer = new BatchWriter();
+  private ready: Job[] = [];
+  private readyFrom = 0;
+  private readonly inFlight: SentBatch[] = [];
+  private readonly freeBatches: Job[][] = [];
+  private nextBatchId = 1;
+  private scheduled = false;
+  private holds = 0;
+  private drained: (() => void)[] = [];
+  private untilSample: number = limits.sampleOneIn;
+  batchesSent = 0;
+  itemsSent = 0;
+
+  constructor(
+    pool: SandboxPool,
+    gate: OutputGate,
+    host: TurnHost,
+    clock: Clock,
+    entropy: Entropy,
+    scheduler: Scheduler,
+  ) {
+    this.pool = pool;
+    this.gate = gate;
+    this.host = host;
+    this.clock = clock;
+    this.entropy = entropy;
+    this.scheduler = scheduler;
+    pool.onResults = (results) => this.onResults(results);
+  }
+
+  get jobsReady(): number {
+    return this.ready.length - this.readyFrom;
+  }
+
+  push(job: Job): void {
+    this.ready.push(job);
+    this.schedule();
+  }
+
+  schedule(): void {
+    if (this.scheduled || this.holds > 0) return;
+    if (this.inFlight.length >= limits.batchesInFlightMax) return;
+    this.scheduled = true;
+    this.scheduler.soon(this.run);
+  }
+
+  /** Lets nothing in until `resume`; holds nest (T4). */
+  hold(): void {
+    this.holds++;
+  }
+
+  resume(): void {
+    assert(this.holds > 0);
+    this.holds--;
+    if (this.jobsReady > 0) this.schedule();
+  }
+
+  /** Resolves when no batch is in the sandbox. Hold first. */
+  async drain(): Promise<void> {
+    if (this.inFlight.length === 0) return;
+    await new Promise<void>((resolve) => this.drained.push(resolve));
+  }
+
+  /** The sandbox is gone: gives back what it had not answered, batch by batch, and then what was ready. */
+  abandon(): { unanswered: { jobs: Job[]; alone: boolean }[]; ready: Job[] } {
+    const unanswered = this.inFlight.map((batch) => ({ jobs: batch.jobs, alone: batch.alone }));
+    this.inFlight.length = 0;
+    const ready = this.ready.slice(this.readyFrom);
+    this.ready = [];
+    this.readyFrom = 0;
+    this.wakeDrained();
+    return { unanswered, ready };
+  }
+
+  private readonly run = (): void => {
+    this.scheduled = false;
+    if (this.holds > 0) return;
+    while (this.jobsReady > 0 && this.inFlight.length < limits.batchesInFlightMax) {
+      if (!this.sendBatch()) break;
+    }
+    this.host.afterTick();
+  };
+
+  /** Builds and sends one batch; false when nothing may be sent now. */
+  private sendBatch(): boolean {
+    if (this.inFlight.some((batch) => batch.alone)) return false;
+    const group = this.gate.take();
+    const jobs = this.freeBatches.pop() ?? [];
+    const { writer, ready } = this;
+    const now = this.clock.now();
+    writer.begin(this.nextBatchId, this.pool.generation);
+    let alone = false;
+    // A suspect's batch holds its activation and itself, nothing else (T3).
+    let suspect: Activation | null = null;
+    while (this.readyFrom < ready.length && !alone) {
+      const job = ready[this.readyFrom]!;
+      if (job.deaths > 0) {
+        if (this.inFlight.length > 0) break;
+        if (jobs.length > 0 && (suspect === null || job.activation !== suspect)) break;
+        if (job.kind === JOB_ACTIVATE) suspect = job.activation;
+        else alone = true;
+      } else if (suspect !== null) break;
+      if (writer.items >= limits.batchItemsMax || writer.bytes >= limits.batchBytesMax) break;
+      this.readyFrom++;
+      if (!this.host.admit(job, group)) {
+        alone = false;
+        continue;
+      }
+      this.write(job, now);
+      jobs.push(job);
+    }
+    alone ||= suspect !== null;
+    this.compactReady();
+    // What `admit` answered goes out in front of the batch, through the gate like everything else.
+    this.gate.commit(group);
+    if (jobs.length === 0) {
+      this.freeBatches.push(jobs);
+      return this.jobsReady > 0 && this.inFlight.length === 0;
+    }
+    this.inFlight.push({ id: this.nextBatchId++, jobs, alone });
+    this.batchesSent++;
+    this.itemsSent += jobs.length;
+    this.pool.send(writer);
+    return true;
+  }
+
+  private write(job: Job, now: number): void {
+    const { writer } = this;
+    const activation = job.activation;
+    switch (job.kind) {
+      case JOB_COMMAND: {
+        const { bucket } = activation!;
+        if (now > bucket.nowMs) bucket.nowMs = now;
+        job.nowMs = bucket.nowMs;
+        job.seedHi = this.entropy.next();
+        job.seedLo = this.entropy.next();
+        job.sampled = --this.untilSample <= 0;
+        if (job.sampled) this.untilSample = limits.sampleOneIn;
+        const command = job.command!;
+        activation!.inSandbox++;
+        writer.decide(
+          activation!.handle,
+          job.version!.bundle.index,
+          job.commandIndex,
+          command.format,
+          command.body,
+          job.nowMs,
+          job.seedHi,
+          job.seedLo,
+          command.principal,
+          job.sampled,
+        );
+        return;
+      }
+      case JOB_GET:
+        activation!.inSandbox++;
+        writer.read(activation!.handle, job.version!.bundle.index, job.get!.format);
+        return;
+      case JOB_SNAPSHOT:
+        activation!.inSandbox++;
+        writer.read(activation!.handle, activation!.stateBundle!.index, FORMAT_PROTO);
+        return;
+      default:
+        if (activation !== null && activation.phase !== GONE) activation.inSandbox++;
+        job.write!(writer);
+    }
+  }
+
+  private compactReady(): void {
+    if (this.readyFrom === this.ready.length) {
+      this.ready.length = 0;
+      this.readyFrom = 0;
+    } else if (this.readyFrom > 8_192) {
+      this.ready = this.ready.slice(this.readyFrom);
+      this.readyFrom = 0;
+    }
+  }
+
+  private onResults(results: ResultReader): void {
+    const batch = this.inFlight.shift();
+    assert(batch !== undefined && batch.id === results.id, 'results come in the order of the batches');
+    const group = this.gate.take();
+    for (const job of batch.jobs) {
+      assert(results.next(), 'a result for every item');
+      const { activation } = job;
+      if (activation !== null && activation.inSandbox > 0) activation.inSandbox--;
+      this.host.took(job, results, group);
+    }
+    assert(!results.next(), 'no more results than items');
+    batch.jobs.length = 0;
+    this.freeBatches.push(batch.jobs);
+    this.gate.commit(group);
+    this.wakeDrained();
+    if (this.jobsReady > 0) this.schedule();
+  }
+
+  private wakeDrained(): void {
+    if (this.inFlight.length > 0 || this.drained.length === 0) return;
+    const waiting = this.drained;
+    this.drained = [];
+    for (const wake of waiting) wake();
+  }
+}

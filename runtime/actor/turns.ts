@@ -1,0 +1,247 @@
+/**
+ * Turns: what a result of the sandbox means for the actor, its bucket's log, and the answer. Pure but for the objects it is
+ * given; the turn loop calls it for every result, in the order of the batch.
+ */
+
+import { bucketIndex, hashText, shardKey, splitAddress } from '../codec/address.ts';
+import { chain } from '../codec/chain.ts';
+import type { ErrorCode } from '../codec/errors.ts';
+import { isErrorCode } from '../codec/errors.ts';
+import {
+  KIND_CONTROL,
+  KIND_DECISION,
+  KIND_FAILED,
+  KIND_MIGRATE,
+  KIND_QUARANTINED,
+  KIND_REJECTION,
+  writeCircumstances,
+  writeFailure,
+  writeMigration,
+  writeOrigin,
+  writePlace,
+  writeQuarantine,
+  writeStrike,
+} from '../codec/record.ts';
+import { WireReader, WireWriter } from '../codec/wire.ts';
+import type { ResultReader } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED, STATUS_REJECTED } from '../sandbox/sandbox.ts';
+import type { Activation } from './activation.ts';
+import type { Bucket } from './bucket.ts';
+import { gather } from './bucket.ts';
+import type { TypeVersion } from './bundles.ts';
+import type { AnswerError } from './engine.ts';
+import type { Job } from './job.ts';
+import type { CommitGroup, OutputGate } from './output-gate.ts';
+
+const ZERO = { hi: 0, lo: 0 };
+const FIELD_PAYLOAD = 32;
+
+export class Turns {
+  private readonly gate: OutputGate;
+  private readonly scratch = new WireWriter(4 * 1_024);
+  private readonly reader = new WireReader();
+  private readonly digest = { hi: 0, lo: 0 };
+
+  constructor(gate: OutputGate) {
+    this.gate = gate;
+  }
+
+  /** A command was decided, refused, or failed inside the sandbox. */
+  command(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup): void {
+    const activation = job.activation!;
+    group.jobs.push(job);
+    if (result.status === STATUS_FAILED) {
+      job.error = activation.loadError === null ? itemError(result) : loadErrorOf(activation);
+      if (job.keySlot >= 0) activation.keys.remove(job.keySlot);
+      // The script may have failed because of what it saw: the answer waits for that to be durable (G3).
+      group.reads.add(activation.bucket);
+      return;
+    }
+    this.migration(activation, version, result, job.nowMs, group);
+    const rejected = result.status === STATUS_REJECTED;
+    this.decision(job, version, result, rejected, group);
+    if (rejected) {
+      job.error = { code: 'REJECTED', reason: result.error?.code ?? '', message: result.error?.message ?? '' };
+      return;
+    }
+    const { arena } = group;
+    job.bodyFrom = arena.length;
+    if (result.bodyFrom >= 0) arena.raw(result.buffer, result.bodyFrom, result.bodyTo);
+    job.bodyTo = arena.length;
+  }
+
+  /** A state was read. */
+  get(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup, nowMs: number): void {
+    const activation = job.activation!;
+    group.jobs.push(job);
+    group.reads.add(activation.bucket);
+    if (result.status === STATUS_FAILED) {
+      job.error = activation.loadError === null ? itemError(result) : loadErrorOf(activation);
+      return;
+    }
+    this.migration(activation, version, result, nowMs, group);
+    job.seq = activation.seq;
+    const { arena } = group;
+    job.bodyFrom = arena.length;
+    if (result.bodyFrom >= 0) arena.raw(result.buffer, result.bodyFrom, result.bodyTo);
+    job.bodyTo = arena.length;
+  }
+
+  /** The command's last strike: recorded as failed, answered like this for ever. */
+  failed(job: Job, version: TypeVersion, code: ErrorCode, group: CommitGroup): void {
+    const activation = job.activation!;
+    const { command } = job;
+    const wire = this.begin(KIND_FAILED, activation);
+    wire.uint(11, activation.seq + 1);
+    writeOrigin(wire, command!.key, command!.principal, command!.name, command!.session);
+    writeCircumstances(wire, job.nowMs, 0, 0);
+    wire.raw(version.provenance);
+    wire.uint(23, activation.lastPosition);
+    writeFailure(wire, 'BEHAVIOR_FAILED', `the sandbox ended on every try: ${code}`);
+    const position = this.finish(activation, group);
+    if (job.keySlot >= 0) activation.keys.record(job.keySlot, position, job.nowMs);
+    activation.strikes++;
+    activation.bucket.strikeType(version.key);
+    job.seq = activation.seq;
+    job.error = { code: 'BEHAVIOR_FAILED', message: `the sandbox ended on every try: ${code}` };
+    group.jobs.push(job);
+  }
+
+  /** A command ended the sandbox and may be tried once more. In the actor's history, so that a restart knows. */
+  strike(activation: Activation, version: TypeVersion, code: ErrorCode, nowMs: number, group: CommitGroup): void {
+    const wire = this.begin(KIND_CONTROL, activation);
+    wire.uint(11, activation.seq + 1);
+    writeCircumstances(wire, nowMs, 0, 0);
+    wire.uint(23, activation.lastPosition);
+    writeStrike(wire, activation.address, activation.type, version.bundle.hashBytes, code);
+    this.finish(activation, group);
+    activation.strikes++;
+    activation.bucket.strikeType(version.key);
+  }
+
+  /** The actor is taken out of service under this bundle. */
+  quarantineActor(activation: Activation, version: TypeVersion, reason: string, nowMs: number, group: CommitGroup): void {
+    const wire = this.begin(KIND_QUARANTINED, activation);
+    wire.uint(11, activation.seq + 1);
+    writeCircumstances(wire, nowMs, 0, 0);
+    wire.uint(23, activation.lastPosition);
+    writeQuarantine(wire, activation.address, '', version.bundle.hashBytes, false, reason);
+    this.finish(activation, group);
+    activation.quarantined = { reason, bundle: version.bundle.hash };
+  }
+
+  /** A record of the bucket itself; `fill` writes the fields behind the place. */
+  control(bucket: Bucket, kind: number, nowMs: number, group: CommitGroup, fill: (wire: WireWriter) => void): void {
+    const wire = this.scratch;
+    wire.reset();
+    wire.uint(1, kind);
+    wire.uint(6, bucket.id.bits);
+    wire.uint(7, bucket.id.index);
+    writePlace(wire, bucket.position + 1, bucket.epoch, bucket.incarnation);
+    wire.uint(17, nowMs);
+    fill(wire);
+    const pending = this.gate.pending(group, bucket);
+    gather(bucket, pending, wire, null);
+    if (nowMs > bucket.nowMs) bucket.nowMs = nowMs;
+  }
+
+  private decision(job: Job, version: TypeVersion, result: ResultReader, rejected: boolean, group: CommitGroup): void {
+    const activation = job.activation!;
+    const command = job.command!;
+    const { buffer, tailFrom, tailTo } = result;
+    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation);
+    wire.uint(11, activation.seq + 1);
+    writeOrigin(wire, command.key, command.principal, command.name, command.session);
+    writeCircumstances(wire, job.nowMs, job.seedHi, job.seedLo);
+    wire.raw(version.provenance);
+    this.digestPayload(buffer, tailFrom, tailTo);
+    wire.fixed64(22, this.digest.hi, this.digest.lo);
+    wire.uint(23, activation.lastPosition);
+    if (result.sendTo !== null) writeSendNumbers(wire, activation.bucket, result.sendTo);
+    if (tailFrom >= 0) wire.raw(buffer, tailFrom, tailTo);
+    const position = this.finish(activation, group);
+    activation.seq += result.events;
+    activation.strikes = 0;
+    if (job.keySlot >= 0) activation.keys.record(job.keySlot, position, job.nowMs);
+    job.seq = activation.seq;
+  }
+
+  /** The sandbox carried the state to another fold before this item ran: that is history too. */
+  private migration(activation: Activation, version: TypeVersion, result: ResultReader, nowMs: number, group: CommitGroup): void {
+    const from = activation.stateBundle;
+    activation.stateBundle = version.bundle;
+    if (result.migratedFrom < 0) return;
+    const wire = this.begin(KIND_MIGRATE, activation);
+    wire.uint(11, activation.seq + 1);
+    writeCircumstances(wire, nowMs, 0, 0);
+    wire.raw(version.provenance);
+    wire.uint(23, activation.lastPosition);
+    writeMigration(
+      wire,
+      result.buffer.subarray(result.migratedFrom, result.migratedTo),
+      from === null ? Buffer.alloc(0) : from.hashBytes,
+    );
+    this.finish(activation, group);
+  }
+
+  private begin(kind: number, activation: Activation): WireWriter {
+    const wire = this.scratch;
+    wire.reset();
+    wire.uint(1, kind);
+    wire.raw(activation.recordPrefix);
+    const { bucket } = activation;
+    writePlace(wire, bucket.position + 1, bucket.epoch, bucket.incarnation);
+    return wire;
+  }
+
+  private finish(activation: Activation, group: CommitGroup): number {
+    const { bucket } = activation;
+    const position = gather(bucket, this.gate.pending(group, bucket), this.scratch, activation.actorHash);
+    activation.lastPosition = position;
+    activation.lastHead.hi = bucket.head.hi;
+    activation.lastHead.lo = bucket.head.lo;
+    activation.recordsSinceSnapshot++;
+    return position;
+  }
+
+  /** The payload is the tail's first field: `Body { data }`; an empty one is left out. */
+  private digestPayload(buffer: Buffer, from: number, to: number): void {
+    const { reader, digest } = this;
+    let dataFrom = 0;
+    let dataTo = 0;
+    if (from >= 0) {
+      reader.over(buffer, from, to);
+      if (reader.next() && reader.field === FIELD_PAYLOAD) {
+        reader.span();
+        reader.over(buffer, reader.from, reader.to);
+        if (reader.next() && (reader.field as number) === 1) {
+          reader.span();
+          dataFrom = reader.from;
+          dataTo = reader.to;
+        }
+      }
+    }
+    chain(digest, ZERO, buffer, dataFrom, dataTo);
+  }
+}
+
+export function itemError(result: ResultReader): AnswerError {
+  const error = result.error;
+  if (error === null) return { code: 'INTERNAL', message: 'the sandbox failed without saying why' };
+  const message = error.location === '' ? error.message : `${error.message} (${error.location})`;
+  return { code: isErrorCode(error.code) ? error.code : 'BEHAVIOR_ERROR', message };
+}
+
+export function loadErrorOf(activation: Activation): AnswerError {
+  const { code, message } = activation.loadError!;
+  return { code: isErrorCode(code) ? code : 'INTERNAL', message };
+}
+
+function writeSendNumbers(wire: WireWriter, bucket: Bucket, targets: readonly string[]): void {
+  const start = wire.begin(24);
+  for (const target of targets) {
+    const destination = bucketIndex(hashText(shardKey(splitAddress(target))), bucket.id.bits);
+    wire.varint(bucket.nextChannelNumber(destination));
+  }
+  wire.end(start);
+}

@@ -1,0 +1,29 @@
+/** Who watches whom, by address; kept apart from activations because a watch outlives them. */
+
+import type { WatchPump } from './watches.ts';
+
+export class WatchRegistry {
+  private readonly byAddress = new Map<string, Set<WatchPump>>();
+
+  /** The set of an address's watches, or null when nobody watches. */
+  of(address: string): Set<WatchPump> | null {
+    return this.byAddress.get(address) ?? null;
+  }
+
+  add(address: string, pump: WatchPump): Set<WatchPump> {
+    let pumps = this.byAddress.get(address);
+    if (pumps === undefined) {
+      pumps = new Set();
+      this.byAddress.set(address, pumps);
+    }
+    pumps.add(pump);
+    return pumps;
+  }
+
+  remove(address: string, pump: WatchPump): void {
+    const pumps = this.byAddress.get(address);
+    if (pumps === undefined) return;
+    pumps.delete(pump);
+    if (pumps.size === 0) this.byAddress.delete(address);
+  }
+}
