@@ -8,7 +8,7 @@ import type { Command } from 'commander';
 import type { RecordView } from '../actor/engine.ts';
 import { AdminClient } from './admin-client.ts';
 import { withClient } from './gateway-client.ts';
-import { nodeOptions, withAdmin, withGateway, withJson, withToken } from './node-options.ts';
+import { checkedAddress, nodeOptions, withAdmin, withGateway, withJson, withToken } from './node-options.ts';
 import { recordText } from './record-text.ts';
 import { wholeNumber } from './send.ts';
 import type { Terminal } from './terminal.ts';
@@ -32,6 +32,7 @@ export function addEvents(program: Command, terminal: Terminal): void {
     .option('--follow', 'go on with new ones until interrupted');
   command.action(async (actor: string, options: Record<string, unknown>) => {
     const node = nodeOptions(options);
+    checkedAddress(actor);
     const admin = new AdminClient(node);
     const cursor: Cursor = { from: wholeNumber(options['from'], '--from'), position: 0 };
     const readPage: ReadPage = (from, max) => admin.records(actor, from, max);
@@ -42,7 +43,7 @@ export function addEvents(program: Command, terminal: Terminal): void {
       return;
     }
     await withClient(node, async (client) => {
-      for await (const _event of client.watch(actor, cursor.from)) shown += await readNew(readPage, cursor, show, PAGE);
+      for await (const _event of client.watch(actor, { from: cursor.from })) shown += await readNew(readPage, cursor, show, PAGE);
     });
   });
 }

@@ -19,6 +19,7 @@ async function main(argv: string[]): Promise<number> {
     .description('A sharded actor runtime with scripted behaviours: run a node, deploy behaviours, talk to actors.')
     .exitOverride()
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(`${text.replace(/^error: /, 'error CONFIG_INVALID: ').trimEnd()}\nhint: add --help to see what there is.\n`) })
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
   for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addToken, addTypes]) add(program, processTerminal);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Command } from 'commander';
 
+import { parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { defaults } from '../config/defaults.ts';
 
@@ -63,6 +64,15 @@ export function readText(file: string, flag: string): string {
   } catch (error) {
     throw new TroupeError('CONFIG_INVALID', `the file given with ${flag} cannot be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/**
+ * An address from the command line, checked before anything is asked of a node.
+ * @throws TroupeError BAD_ADDRESS
+ */
+export function checkedAddress(written: string): string {
+  parseAddress(written);
+  return written;
 }
 
 function text(value: unknown): string | undefined {

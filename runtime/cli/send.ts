@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 
 import { TroupeError } from '../codec/errors.ts';
 import { withClient } from './gateway-client.ts';
-import { nodeOptions, withGateway, withJson, withToken } from './node-options.ts';
+import { checkedAddress, nodeOptions, withGateway, withJson, withToken } from './node-options.ts';
 import type { Terminal } from './terminal.ts';
 
 export function addSend(program: Command, terminal: Terminal): void {
@@ -17,6 +17,7 @@ export function addSend(program: Command, terminal: Terminal): void {
   command.action(async (actor: string, name: string, body: string | undefined, options: Record<string, unknown>) => {
     const node = nodeOptions(options);
     const deadlineMs = wholeNumber(options['deadline'], '--deadline');
+    checkedAddress(actor);
     const parsed = parseBody(body === '-' ? await readAll(process.stdin) : (body ?? '{}'));
     const key = typeof options['key'] === 'string' ? options['key'] : crypto.randomUUID();
     const answer = await withClient(node, (client) => client.send(actor, name, parsed, { key, deadlineMs })).catch((error: unknown) => {
