@@ -46,6 +46,13 @@ export namespace bench {
   }
 }
 
+export namespace google {
+  namespace protobuf {
+    interface Empty {
+    }
+  }
+}
+
 /** The messages of each actor type. */
 export interface Actors {
   'bench.v1.Counter': {

@@ -25,19 +25,15 @@ export interface Incompatibility {
 const widenings = new Set(['int32 int64', 'uint32 uint64', 'uint32 int64', 'sint32 sint64', 'bool uint32', 'bool uint64', 'string bytes']);
 
 /**
- * Refuses new bundle content whose state messages do not read what `oldContent` stored, for those types that do not migrate.
+ * Refuses new bundle content whose state messages do not read what `oldContent` stored. `types` are those to look at; the
+ * caller leaves out the ones that migrate (V2).
  * @throws TroupeError STATE_INCOMPATIBLE naming the field, BUNDLE_INVALID
  */
-export function checkStateCompatible(
-  oldContent: Buffer,
-  newContent: Buffer,
-  types: readonly { readonly type: string; readonly migrates: boolean }[],
-): void {
-  const checked = types.filter(({ migrates }) => !migrates);
-  if (checked.length === 0) return;
+export function checkStateCompatible(oldContent: Buffer, newContent: Buffer, types: readonly string[]): void {
+  if (types.length === 0) return;
   const before = loadSchema(protoFiles(parseBundle(oldContent)));
   const after = loadSchema(protoFiles(parseBundle(newContent)));
-  for (const { type } of checked) {
+  for (const type of types) {
     const oldState = stateMessage(before, type);
     const newState = stateMessage(after, type);
     // A type that is new, or that the new bundle leaves alone, has no state to carry.

@@ -17,7 +17,7 @@ import {
   bundleHash, checkFileCount, checkName, checkSize, encodeBundle, invalid, isBundlePath, MANIFEST_FILE, manifestText, PROTO_PREFIX,
 } from './bundle.ts';
 import { scanImports } from './imports.ts';
-import { loadSchema, protoImports } from './schema.ts';
+import { EMPTY_PROTO, loadSchema, protoImports } from './schema.ts';
 
 export interface PackedBundle {
   readonly content: Buffer;
@@ -166,9 +166,9 @@ async function collectProtos(sources: Sources, manifest: Manifest): Promise<Map<
   const waiting = await matching(tree.root, manifest.proto);
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { path, from } = next;
-    if (protos.has(path)) continue;
+    if (protos.has(path) || path === EMPTY_PROTO) continue;
     if (path.startsWith('google/protobuf/')) {
-      throw invalid(from, `${path}: the well-known types are not supported; define a message of your own`);
+      throw invalid(from, `${path}: well-known types other than Empty are not supported; define a message of your own`);
     }
     const source = await readFrom(tree, path, from, 0, PROTO_PREFIX);
     protos.set(path, source);

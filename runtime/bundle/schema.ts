@@ -2,13 +2,17 @@
  * Reads the .proto files of a bundle with protobufjs and finds the messages of an actor type by the convention of
  * docs/BEHAVIORS.md: state = <Type>State, commands = service <Type>Commands, events = the oneof `event` of <Type>Event.
  *
- * Only authors' tools and the deploy check come here; what runs is read again, inside the sandbox.
+ * Only authors' tools and the deployment check come here; what runs is read again, inside the sandbox.
  */
 
 import protobuf from 'protobufjs';
 import type { Root, Service, Type } from 'protobufjs';
 
 import { invalid, PROTO_PREFIX } from './bundle.ts';
+
+/** The one well-known type that exists: its JSON form is that of any empty message. It needs no file. */
+export const EMPTY_PROTO = 'google/protobuf/empty.proto';
+const EMPTY_TEXT = 'syntax = "proto3"; package google.protobuf; message Empty {}';
 
 export interface ActorSchema {
   readonly type: string;
@@ -29,7 +33,9 @@ export function protoImports(path: string, source: string): string[] {
 /** @throws TroupeError BUNDLE_INVALID */
 export function loadSchema(protos: ReadonlyMap<string, string>): Root {
   const root = new protobuf.Root();
-  for (const [path, source] of protos) parse(path, source, root);
+  let usesEmpty = false;
+  for (const [path, source] of protos) usesEmpty = parse(path, source, root).imports?.includes(EMPTY_PROTO) || usesEmpty;
+  if (usesEmpty) protobuf.parse(EMPTY_TEXT, root);
   try {
     root.resolveAll();
   } catch (error) {

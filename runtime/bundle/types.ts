@@ -1,11 +1,8 @@
 /**
- * Writes TypeScript declarations of a directory's messages, so that an editor checks a behaviour against its schemas:
+ * TypeScript declarations of a directory's messages, so that an editor checks a behaviour against its schemas:
  * `import('./types.js')` in JSDoc, or `import type` in TypeScript. The declarations describe values as a behaviour is given
  * them: complete, frozen, camelCase, enums as their names.
  */
-
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 
 import protobuf from 'protobufjs';
 import type { Enum, Field, NamespaceBase, Type } from 'protobufjs';
@@ -14,20 +11,11 @@ import { packProtos } from './pack.ts';
 import type { ActorSchema } from './schema.ts';
 import { actorSchemas, loadSchema } from './schema.ts';
 
-export const TYPES_FILE = 'types.d.ts';
-
 /**
- * Writes `types.d.ts` into a behaviour directory; returns its path.
+ * The text of `types.d.ts` for a behaviour directory.
  * @throws TroupeError BUNDLE_INVALID, BUNDLE_TOO_LARGE
  */
-export async function writeTypes(directory: string): Promise<string> {
-  const file = join(directory, TYPES_FILE);
-  await writeFile(file, await generateTypes(directory));
-  return file;
-}
-
-/** The text of `types.d.ts` for a behaviour directory. */
-export async function generateTypes(directory: string): Promise<string> {
+export async function typesOf(directory: string): Promise<string> {
   const root = loadSchema(await packProtos(directory));
   const lines = ['// Written by `troupe types` from the .proto files; write it again when they change.', ''];
   for (const nested of root.nestedArray) declare(nested, lines, '', true);
@@ -72,11 +60,11 @@ function enumUnion(of: Enum): string {
 
 function fieldLine(field: Field): string {
   const type = valueType(field);
-  if (field instanceof protobuf.MapField) return `readonly ${field.name}: { readonly [key: string]: ${type} };`;
-  if (field.repeated) return `readonly ${field.name}: readonly ${/[ |]/.test(type) ? `(${type})` : type}[];`;
+  if (field instanceof protobuf.MapField) return `readonly ${field.jsonName}: { readonly [key: string]: ${type} };`;
+  if (field.repeated) return `readonly ${field.jsonName}: readonly ${/[ |]/.test(type) ? `(${type})` : type}[];`;
   // A message, a member of a oneof and an `optional` field may be absent; everything else has its default.
   const mayBeAbsent = field.resolvedType instanceof protobuf.Type || field.partOf !== null;
-  return `readonly ${field.name}${mayBeAbsent ? '?' : ''}: ${type}${mayBeAbsent ? ' | undefined' : ''};`;
+  return `readonly ${field.jsonName}${mayBeAbsent ? '?' : ''}: ${type}${mayBeAbsent ? ' | undefined' : ''};`;
 }
 
 function valueType(field: Field): string {
