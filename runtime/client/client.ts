@@ -1,0 +1,315 @@
+/**
+ * The client for Node and browsers: commands as promises, reads, and watches, over the JSON subprotocol of docs/GATEWAY.md. It
+ * needs nothing but a global WebSocket.
+ *
+ * P1  Every command carries a key, and keeps it through all retries: however often it is sent, it is applied once.
+ * P2  Commands to one actor are applied in the order in which `send` was called (see lanes.ts, and `inFlightPerActorMax`).
+ * P3  A promise of `send` that fails with a code that is not retryable tells the outcome. DEADLINE_EXCEEDED and DISCONNECTED do
+ *     not: send again with the same key to learn it.
+ */
+
+import { backoffMs } from './backoff.ts';
+import type { BackoffSettings } from './backoff.ts';
+import { localError, TroupeClientError } from './errors.ts';
+import type { WireErrorShape } from './errors.ts';
+import { Lanes } from './lanes.ts';
+import type { Command } from './lanes.ts';
+import { Link } from './link.ts';
+import type { LinkOwner } from './link.ts';
+import type {
+  AddressOf, AnyCommands, CommandMap, CommandOf, ConnectOptions, Got, SendOptions, Sent, TypeOf, WatchedEvent, WatchOptions,
+} from './types.ts';
+import { EventStream } from './watch.ts';
+import type { WatchHost } from './watch.ts';
+
+export { TroupeClientError } from './errors.ts';
+export type { AnyCommands, CommandMap, ConnectOptions, Got, SendOptions, Sent, WatchedEvent, WatchOptions } from './types.ts';
+
+export interface Client<C extends CommandMap = AnyCommands> {
+  /** Sends a command, again and again if need be, and gives its reply. @throws TroupeClientError */
+  send<A extends AddressOf<C>, K extends CommandOf<C, A>>(
+    to: A, command: K, body: C[TypeOf<C, A>][K]['body'], options?: SendOptions,
+  ): Promise<Sent<C[TypeOf<C, A>][K]['reply']>>;
+
+  /** The state of an actor. @throws TroupeClientError */
+  get<S = unknown>(actor: AddressOf<C>, options?: { readonly deadlineMs?: number }): Promise<Got<S>>;
+
+  /** The events of an actor, as they become durable, across reconnects. Leave the loop, or call `return`, to end it. */
+  watch<B = unknown>(actor: AddressOf<C>, options?: WatchOptions): AsyncIterableIterator<WatchedEvent<B>, undefined, undefined>;
+
+  /** Resolves once connected; rejects with UNREACHABLE when an attempt fails before that. Nobody needs to call it. */
+  ready(): Promise<void>;
+
+  /** Gives up whatever is open, with DISCONNECTED. */
+  close(): void;
+}
+
+/** Connects in the background; what is sent meanwhile waits. */
+export function connect<C extends CommandMap = AnyCommands>(url: string, options: ConnectOptions = {}): Client<C> {
+  return new TroupeClient(url, options) as unknown as Client<C>;
+}
+
+const DEADLINE_DEFAULT_MS = 30_000;
+/** What a node accepts as a deadline. */
+const DEADLINE_MAX_MS = 300_000;
+const BODY_BYTES_MAX = 256 * 1_024;
+
+interface Call extends Command {
+  readonly id: string;
+  readonly kind: 'command' | 'get';
+  /** The request but for id and deadline, as JSON without its brackets. */
+  readonly fields: string;
+  readonly deadlineAt: number;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: TroupeClientError) => void;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** A message of the node; which fields are there depends on what it answers. */
+interface Message {
+  readonly id: string | null;
+  readonly ok?: boolean;
+  readonly seq?: number;
+  readonly reply?: unknown;
+  readonly state?: unknown;
+  readonly event?: string;
+  readonly body?: unknown;
+  readonly error?: WireErrorShape;
+}
+
+class TroupeClient implements LinkOwner, WatchHost {
+  private readonly options: ConnectOptions;
+  private readonly backoff: BackoffSettings;
+  private readonly random: () => number;
+  private readonly attemptsMax: number;
+  private readonly link: Link;
+  private readonly lanes: Lanes<Call>;
+  private readonly calls = new Map<string, Call>();
+  private readonly watches = new Map<string, EventStream>();
+  private readonly streams = new Set<EventStream>();
+  private readonly retries = new Set<ReturnType<typeof setTimeout>>();
+  private readonly awaitingUp: { resolve: () => void; reject: (error: TroupeClientError) => void }[] = [];
+  private readonly keyPrefix: string;
+  private nextId = 0;
+  private ended: TroupeClientError | null = null;
+
+  constructor(url: string, options: ConnectOptions) {
+    this.options = options;
+    this.random = options.random ?? Math.random;
+    this.attemptsMax = options.attemptsMax ?? 10;
+    this.backoff = { firstMs: options.backoffFirstMs ?? 50, maxMs: options.backoffMaxMs ?? 5_000 };
+    this.keyPrefix = randomText();
+    this.lanes = new Lanes(
+      { inFlightPerActorMax: options.inFlightPerActorMax ?? 1, inFlightMax: options.inFlightMax ?? 512 },
+      (call) => this.transmit(call),
+    );
+    this.link = new Link({
+      url, token: options.token, backoff: this.backoff, random: this.random, WebSocket: options.WebSocket ?? globalThis.WebSocket,
+    }, this);
+    this.link.start();
+  }
+
+  get isUp(): boolean {
+    return this.link.isUp;
+  }
+
+  send(to: string, command: string, body: unknown, options: SendOptions = {}): Promise<never> {
+    const key = options.key ?? `${this.keyPrefix}-${(this.nextId + 1).toString(36)}`;
+    const text = JSON.stringify(body ?? {});
+    if (isLonger(text, BODY_BYTES_MAX)) {
+      return Promise.reject(localError('BODY_TOO_LARGE', `the body has more than ${BODY_BYTES_MAX} bytes`));
+    }
+    const fields = `"key":${JSON.stringify(key)},"to":${JSON.stringify(to)},"command":${JSON.stringify(command)},"body":${text}`;
+    return this.call('command', to, fields, options.deadlineMs);
+  }
+
+  get(actor: string, options: { readonly deadlineMs?: number } = {}): Promise<never> {
+    // A lane of its own for every read: it waits for nothing, and nothing waits for it.
+    return this.call('get', `get ${this.nextId + 1} ${actor}`, `"get":${JSON.stringify(actor)}`, options.deadlineMs);
+  }
+
+  watch(actor: string, options: WatchOptions = {}): EventStream {
+    const stream = new EventStream(this, actor, options.from ?? 0, this.options.watchBufferMax ?? 4_096);
+    if (this.ended !== null) {
+      stream.finish(this.ended);
+      return stream;
+    }
+    this.streams.add(stream);
+    stream.open();
+    return stream;
+  }
+
+  ready(): Promise<void> {
+    if (this.ended !== null) return Promise.reject(this.ended);
+    if (this.link.isUp) return Promise.resolve();
+    return new Promise((resolve, reject) => { this.awaitingUp.push({ resolve, reject }); });
+  }
+
+  close(): void {
+    if (this.ended !== null) return;
+    this.ended = localError('DISCONNECTED', 'the client was closed');
+    for (const stream of [...this.streams]) stream.finish(null);
+    this.link.close();
+    this.giveUpAll(this.ended);
+  }
+
+  // Of the link.
+
+  onUp(): void {
+    for (const { resolve } of this.awaitingUp.splice(0)) resolve();
+    this.lanes.up();
+    for (const stream of this.streams) stream.open();
+  }
+
+  onDown(): void {
+    this.lanes.down();
+    this.watches.clear();
+    for (const stream of this.streams) stream.onDown();
+    for (const call of [...this.calls.values()]) {
+      if (call.attempts >= this.attemptsMax) this.fail(call, localError('DISCONNECTED', 'the connection was lost again and again'));
+    }
+  }
+
+  onUnreachable(): void {
+    const error = localError('UNREACHABLE', 'no node answers at this address');
+    for (const { reject } of this.awaitingUp.splice(0)) reject(error);
+  }
+
+  onEnd(error: TroupeClientError): void {
+    this.ended = error;
+    this.lanes.down();
+    for (const stream of [...this.streams]) stream.finish(error);
+    this.giveUpAll(error);
+  }
+
+  onMessage(data: unknown): void {
+    const message = data as Message;
+    if (message.id === null) {
+      // The node could not read a frame of ours, and nobody can tell whose requests were in it: all are sent again.
+      this.link.renew();
+      return;
+    }
+    const stream = this.watches.get(message.id);
+    if (stream !== undefined) {
+      this.onWatchMessage(stream, message);
+      return;
+    }
+    const call = this.calls.get(message.id);
+    if (call === undefined || !call.isSent) return;
+    if (message.ok === true) this.succeed(call, message);
+    else this.refused(call, new TroupeClientError(message.error!));
+  }
+
+  // Of the watches.
+
+  openWatch(stream: EventStream): string {
+    const id = this.freshId();
+    this.watches.set(id, stream);
+    this.link.send(`{"id":"${id}","watch":${JSON.stringify(stream.actor)},"from":${stream.from}}`);
+    return id;
+  }
+
+  endWatch(id: string): void {
+    this.watches.delete(id);
+    // Its answer is of no interest; an id that nobody has keeps it from being taken for another's.
+    this.link.send(`{"id":"${this.freshId()}","unwatch":"${id}"}`);
+  }
+
+  forgetWatch(stream: EventStream): void {
+    this.streams.delete(stream);
+  }
+
+  retryLater(attempt: number, then: () => void): void {
+    const timer = setTimeout(() => {
+      this.retries.delete(timer);
+      then();
+    }, backoffMs(attempt, this.backoff, this.random));
+    this.retries.add(timer);
+  }
+
+  private onWatchMessage(stream: EventStream, message: Message): void {
+    if (message.event !== undefined) {
+      stream.onEvent(message.seq!, message.event, message.body);
+    } else if (message.ok === true) {
+      stream.onOpened(message.seq!);
+    } else {
+      this.watches.delete(message.id!);
+      stream.onError(new TroupeClientError(message.error!));
+    }
+  }
+
+  private call(kind: Call['kind'], to: string, fields: string, deadlineMs = this.options.deadlineMs ?? DEADLINE_DEFAULT_MS): Promise<never> {
+    if (this.ended !== null) return Promise.reject(this.ended);
+    const waitingMax = this.options.waitingMax ?? 100_000;
+    if (this.calls.size >= waitingMax) {
+      return Promise.reject(localError('TOO_MANY_IN_FLIGHT', `${waitingMax} requests wait for their answers already`));
+    }
+    return new Promise<never>((resolve, reject) => {
+      const call: Call = {
+        id: this.freshId(), kind, to, fields, deadlineAt: performance.now() + deadlineMs, resolve, reject,
+        timer: undefined, isSent: false, attempts: 0,
+      };
+      call.timer = setTimeout(() => {
+        this.fail(call, localError('DEADLINE_EXCEEDED', `no answer within ${deadlineMs} ms`));
+      }, deadlineMs);
+      this.calls.set(call.id, call);
+      this.lanes.add(call, this.link.isUp);
+    });
+  }
+
+  private transmit(call: Call): void {
+    if (call.kind === 'get') {
+      this.link.send(`{"id":"${call.id}",${call.fields}}`);
+      return;
+    }
+    const left = Math.ceil(call.deadlineAt - performance.now());
+    this.link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},${call.fields}}`);
+  }
+
+  private succeed(call: Call, message: Message): void {
+    this.settle(call);
+    const { seq } = message;
+    call.resolve((call.kind === 'get' ? { seq, state: message.state } : { seq, reply: message.reply }) as never);
+  }
+
+  private refused(call: Call, error: TroupeClientError): void {
+    const isFinal = !error.retryable || error.code === 'DEADLINE_EXCEEDED' || call.attempts >= this.attemptsMax;
+    if (isFinal) {
+      this.fail(call, error);
+      return;
+    }
+    this.lanes.rest(call, this.link.isUp);
+    this.retryLater(call.attempts, () => this.lanes.wake(call.to, this.link.isUp));
+  }
+
+  private fail(call: Call, error: TroupeClientError): void {
+    this.settle(call);
+    call.reject(error);
+  }
+
+  private settle(call: Call): void {
+    clearTimeout(call.timer);
+    this.calls.delete(call.id);
+    this.lanes.remove(call, this.link.isUp);
+  }
+
+  private giveUpAll(error: TroupeClientError): void {
+    for (const timer of this.retries) clearTimeout(timer);
+    this.retries.clear();
+    for (const { reject } of this.awaitingUp.splice(0)) reject(error);
+    for (const call of [...this.calls.values()]) this.fail(call, error);
+  }
+
+  private freshId(): string {
+    return (++this.nextId).toString(36);
+  }
+}
+
+function randomText(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36).padStart(2, '0')).join('');
+}
+
+function isLonger(text: string, bytesMax: number): boolean {
+  if (text.length * 3 <= bytesMax) return false;
+  return text.length > bytesMax || new TextEncoder().encode(text).length > bytesMax;
+}

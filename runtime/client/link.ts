@@ -1,0 +1,163 @@
+/**
+ * One WebSocket after another: connects, reconnects with backoff, and packs what is sent within one microtask turn into one
+ * frame.
+ *
+ * L1  What is sent while no connection stands is dropped: whoever has something to say is told by `onUp` and says it anew.
+ * L2  A token that was refused, or a node that speaks no JSON, ends the link for good; everything else is tried again.
+ */
+
+import { backoffMs } from './backoff.ts';
+import type { BackoffSettings } from './backoff.ts';
+import { localError } from './errors.ts';
+import type { TroupeClientError } from './errors.ts';
+
+const SUBPROTOCOL = 'troupe.v1.json';
+/** Of UTF-16 units; each is at most three bytes, and a node takes frames of one MiB. */
+const FRAME_UNITS_MAX = 300_000;
+const FRAME_REQUESTS_MAX = 1_000;
+/** Refusals of a token in a row that end the link, when a new one can be asked for. */
+const REFUSALS_MAX = 3;
+
+export interface LinkSettings {
+  readonly url: string;
+  readonly token: string | (() => string | Promise<string>) | undefined;
+  readonly backoff: BackoffSettings;
+  readonly random: () => number;
+  readonly WebSocket: typeof WebSocket;
+}
+
+export interface LinkOwner {
+  onUp(): void;
+  /** The connection has gone; nothing that was sent and not answered will be. */
+  onDown(): void;
+  onMessage(message: unknown): void;
+  /** There will be no other connection (L2). */
+  onEnd(error: TroupeClientError): void;
+  /** An attempt to connect failed; others follow. */
+  onUnreachable(): void;
+}
+
+export class Link {
+  isUp = false;
+  private readonly settings: LinkSettings;
+  private readonly owner: LinkOwner;
+  private socket: WebSocket | null = null;
+  private batch: string[] = [];
+  private failures = 0;
+  private refusals = 0;
+  private isEnded = false;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(settings: LinkSettings, owner: LinkOwner) {
+    this.settings = settings;
+    this.owner = owner;
+  }
+
+  start(): void {
+    void this.open();
+  }
+
+  send(text: string): void {
+    if (!this.isUp) return;
+    if (this.batch.length === 0) queueMicrotask(() => this.flush());
+    this.batch.push(text);
+  }
+
+  close(): void {
+    this.isEnded = true;
+    clearTimeout(this.timer);
+    this.flush();
+    this.isUp = false;
+    this.socket?.close(1000);
+  }
+
+  /** Gives this connection up for another one. */
+  renew(): void {
+    this.socket?.close(1000);
+  }
+
+  private async open(): Promise<void> {
+    const { token } = this.settings;
+    let socket: WebSocket;
+    try {
+      const value = typeof token === 'function' ? await token() : token;
+      if (this.isEnded) return;
+      const subprotocols = value === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `troupe.bearer.${value}`];
+      socket = new this.settings.WebSocket(this.settings.url, subprotocols);
+    } catch (error) {
+      // A bad address or token throws here; no later attempt would do better.
+      this.end(localError('BAD_REQUEST', error instanceof Error ? error.message : String(error)));
+      return;
+    }
+    this.socket = socket;
+    socket.onopen = () => {
+      this.isUp = true;
+      // A node that refuses the token closes right after opening: only an answer shows that it was taken.
+      this.owner.onUp();
+    };
+    socket.onmessage = (event) => {
+      this.failures = this.refusals = 0;
+      this.onFrame(event.data as string);
+    };
+    socket.onclose = (event) => this.onClose(event.code, event.reason);
+    // What an error event could tell is told by the close event that follows it.
+    socket.onerror = () => {};
+  }
+
+  private onFrame(text: string): void {
+    let data: unknown;
+    try {
+      data = JSON.parse(text);
+    } catch {
+      // Not one of our nodes: another connection may lead to one, and attempts are bounded.
+      this.renew();
+      return;
+    }
+    if (!Array.isArray(data)) {
+      this.owner.onMessage(data);
+      return;
+    }
+    for (const message of data as unknown[]) this.owner.onMessage(message);
+  }
+
+  private onClose(code: number, reason: string): void {
+    this.socket = null;
+    const wasUp = this.isUp;
+    this.isUp = false;
+    this.batch = [];
+    if (this.isEnded) return;
+    if (code === 4401 && (typeof this.settings.token !== 'function' || ++this.refusals >= REFUSALS_MAX)) {
+      this.end(localError('UNAUTHENTICATED', reason || 'the token was refused'));
+    } else if (code === 4403) {
+      this.end(localError('FORBIDDEN', reason || 'the token does not allow this'));
+    } else if (code === 4406) {
+      this.end(localError('BAD_REQUEST', `the node does not speak ${SUBPROTOCOL}`));
+    } else {
+      if (wasUp) this.owner.onDown();
+      else this.owner.onUnreachable();
+      this.failures++;
+      this.timer = setTimeout(() => void this.open(), backoffMs(this.failures, this.settings.backoff, this.settings.random));
+    }
+  }
+
+  private end(error: TroupeClientError): void {
+    this.isEnded = true;
+    this.owner.onEnd(error);
+  }
+
+  private flush(): void {
+    const { batch } = this;
+    this.batch = [];
+    if (this.socket === null || !this.isUp) return;
+    let first = 0;
+    while (first < batch.length) {
+      let units = batch[first]!.length;
+      let end = first + 1;
+      while (end < batch.length && end - first < FRAME_REQUESTS_MAX && units + batch[end]!.length < FRAME_UNITS_MAX) {
+        units += batch[end++]!.length;
+      }
+      this.socket.send(end === first + 1 ? batch[first]! : `[${batch.slice(first, end).join(',')}]`);
+      first = end;
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** Types of the client's public surface. */
+
+/** What an app may give to have its commands checked: by actor type, by command, what goes in and what comes back. */
+export type CommandMap = Record<string, Record<string, { readonly body: unknown; readonly reply: unknown }>>;
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyCommands = Record<string, Record<string, { readonly body: any; readonly reply: any }>>;
+
+export type AddressOf<C extends CommandMap> = string extends keyof C ? string : `${keyof C & string}:${string}`;
+export type TypeOf<C extends CommandMap, A extends string> =
+  string extends keyof C ? string : A extends `${infer T}:${string}` ? T & keyof C : never;
+export type CommandOf<C extends CommandMap, A extends string> = keyof C[TypeOf<C, A>] & string;
+
+export interface Sent<R> {
+  /** Number of the actor's newest event after the command. */
+  readonly seq: number;
+  readonly reply: R;
+}
+
+export interface Got<S> {
+  /** Number of the actor's newest event at the read; 0: it has none. */
+  readonly seq: number;
+  readonly state: S;
+}
+
+export interface WatchedEvent<B = unknown> {
+  readonly seq: number;
+  readonly event: string;
+  readonly body: B;
+}
+
+export interface SendOptions {
+  /** Idempotency key; a random one by default. The same key with the same command and body is applied once. */
+  readonly key?: string;
+  /** Over all attempts. */
+  readonly deadlineMs?: number;
+}
+
+export interface WatchOptions {
+  /** First event wanted, 1 is the actor's first; 0 (the default) means from now on. */
+  readonly from?: number;
+}
+
+export interface ConnectOptions {
+  /** Bearer token, or how to get a fresh one: asked before every connection. */
+  readonly token?: string | (() => string | Promise<string>);
+  /** Over all attempts of a command or read; 30,000 by default. */
+  readonly deadlineMs?: number;
+  /** Attempts of one command or read; 10 by default. */
+  readonly attemptsMax?: number;
+  /**
+   * Commands to one actor that may be under way at once; 1 by default, which keeps their order whatever happens. With more,
+   * one that is refused for a while (MAILBOX_FULL, NOT_READY, ...) and then retried can be overtaken by those sent behind it.
+   * Commands to different actors never wait for each other.
+   */
+  readonly inFlightPerActorMax?: number;
+  /** Requests under way on the connection; 512 by default, a node allows 1,024. Others wait. */
+  readonly inFlightMax?: number;
+  /** Requests that may wait for their answer in all; 100,000 by default. */
+  readonly waitingMax?: number;
+  /** Events that a watch holds for a slow consumer; 4,096 by default. Above it the watch pauses and later goes on. */
+  readonly watchBufferMax?: number;
+  /** Delay before a retry or a new connection; doubles from the first to the largest, with jitter. */
+  readonly backoffFirstMs?: number;
+  readonly backoffMaxMs?: number;
+  /** For tests. */
+  readonly random?: () => number;
+  readonly WebSocket?: typeof WebSocket;
+}
