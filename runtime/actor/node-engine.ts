@@ -33,6 +33,8 @@ import type { BundleChecks } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
 import type { CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest } from './engine.ts';
+import type { EngineLimits } from './engine-limits.ts';
+import { engineLimits } from './engine-limits.ts';
 import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT, Job } from './job.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
@@ -61,13 +63,14 @@ export interface EngineParts {
   readonly log: Log;
   readonly namespace?: string;
   readonly bucketBits?: number;
-  readonly activationsMax?: number;
+  readonly limits?: Partial<EngineLimits>;
 }
 
 export interface EngineStat {
   readonly activations: number;
   readonly stateBytes: number;
   readonly commandsWaiting: number;
+  readonly commandBytesWaiting: number;
   readonly commandsAnswered: number;
   readonly duplicatesAnswered: number;
   readonly activationsLoaded: number;
@@ -104,19 +107,21 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.parts = parts;
     const { journal, pool, store, checks, clock, entropy, scheduler, log } = parts;
     const bucketBits = parts.bucketBits ?? limits.bucketBits;
+    const limitsInForce = engineLimits(parts.limits);
     const { buckets, catalog, watches } = this;
     this.gate = new OutputGate(journal, this);
-    this.loop = new TurnLoop(pool, this.gate, this, clock, entropy, scheduler);
+    this.loop = new TurnLoop(pool, this.gate, this, clock, entropy, scheduler, limitsInForce.sampleOneIn);
     this.turns = new Turns(this.gate);
     this.bundles = new Bundles(store, pool);
     this.calls = new Calls((job) => this.loop.push(job));
     this.loader = new Loader(journal, this.bundles);
-    this.passivation = new Passivation(catalog, this.loop, parts.activationsMax ?? limits.activationsMax);
+    this.passivation = new Passivation(catalog, this.loop, limitsInForce);
     const { gate, loop, turns, bundles, loader } = this;
     const strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls);
     this.routing = new Routing({
       namespace: parts.namespace ?? 'main',
+      limits: limitsInForce,
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
@@ -188,6 +193,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       activations: this.catalog.size,
       stateBytes: this.catalog.stateBytes,
       commandsWaiting: this.routing.waiting,
+      commandBytesWaiting: this.routing.waitingBytes,
       commandsAnswered: this.commandsAnswered,
       duplicatesAnswered: this.admission.duplicatesAnswered,
       activationsLoaded: this.routing.loads,

@@ -7,13 +7,14 @@ import { limits } from '../limits.ts';
 import type { Activation, Catalog } from './activation.ts';
 import { RESIDENT } from './activation.ts';
 import { JOB_DROP, JOB_SNAPSHOT, Job } from './job.ts';
+import type { EngineLimits } from './engine-limits.ts';
 import type { TurnLoop } from './turn-loop.ts';
 import { snapshotDue } from './snapshots.ts';
 
 export class Passivation {
   private readonly catalog: Catalog;
   private readonly loop: TurnLoop;
-  private readonly activationsMax: number;
+  private readonly limits: EngineLimits;
   /** Measured time of folding one record, a moving average; starts at a guess. */
   private readonly foldMs = 0.005;
   /** Activations that the running checkpoint has not looked at yet. */
@@ -21,15 +22,15 @@ export class Passivation {
   passivations = 0;
   snapshots = 0;
 
-  constructor(catalog: Catalog, loop: TurnLoop, activationsMax: number) {
+  constructor(catalog: Catalog, loop: TurnLoop, engineLimits: EngineLimits) {
     this.catalog = catalog;
     this.loop = loop;
-    this.activationsMax = activationsMax;
+    this.limits = engineLimits;
   }
 
   /** A record of this actor was encoded. */
   recorded(activation: Activation): void {
-    if (snapshotDue(activation, this.foldMs)) this.snapshot(activation);
+    if (snapshotDue(activation, this.foldMs, this.limits.recordsPerSnapshotMax)) this.snapshot(activation);
   }
 
   /** The journal wants its tail short: every actor with enough records gets a snapshot, some in every tick. */
@@ -39,8 +40,8 @@ export class Passivation {
 
   afterTick(): void {
     if (this.sweep !== null) this.sweepOn();
-    const tooMany = this.catalog.size - this.activationsMax;
-    if (tooMany <= 0 && this.catalog.stateBytes <= limits.stateBytesResidentMax) return;
+    const tooMany = this.catalog.size - this.limits.activationsMax;
+    if (tooMany <= 0 && this.catalog.stateBytes <= this.limits.stateBytesResidentMax) return;
     this.passivate(Math.min(Math.max(tooMany, 1), limits.passivationsPerTickMax));
   }
 
@@ -50,7 +51,7 @@ export class Passivation {
   }
 
   get overfull(): boolean {
-    return this.catalog.size > this.activationsMax;
+    return this.catalog.size > this.limits.activationsMax;
   }
 
   private sweepOn(): void {

@@ -6,11 +6,11 @@
 import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { encodeActorFields } from '../codec/record.ts';
-import { limits } from '../limits.ts';
 import { Activation, LOADING, RESIDENT } from './activation.ts';
 import type { Catalog } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
+import type { EngineLimits } from './engine-limits.ts';
 import type { AnswerError } from './engine.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeyWindow } from './keys.ts';
@@ -23,6 +23,7 @@ export interface RoutingParts {
   readonly namespace: string;
   readonly buckets: readonly Bucket[];
   readonly bucketBits: number;
+  readonly limits: EngineLimits;
   readonly catalog: Catalog;
   readonly bundles: Bundles;
   readonly loader: Loader;
@@ -84,7 +85,7 @@ export class Routing {
         this.failSoon(job, { code: error.code, message: error.message });
         return;
       }
-    } else if (activation.waiting >= limits.mailboxLengthMax) {
+    } else if (activation.waiting >= this.parts.limits.mailboxLengthMax) {
       this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address}` });
       return;
     }
@@ -149,10 +150,10 @@ export class Routing {
   }
 
   private overload(bytes: number): AnswerError | null {
-    if (this.waiting >= limits.commandsWaitingMax) {
+    if (this.waiting >= this.parts.limits.commandsWaitingMax) {
       return { code: 'OVERLOADED', message: `${this.waiting} commands wait on this node` };
     }
-    if (this.waitingBytes + bytes > limits.commandBytesWaitingMax) {
+    if (this.waitingBytes + bytes > this.parts.limits.commandBytesWaitingMax) {
       return { code: 'OVERLOADED', message: `${this.waitingBytes} bytes of commands wait on this node` };
     }
     return null;
@@ -167,7 +168,7 @@ export class Routing {
     const shard = hashText(shardKey(address));
     const bucket = parts.buckets[bucketIndex(shard, parts.bucketBits)]!;
     const prefix = encodeActorFields(parts.namespace, text, shard, bucket.id.bits, bucket.id.index);
-    const keys = new KeyWindow(limits.keysPerActorMax, limits.keyAgeMaxMs);
+    const keys = new KeyWindow(parts.limits.keysPerActorMax, parts.limits.keyAgeMaxMs);
     const activation = new Activation(text, address.type, address.id, hashText(text), bucket, prefix, keys);
     activation.watchers = parts.watches.of(text);
     parts.catalog.add(activation);

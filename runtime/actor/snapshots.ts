@@ -155,10 +155,10 @@ function readKey(bytes: Buffer, from: number, to: number): RememberedKey {
 }
 
 /** Whether folding what stands behind the last snapshot would take too long; `foldMs` is the measured time per record. */
-export function snapshotDue(activation: Activation, foldMs: number): boolean {
+export function snapshotDue(activation: Activation, foldMs: number, recordsMax: number): boolean {
   const records = activation.recordsSinceSnapshot;
   if (activation.snapshotOnItsWay || records === 0) return false;
-  return records >= limits.recordsPerSnapshotMax || records * foldMs >= limits.replayTimePerActorMaxMs;
+  return records >= recordsMax || records * foldMs >= limits.replayTimePerActorMaxMs;
 }
 
 /** The fold of a bucket as it stands behind the last encoded record. */

@@ -58,7 +58,8 @@ export class TurnLoop {
   private scheduled = false;
   private holds = 0;
   private drained: (() => void)[] = [];
-  private untilSample: number = limits.sampleOneIn;
+  private untilSample: number;
+  private readonly sampleOneIn: number;
   batchesSent = 0;
   itemsSent = 0;
 
@@ -69,6 +70,7 @@ export class TurnLoop {
     clock: Clock,
     entropy: Entropy,
     scheduler: Scheduler,
+    sampleOneIn: number,
   ) {
     this.pool = pool;
     this.gate = gate;
@@ -76,6 +78,7 @@ export class TurnLoop {
     this.clock = clock;
     this.entropy = entropy;
     this.scheduler = scheduler;
+    this.sampleOneIn = this.untilSample = sampleOneIn;
     pool.onResults = (results) => this.onResults(results);
   }
 
@@ -186,7 +189,7 @@ export class TurnLoop {
         job.seedHi = this.entropy.next();
         job.seedLo = this.entropy.next();
         job.sampled = --this.untilSample <= 0;
-        if (job.sampled) this.untilSample = limits.sampleOneIn;
+        if (job.sampled) this.untilSample = this.sampleOneIn;
         const command = job.command!;
         activation!.inSandbox++;
         writer.decide(

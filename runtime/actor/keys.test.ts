@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import t from 'tap';
+
+import { KeyWindow, hashScope } from './keys.ts';
+
+/** The window as its promise says it, with nothing clever: a list of what was recorded, in order. */
+class Model {
+  readonly list: { key: number; position: number; seconds: number }[] = [];
+
+  find(key: number, nowMs: number, keysMax: number, ageMaxMs: number): number | null {
+    const kept = this.list.slice(-keysMax);
+    for (let i = kept.length - 1; i >= 0; i--) {
+      const entry = kept[i]!;
+      if (entry.key !== key) continue;
+      return entry.seconds + ageMaxMs / 1_000 >= Math.floor(nowMs / 1_000) ? entry.position : null;
+    }
+    return null;
+  }
+}
+
+t.test('behaves like the list of the last recorded keys', async (t) => {
+  const step = fc.record({
+    key: fc.integer({ min: 1, max: 12 }),
+    fails: fc.boolean(),
+    seconds: fc.integer({ min: 0, max: 40 }),
+    finishAtOnce: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 9 }), (steps, keysMax) => {
+      const window = new KeyWindow(keysMax, 60_000);
+      const model = new Model();
+      let now = 1_000_000;
+      let position = 0;
+      const onTheirWay: { slot: number; key: number; fails: boolean }[] = [];
+      const finish = (): void => {
+        const next = onTheirWay.shift()!;
+        if (next.fails) window.remove(next.slot);
+        else {
+          window.record(next.slot, ++position, now);
+          model.list.push({ key: next.key, position, seconds: Math.floor(now / 1_000) });
+        }
+      };
+      for (const { key, fails, seconds, finishAtOnce } of steps) {
+        now += seconds * 1_000;
+        const slot = window.find(key, key * 7, now);
+        if (onTheirWay.some((other) => other.key === key)) {
+          if (slot < 0 || window.position(slot) !== 0) return false;
+          finish();
+          continue;
+        }
+        const expected = model.find(key, now, keysMax, 60_000);
+        if (expected !== null) {
+          if (slot < 0 || window.position(slot) !== expected) return false;
+          continue;
+        }
+        if (slot >= 0) return false;
+        onTheirWay.push({ slot: window.enter(key, key * 7), key, fails });
+        if (finishAtOnce) while (onTheirWay.length > 0) finish();
+      }
+      return true;
+    }),
+    { numRuns: 500 },
+  );
+});
+
+t.test('what is restored from entries is the same window', async (t) => {
+  const window = new KeyWindow(5, 60_000);
+  for (let i = 1; i <= 20; i++) {
+    const slot = window.enter(i, i);
+    if (i % 3 === 0) window.remove(slot);
+    else window.record(slot, i, i * 1_000);
+  }
+  const again = new KeyWindow(5, 60_000);
+  for (const key of window.entries()) again.restore(key);
+  t.same([...again.entries()], [...window.entries()]);
+  t.equal([...again.entries()].length, 5);
+});
+
+t.test('scope: principal and key do not run into each other', async (t) => {
+  const a = { hi: 0, lo: 0 };
+  const b = { hi: 0, lo: 0 };
+  hashScope(a, 'ab', 'c');
+  hashScope(b, 'a', 'bc');
+  t.notSame(a, b);
+  const seen = new Set<string>();
+  for (let i = 0; i < 100_000; i++) {
+    hashScope(a, '', `key-${i}`);
+    seen.add(`${a.hi}.${a.lo}`);
+  }
+  t.equal(seen.size, 100_000, 'no collision among similar keys');
+});

@@ -1,0 +1,219 @@
+/**
+ * The composition root: puts a node together from its settings. The only file of the runtime that knows which adapter stands
+ * behind which port.
+ */
+
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Logger } from 'pino';
+
+import { NodeEngine } from './actor/node-engine.ts';
+import { systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
+import { createAdmin } from './admin/admin.ts';
+import type { EngineMetrics } from './admin/metrics.ts';
+import { createMetrics } from './admin/metrics.ts';
+import { bundleHash } from './bundle/bundle.ts';
+import { checkStateCompatible } from './bundle/compatibility.ts';
+import { BundleStore } from './bundle/store.ts';
+import { TroupeError } from './codec/errors.ts';
+import type { Settings } from './config/defaults.ts';
+import type { AuthSettings } from './gateway/auth.ts';
+import { createAuthenticator } from './gateway/auth.ts';
+import { createGateway } from './gateway/gateway.ts';
+import type { Journal } from './journal/journal.ts';
+import { createMemoryJournal } from './journal/memory/memory-journal.ts';
+import { createSegmentJournal } from './journal/segment/segment-journal.ts';
+import { createSandboxPool } from './sandbox/pool.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RunningNode {
+  readonly addresses: { readonly gateway: ListenAddress; readonly admin: ListenAddress };
+  readonly durability: string;
+  /** Resolves with the cause when the node cannot go on by itself. */
+  readonly failed: Promise<Error>;
+  close(): Promise<void>;
+}
+
+/** @throws TroupeError CONFIG_INVALID, ADDRESS_IN_USE, JOURNAL_LOCKED, JOURNAL_DAMAGED and others, with nothing left behind */
+export async function startNode(settings: Settings, log: Logger): Promise<RunningNode> {
+  const closing: (() => Promise<void>)[] = [];
+  try {
+    return await assemble(settings, log, closing);
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+async function assemble(settings: Settings, log: Logger, closing: (() => Promise<void>)[]): Promise<RunningNode> {
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const auth = await createAuthenticator(authSettings(settings));
+  const journal = createJournal(settings, log);
+  journal.onFatal = fail;
+  const opening = performance.now();
+  await journal.open();
+  closing.push(() => journal.close());
+  const bucketBits = await settleBuckets(settings);
+  const pool = createSandboxPool({
+    limits: {
+      decideTimeMaxMs: settings.decideTimeMaxMs,
+      isolateMemoryMaxMib: settings.isolateMemoryMaxMib,
+      sandboxRssMaxMib: settings.sandboxRssMaxMib,
+    },
+  });
+  const store = await BundleStore.open(await bundleFolder(settings));
+  await pool.start();
+  closing.push(() => pool.close());
+  const engine = new NodeEngine({
+    journal, pool, store, log, bucketBits,
+    checks: { hash: bundleHash, compatible: checkStateCompatible },
+    clock: systemClock,
+    entropy: systemEntropy(),
+    scheduler: systemScheduler,
+    limits: {
+      mailboxLengthMax: settings.mailboxLengthMax,
+      commandsWaitingMax: settings.commandsWaitingMax,
+      activationsMax: settings.activationsMax,
+      keysPerActorMax: settings.keysPerActorMax,
+      keyAgeMaxMs: settings.keyAgeMaxMs,
+    },
+  });
+  await engine.start();
+  log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');
+
+  // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
+  let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
+  const metrics = createMetrics({
+    durability: journal.durability,
+    isReady: () => engine.notReady() === null,
+    gateway: () => stats(),
+    engine: () => engineMetrics(engine),
+    journal: () => journal.stat(),
+    sandbox: () => pool.stat(),
+  });
+  const gateway = createGateway({
+    engine, auth,
+    host: settings.host,
+    port: settings.port,
+    origins: settings.origin,
+    limits: {
+      connectionsMax: settings.connectionsMax,
+      frameBytesMax: settings.frameBytesMax,
+      requestsInFlightPerConnectionMax: settings.requestsInFlightPerConnectionMax,
+      watchesPerConnectionMax: settings.watchesPerConnectionMax,
+      queuedBytesPerConnectionMax: settings.queuedBytesPerConnectionMax,
+      handshakeTimeMaxMs: settings.handshakeTimeMaxMs,
+      idlePingMs: settings.idlePingMs,
+    },
+    onCommandTime: metrics.onCommandTime,
+    onDefect: (error) => log.error({ err: error }, 'defect in the gateway'),
+  });
+  stats = () => gateway.stats;
+  const admin = createAdmin({
+    engine, auth, metrics,
+    host: settings.adminHost,
+    port: settings.adminPort,
+    onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),
+  });
+  const gatewayAddress = await gateway.listen();
+  closing.push(async () => {
+    await engine.close();
+    await gateway.close();
+  });
+  const adminAddress = await admin.listen();
+  closing.push(() => admin.close());
+  return {
+    addresses: { gateway: gatewayAddress, admin: adminAddress },
+    durability: journal.durability,
+    failed,
+    close: () => closeAll(closing),
+  };
+}
+
+async function closeAll(closing: (() => Promise<void>)[]): Promise<void> {
+  for (let close = closing.pop(); close !== undefined; close = closing.pop()) await close();
+}
+
+function createJournal(settings: Settings, log: Logger): Journal {
+  if (settings.journal === 'memory') return createMemoryJournal();
+  return createSegmentJournal({
+    directory: join(settings.data, 'journal'),
+    segmentFileBytes: settings.segmentFileBytes,
+    sync: settings.sync,
+    onWarning: (message: string) => log.warn({}, message),
+  });
+}
+
+async function bundleFolder(settings: Settings): Promise<string> {
+  return join(settings.data, 'bundles');
+}
+
+function authSettings(settings: Settings): AuthSettings {
+  if (settings.auth === 'none') return { kind: 'none' };
+  const given = (text: string): string | undefined => (text === '' ? undefined : text);
+  return {
+    kind: 'jwt',
+    secretFile: given(settings.authSecretFile),
+    publicKeyFile: given(settings.authPublicKeyFile),
+    jwksFile: given(settings.authJwksFile),
+    issuer: given(settings.authIssuer),
+    audience: given(settings.authAudience),
+    scope: given(settings.authScope),
+  };
+}
+
+/** The number of buckets is fixed when the data folder is made; it is kept beside the journal. */
+async function settleBuckets(settings: Settings): Promise<number> {
+  const wanted = Math.log2(settings.buckets);
+  if (settings.journal === 'memory') return wanted;
+  await mkdir(settings.data, { recursive: true });
+  const file = join(settings.data, 'node.json');
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (text === null) {
+    await writeDurably(settings.data, file, `${JSON.stringify({ format: 1, buckets: settings.buckets })}\n`);
+    return wanted;
+  }
+  const kept = JSON.parse(text) as { format: number; buckets: number };
+  if (kept.format !== 1) throw new TroupeError('JOURNAL_VERSION', `${file} has format ${kept.format}`);
+  if (kept.buckets !== settings.buckets) {
+    throw new TroupeError('CONFIG_INVALID', `the data folder has ${kept.buckets} buckets, the settings say ${settings.buckets}`);
+  }
+  return wanted;
+}
+
+async function writeDurably(folder: string, file: string, text: string): Promise<void> {
+  const fresh = `${file}.new`;
+  const handle = await open(fresh, 'w');
+  await handle.writeFile(text);
+  await handle.sync();
+  await handle.close();
+  await rename(fresh, file);
+  const directory = await open(folder, 'r');
+  await directory.sync();
+  await directory.close();
+}
+
+function engineMetrics(engine: NodeEngine): EngineMetrics {
+  const stat = engine.stat();
+  return {
+    activations: stat.activations,
+    activationsTotal: stat.activationsLoaded,
+    passivationsTotal: stat.passivations,
+    commandsWaiting: stat.commandsWaiting,
+    commandBytesWaiting: stat.commandBytesWaiting,
+    turnsTotal: stat.items,
+    duplicatesTotal: stat.duplicatesAnswered,
+    snapshotsTotal: stat.snapshots,
+  };
+}
