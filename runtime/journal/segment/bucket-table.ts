@@ -1,0 +1,82 @@
+/**
+ * Where every bucket's log stands: once as it is on disk, and once with what waits for the disk on top. Appends are checked
+ * against the second, reverted to the first when waiting frames are refused.
+ */
+
+import type { BucketId } from '../../codec/address.ts';
+import { sameHash } from '../../codec/hash64.ts';
+import type { Hash64 } from '../../codec/hash64.ts';
+import type { BucketHead } from '../journal.ts';
+
+export interface StoredCheckpoint {
+  readonly position: number;
+  readonly head: Hash64;
+  readonly bytes: Buffer;
+}
+
+export class BucketState {
+  readonly id: BucketId;
+  /** Dense number for tables in memory. */
+  readonly slot: number;
+  incarnation: Hash64;
+  epoch = 0;
+  position = 0;
+  head: Hash64;
+  durablePosition = 0;
+  durableHead: Hash64;
+  /** Failed appends whose outcome has not been given out yet (J5). */
+  failing = 0;
+  checkpoint: StoredCheckpoint | null = null;
+
+  constructor(id: BucketId, slot: number, incarnation: Hash64) {
+    this.id = { bits: id.bits, index: id.index };
+    this.slot = slot;
+    this.incarnation = incarnation;
+    this.head = incarnation;
+    this.durableHead = incarnation;
+  }
+
+  settle(position: number, head: Hash64): void {
+    this.durablePosition = position;
+    this.durableHead = head;
+  }
+
+  /** What waited was refused: the log stands where the disk has it. */
+  revert(): void {
+    this.position = this.durablePosition;
+    this.head = this.durableHead;
+  }
+
+  stands(position: number, head: Hash64): boolean {
+    return this.position === position && sameHash(this.head, head);
+  }
+
+  toHead(): BucketHead {
+    const { id, incarnation, epoch, position, head, checkpoint } = this;
+    return {
+      bucket: id,
+      incarnation,
+      epoch,
+      position,
+      head,
+      checkpoint: checkpoint === null ? null : { position: checkpoint.position, bytes: Buffer.from(checkpoint.bytes) },
+    };
+  }
+}
+
+export class BucketTable {
+  readonly all: BucketState[] = [];
+  // By bits, then by index: two array reads instead of a map per run.
+  private readonly byBits: (BucketState | undefined)[][] = [];
+
+  get(bits: number, index: number): BucketState | undefined {
+    return this.byBits[bits]?.[index];
+  }
+
+  create(id: BucketId, incarnation: Hash64): BucketState {
+    const state = new BucketState(id, this.all.length, incarnation);
+    this.all.push(state);
+    (this.byBits[id.bits] ??= [])[id.index] = state;
+    return state;
+  }
+}

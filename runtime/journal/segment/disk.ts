@@ -1,0 +1,143 @@
+/**
+ * The narrow seam to the file system: everything the segment journal asks of a disk, and nothing else, so that a simulated
+ * disk can show what a power cut leaves behind.
+ *
+ * What is assumed of a disk, and modelled by the simulated one:
+ * - Bytes written are durable only once `sync` of their file has succeeded, or the `durable` write itself; before
+ *   that any subset of the touched sectors may be there. A durable write says nothing about earlier, plain ones.
+ * - A created, renamed or removed name is durable only once `syncDirectory` has succeeded.
+ * - After a failed sync nothing is known about what was written, and a later successful sync proves nothing.
+ */
+
+import * as fs from 'node:fs';
+
+export type Done = (error: Error | null) => void;
+
+export interface DiskFile {
+  readonly path: string;
+  size(): number;
+  /** Fills `buffer` from `position`; answers how many bytes there were. */
+  read(buffer: Buffer, position: number): number;
+  readLater(buffer: Buffer, position: number, done: (error: Error | null, bytes: number) => void): void;
+  /** Writes all of `bytes`. The buffer must stay as it is until done. */
+  write(bytes: Uint8Array, position: number): void;
+  writeLater(bytes: Uint8Array, position: number, done: Done): void;
+  sync(): void;
+  syncLater(done: Done): void;
+  close(): void;
+}
+
+/** `durable`: a write is over only when it is synchronised (O_DSYNC). */
+export type OpenMode = 'read' | 'write' | 'create' | 'durable';
+
+export interface Disk {
+  makeDirectory(path: string): void;
+  list(directory: string): string[];
+  open(path: string, mode: OpenMode): DiskFile;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+  syncDirectory(path: string): void;
+}
+
+const flags: Record<OpenMode, number> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_TRUNC,
+  durable: fs.constants.O_RDWR | fs.constants.O_DSYNC,
+};
+
+class RealFile implements DiskFile {
+  readonly path: string;
+  private readonly descriptor: number;
+
+  constructor(path: string, mode: OpenMode) {
+    this.path = path;
+    this.descriptor = fs.openSync(path, flags[mode], 0o600);
+  }
+
+  size(): number {
+    return fs.fstatSync(this.descriptor).size;
+  }
+
+  read(buffer: Buffer, position: number): number {
+    let done = 0;
+    while (done < buffer.length) {
+      const bytes = fs.readSync(this.descriptor, buffer, done, buffer.length - done, position + done);
+      if (bytes === 0) break;
+      done += bytes;
+    }
+    return done;
+  }
+
+  readLater(buffer: Buffer, position: number, done: (error: Error | null, bytes: number) => void): void {
+    const step = (sofar: number): void => {
+      fs.read(this.descriptor, buffer, sofar, buffer.length - sofar, position + sofar, (error, bytes) => {
+        if (error !== null) done(error, sofar);
+        else if (bytes === 0 || sofar + bytes === buffer.length) done(null, sofar + bytes);
+        else step(sofar + bytes);
+      });
+    };
+    step(0);
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    let done = 0;
+    while (done < bytes.length) done += fs.writeSync(this.descriptor, bytes, done, bytes.length - done, position + done);
+  }
+
+  writeLater(bytes: Uint8Array, position: number, done: Done): void {
+    // A short write is legal; the rest follows. In practice the first call writes everything.
+    const step = (sofar: number): void => {
+      fs.write(this.descriptor, bytes, sofar, bytes.length - sofar, position + sofar, (error, written) => {
+        if (error !== null) done(error);
+        else if (sofar + written === bytes.length) done(null);
+        else step(sofar + written);
+      });
+    };
+    step(0);
+  }
+
+  sync(): void {
+    fs.fdatasyncSync(this.descriptor);
+  }
+
+  syncLater(done: Done): void {
+    fs.fdatasync(this.descriptor, done);
+  }
+
+  close(): void {
+    fs.closeSync(this.descriptor);
+  }
+}
+
+export const realDisk: Disk = {
+  makeDirectory(path) {
+    fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+  },
+  list(directory) {
+    return fs.readdirSync(directory);
+  },
+  open(path, mode) {
+    return new RealFile(path, mode);
+  },
+  rename(from, to) {
+    fs.renameSync(from, to);
+  },
+  remove(path) {
+    fs.unlinkSync(path);
+  },
+  syncDirectory(path) {
+    const descriptor = fs.openSync(path, fs.constants.O_RDONLY);
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  },
+};
+
+/** The error of a disk without room: what was asked for did not happen, and asking again later may help. */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}

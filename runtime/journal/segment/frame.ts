@@ -1,0 +1,146 @@
+/**
+ * The frames of a log file. A frame is what one group commit writes: a header of 32 bytes and entries, all little-endian
+ * 32-bit words, padded to 8 bytes.
+ *
+ * F1  The checksum (CRC-32) covers all of the frame behind it, and starts from the file's incarnation: a frame of another
+ *     file, or of an earlier life of this one, never verifies.
+ * F2  `previous` is the checksum of the frame before it. A frame is part of the log only behind the very frame it was
+ *     written behind: an old intact frame behind a cut does not come back to life when the cut is filled.
+ * F3  `offset` is where the frame stands, so that a search for later frames finds frames and not look-alikes.
+ * F4  `syncedTo` is how far the file was known to be durable when the frame was built: damage below the highest
+ *     `syncedTo` of any later frame is damage to what was acknowledged, and never a torn tail.
+ *
+ * Words of the header: checksum, length, version | kind << 8, previous, offset, syncedTo, entries, records.
+ */
+
+import assert from 'node:assert/strict';
+import { endianness } from 'node:os';
+import { crc32 } from 'node:zlib';
+
+import type { Hash64 } from '../../codec/hash64.ts';
+
+// Words are written through typed arrays, in the order of the machine.
+assert.equal(endianness(), 'LE');
+
+export const FRAME_VERSION = 1;
+export const FRAME_HEADER_BYTES = 32;
+export const FRAME_ALIGN = 8;
+
+/** Runs, snapshots, checkpoints and opened buckets; without entries it is a mark, which only closes what is before it. */
+export const KIND_COMMIT = 1;
+/** First in every file: the head and the newest checkpoint of every bucket, so that recovery needs no earlier file. */
+export const KIND_TABLE = 2;
+
+/** Word 0 of an entry is its kind | bits of its bucket << 8, word 1 the index of its bucket. */
+export const ENTRY_RUN = 1;
+export const ENTRY_SNAPSHOT = 2;
+export const ENTRY_CHECKPOINT = 3;
+export const ENTRY_HEAD = 4;
+
+/** Run: epoch (2 words), position (2), count, bytes, head before (2), head after (2), count times the actor's hash (2), bytes. */
+export const RUN_WORDS = 12;
+/** Snapshot: position (2), head (2), actor's hash (2), incarnation (2), bytes of the actor, bytes, checksum of both, 0; actor, bytes. */
+export const SNAPSHOT_WORDS = 14;
+/** Checkpoint: position (2), head (2), bytes, checksum; bytes. */
+export const CHECKPOINT_WORDS = 8;
+/** Head: epoch (2), incarnation (2), position (2), head (2). */
+export const HEAD_WORDS = 10;
+
+const POW32 = 0x1_0000_0000;
+
+/** Where the checksums of a file start (F1). */
+export function checksumSeed(incarnation: Hash64): number {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(incarnation.lo, 0);
+  bytes.writeUInt32LE(incarnation.hi, 4);
+  return crc32(bytes);
+}
+
+export function frameChecksum(bytes: Uint8Array, at: number, length: number, seed: number): number {
+  return crc32(bytes.subarray(at + 4, at + length), seed);
+}
+
+/** Bytes of a file with both views that frames are read through. */
+export class FileImage {
+  readonly bytes: Buffer;
+  readonly words: Uint32Array;
+
+  constructor(size: number) {
+    this.bytes = Buffer.alloc(padded(size));
+    this.words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length >> 2);
+  }
+}
+
+/** Length of the frame at `at` if it verifies by itself (F1, F3), else 0. Says nothing about what is before it (F2). */
+export function verifiedLength(image: FileImage, at: number, seed: number): number {
+  const { words, bytes } = image;
+  const word = at >> 2;
+  const length = words[word + 1]!;
+  if (length < FRAME_HEADER_BYTES || length % FRAME_ALIGN !== 0 || length > bytes.length - at) return 0;
+  if (words[word + 4] !== at) return 0;
+  return words[word] === frameChecksum(bytes, at, length, seed) ? length : 0;
+}
+
+export function frameVersion(image: FileImage, at: number): number {
+  return image.words[(at >> 2) + 2]! & 0xff;
+}
+
+export function frameKind(image: FileImage, at: number): number {
+  return (image.words[(at >> 2) + 2]! >>> 8) & 0xff;
+}
+
+export function frameSyncedTo(image: FileImage, at: number): number {
+  return image.words[(at >> 2) + 5]!;
+}
+
+export function framePrevious(image: FileImage, at: number): number {
+  return image.words[(at >> 2) + 3]!;
+}
+
+/** Words of the entry at word `w`, its bytes and padding included. */
+export function entryWords(words: Uint32Array, w: number): number {
+  switch (words[w]! & 0xff) {
+    case ENTRY_RUN:
+      return RUN_WORDS + 2 * words[w + 6]! + bytesToWords(words[w + 7]!);
+    case ENTRY_SNAPSHOT:
+      return SNAPSHOT_WORDS + bytesToWords(words[w + 10]! + words[w + 11]!);
+    case ENTRY_CHECKPOINT:
+      return CHECKPOINT_WORDS + bytesToWords(words[w + 6]!);
+    case ENTRY_HEAD:
+      return HEAD_WORDS;
+    default:
+      throw new Error(`an entry of kind ${words[w]! & 0xff}`);
+  }
+}
+
+export function entryBits(words: Uint32Array, w: number): number {
+  return words[w]! >>> 8;
+}
+
+/** A number below 2^53 from two words. */
+export function wide(words: Uint32Array, w: number): number {
+  return words[w]! + words[w + 1]! * POW32;
+}
+
+export function setWide(words: Uint32Array, w: number, value: number): void {
+  words[w] = value >>> 0;
+  words[w + 1] = (value / POW32) >>> 0;
+}
+
+/** Hashes are stored low half first. */
+export function hashAt(words: Uint32Array, w: number): Hash64 {
+  return { lo: words[w]!, hi: words[w + 1]! };
+}
+
+export function setHash(words: Uint32Array, w: number, hash: Hash64): void {
+  words[w] = hash.lo;
+  words[w + 1] = hash.hi;
+}
+
+export function bytesToWords(bytes: number): number {
+  return ((bytes + 7) >>> 3) << 1;
+}
+
+export function padded(bytes: number): number {
+  return Math.ceil(bytes / FRAME_ALIGN) * FRAME_ALIGN;
+}

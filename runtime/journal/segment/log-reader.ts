@@ -1,0 +1,145 @@
+/**
+ * Reads records and snapshots from a log file. Frames are verified when a file is recovered; what is read later is verified
+ * again by the chain of heads: the bytes of a run must lead from the head in front of it to the head behind it, or a flipped
+ * bit on the disk would become a wrong value (J7).
+ */
+
+import { crc32 } from 'node:zlib';
+
+import { chain } from '../../codec/chain.ts';
+import type { Hash64 } from '../../codec/hash64.ts';
+import type { StoredRecord } from '../journal.ts';
+import { isRecordOf, RunWalker } from '../record-run.ts';
+import { ENTRY_RUN, ENTRY_SNAPSHOT, hashAt, RUN_WORDS, SNAPSHOT_WORDS, wide } from './frame.ts';
+import { damaged } from './log-file.ts';
+import type { LogFile } from './log-file.ts';
+import type { RunRef } from './tail-index.ts';
+
+const walker = new RunWalker();
+
+/** A run with its records found and verified. Record i is `bytes[from[i], to[i])`. */
+export interface LoadedRun {
+  readonly ref: RunRef;
+  readonly bytes: Buffer;
+  readonly from: Uint32Array;
+  readonly to: Uint32Array;
+  /** Head after each record: hi, lo. */
+  readonly heads: Uint32Array;
+  readonly headBefore: Hash64;
+}
+
+/** A snapshot as it was put. */
+export interface LoadedSnapshot {
+  readonly actor: string;
+  readonly incarnation: Hash64;
+  readonly position: number;
+  readonly head: Hash64;
+  readonly bytes: Buffer;
+}
+
+/** @throws TroupeError JOURNAL_DAMAGED */
+export function loadRun(log: LogFile, ref: RunRef): LoadedRun {
+  const bytes = Buffer.alloc(ref.entryBytes);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ref.entryBytes >> 2);
+  const there = log.file.read(bytes, ref.entryOffset);
+  const count = ref.count;
+  const bad = (why: string): Error => damaged(log.path, ref.entryOffset, why);
+  if (there !== ref.entryBytes) throw bad('the file ends within a run of records');
+  if ((words[0]! & 0xff) !== ENTRY_RUN || words[6] !== count || wide(words, 4) !== ref.position) throw bad('the head of a run changed');
+  const start = (RUN_WORDS + 2 * count) << 2;
+  if (start + words[7]! > bytes.length) throw bad('the length of a run changed');
+  return verifyRun(ref, bytes, start, start + words[7]!, hashAt(words, 8), hashAt(words, 10), bad);
+}
+
+function verifyRun(ref: RunRef, bytes: Buffer, start: number, end: number, before: Hash64, after: Hash64, bad: (why: string) => Error): LoadedRun {
+  const { count } = ref;
+  const from = new Uint32Array(count);
+  const to = new Uint32Array(count);
+  const heads = new Uint32Array(2 * count);
+  const head = { hi: before.hi, lo: before.lo };
+  walker.over(bytes, start, end);
+  let i = 0;
+  try {
+    for (; walker.next() && i < count; i++) {
+      from[i] = walker.from;
+      to[i] = walker.to;
+      chain(head, head, bytes, walker.from, walker.to);
+      heads[2 * i] = head.hi;
+      heads[2 * i + 1] = head.lo;
+    }
+  } catch {
+    throw bad('the records of a run cannot be told apart');
+  }
+  if (i !== count || head.hi !== after.hi || head.lo !== after.lo) throw bad('the records of a run do not lead to its head');
+  return { ref, bytes, from, to, heads, headBefore: before };
+}
+
+export function recordOf(run: LoadedRun, i: number): StoredRecord {
+  return {
+    position: run.ref.position + i,
+    head: { hi: run.heads[2 * i]!, lo: run.heads[2 * i + 1]! },
+    bytes: Buffer.from(run.bytes.subarray(run.from[i]!, run.to[i]!)),
+  };
+}
+
+/**
+ * Adds to `found`, newest first, the actor's records in this file with position in `[from, to)`.
+ * `actor` is the address in UTF-8.
+ */
+export function collectActor(log: LogFile, slot: number, actor: Buffer, hash: Hash64, from: number, to: number, found: StoredRecord[]): void {
+  const { index } = log;
+  let run: LoadedRun | null = null;
+  for (let next = index.lastRecord(hash); next !== 0; next = index.recordBefore(next - 1)) {
+    const ordinal = next - 1;
+    if (run === null || ordinal < run.ref.firstRecord) {
+      const ref: RunRef = index.runOfRecord(ordinal);
+      if (ref.slot !== slot) continue;
+      // Positions of a bucket grow with the ordinals: what is older lies further down.
+      if (ref.position + ref.count <= from) return;
+      if (ref.position >= to) continue;
+      run = loadRun(log, ref);
+    }
+    const i = ordinal - run.ref.firstRecord;
+    const position = run.ref.position + i;
+    if (position < from || position >= to) continue;
+    if (isRecordOf(run.bytes, run.from[i]!, run.to[i]!, actor)) found.push(recordOf(run, i));
+  }
+}
+
+/** The head after `position`, when a run of this file holds it. */
+export function headInLog(log: LogFile, slot: number, position: number): Hash64 | null {
+  const i = log.index.findRunOf(slot, position);
+  const ref = i < 0 ? null : log.index.runOf(slot, i);
+  if (ref === null || position < ref.position) return null;
+  const { heads } = loadRun(log, ref);
+  const at = 2 * (position - ref.position);
+  return { hi: heads[at]!, lo: heads[at + 1]! };
+}
+
+/** The newest snapshot of the actor in this file; null also when it cannot be read, since it is only a cache (J8). */
+export function snapshotInLog(log: LogFile, hash: Hash64, actor: string, warn: (message: string) => void): LoadedSnapshot | null {
+  const ref = log.index.snapshotOf(hash);
+  if (ref === null) return null;
+  const bytes = Buffer.alloc(ref.entryBytes);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ref.entryBytes >> 2);
+  const there = log.file.read(bytes, ref.entryOffset);
+  const snapshot = there === bytes.length ? readSnapshotEntry(words, 0, bytes, 0) : null;
+  if (snapshot === null) warn(`${log.path}: the snapshot at byte ${ref.entryOffset} is damaged and was passed over`);
+  return snapshot?.actor === actor ? snapshot : null;
+}
+
+/** The snapshot whose entry is at word `w` and byte `at`; null when its checksum does not fit. */
+export function readSnapshotEntry(words: Uint32Array, w: number, bytes: Buffer, at: number): LoadedSnapshot | null {
+  if ((words[w]! & 0xff) !== ENTRY_SNAPSHOT) return null;
+  const actorStart = at + (SNAPSHOT_WORDS << 2);
+  const actorEnd = actorStart + words[w + 10]!;
+  const end = actorEnd + words[w + 11]!;
+  if (end > bytes.length || crc32(bytes.subarray(actorStart, end)) !== words[w + 12]) return null;
+  return {
+    actor: bytes.toString('utf8', actorStart, actorEnd),
+    incarnation: hashAt(words, w + 8),
+    position: wide(words, w + 2),
+    head: hashAt(words, w + 4),
+    bytes: Buffer.from(bytes.subarray(actorEnd, end)),
+  };
+}
