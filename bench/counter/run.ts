@@ -6,8 +6,8 @@ import { Histogram } from '../driver/histogram.ts';
 import type { DriverTotals } from '../driver/protocol.ts';
 import { RemoteDriver } from '../driver/remote.ts';
 import { deviceBytesWritten } from '../machine/device.ts';
-import { sampleProcess } from '../machine/proc.ts';
-import type { ProcessSample } from '../machine/proc.ts';
+import { sampleProcess } from '../../runtime/faults/proc.ts';
+import type { ProcessSample } from '../../runtime/faults/proc.ts';
 import type { RunningProcess, Subject, SubjectName } from '../subject/subject.ts';
 import type { CounterOptions, Shape } from './options.ts';
 

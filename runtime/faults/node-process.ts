@@ -1,0 +1,137 @@
+/** A real node as a child process: started, asked, and killed by its pid. For the fault runners and the benchmark. */
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { descendantsOf, isAlive } from './proc.ts';
+
+export interface NodeOptions {
+  readonly data: string;
+  readonly port: number;
+  readonly adminPort: number;
+  /** For the Node binary. */
+  readonly nodeArgs?: readonly string[];
+  /** For `troupe start`. */
+  readonly startArgs?: readonly string[];
+  /** Gets everything the node prints. */
+  readonly onOutput?: (text: string) => void;
+}
+
+const ROOT = join(import.meta.dirname, '../..');
+const CLI = join(ROOT, 'runtime/cli/main.ts');
+const READY_MAX_MS = 120_000;
+const STOP_MAX_MS = 20_000;
+const ORPHAN_MAX_MS = 5_000;
+const TAIL_CHARACTERS = 6_000;
+
+export class NodeProcess {
+  readonly port: number;
+  readonly admin: string;
+  private readonly child: ChildProcess;
+  private tail = '';
+
+  constructor(options: NodeOptions) {
+    this.port = options.port;
+    this.admin = `http://127.0.0.1:${options.adminPort}`;
+    const args = [
+      '--no-node-snapshot', ...(options.nodeArgs ?? []), CLI, 'start',
+      '--data', options.data, '--port', String(options.port), '--admin-port', String(options.adminPort), ...(options.startArgs ?? []),
+    ];
+    this.child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.child.stdout!, this.child.stderr!]) {
+      stream.on('data', (chunk: Buffer) => {
+        const text = chunk.toString();
+        this.tail = (this.tail + text).slice(-TAIL_CHARACTERS);
+        options.onOutput?.(text);
+      });
+    }
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  get lastOutput(): string {
+    return this.tail;
+  }
+
+  /** Resolves with the time it took, in milliseconds, from this call. */
+  async ready(): Promise<number> {
+    const began = performance.now();
+    while (performance.now() - began < READY_MAX_MS) {
+      if (this.ended) throw new Error(`the node has ended; its last output:\n${this.tail}`);
+      const answer = await fetch(`${this.admin}/ready`).catch(() => null);
+      if (answer?.ok === true) return performance.now() - began;
+      await sleep(10);
+    }
+    throw new Error(`the node was not ready within ${READY_MAX_MS} ms; its last output:\n${this.tail}`);
+  }
+
+  async deploy(directory: string): Promise<void> {
+    const args = ['--no-node-snapshot', CLI, 'deploy', directory, '--admin', this.admin];
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+    let errors = '';
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new Error(`troupe deploy ended with ${code}: ${errors}\nthe node's last output:\n${this.tail}`);
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`${this.admin}/metrics`)).text();
+  }
+
+  /** The class that the running node exports, not the one that was asked for. */
+  async durability(): Promise<string> {
+    return /durability="([^"]+)"/.exec(await this.metrics())?.[1] ?? 'not reported';
+  }
+
+  /**
+   * SIGKILL to the node alone. Its sandboxes must notice by themselves; answers those that had not after some seconds, which
+   * are then killed too.
+   */
+  async kill(): Promise<number[]> {
+    const sandboxes = descendantsOf(this.pid);
+    await this.signal('SIGKILL');
+    const until = performance.now() + ORPHAN_MAX_MS;
+    while (sandboxes.some(isAlive) && performance.now() < until) await sleep(10);
+    const orphans = sandboxes.filter(isAlive);
+    for (const pid of orphans) process.kill(pid, 'SIGKILL');
+    return orphans;
+  }
+
+  /** An end in order; SIGKILL when it takes too long, which the answer tells. */
+  async stop(): Promise<'stopped' | 'killed'> {
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), STOP_MAX_MS);
+    await this.signal('SIGTERM');
+    clearTimeout(timer);
+    return this.child.signalCode === 'SIGKILL' ? 'killed' : 'stopped';
+  }
+
+  private async signal(name: NodeJS.Signals): Promise<void> {
+    if (this.ended) return;
+    const exit = once(this.child, 'exit');
+    this.child.kill(name);
+    await exit;
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export const BENCH_BEHAVIORS = join(ROOT, 'behaviors/bench');
