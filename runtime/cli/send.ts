@@ -22,7 +22,7 @@ export function addSend(program: Command, terminal: Terminal): void {
     const key = typeof options['key'] === 'string' ? options['key'] : crypto.randomUUID();
     const answer = await withClient(node, (client) => client.send(actor, name, parsed, { key, deadlineMs })).catch((error: unknown) => {
       // Without it an unknown outcome could not be asked for again.
-      if (error instanceof TroupeError && error.retryable) terminal.talk(`the command had the key ${key}; send it again with --key ${key}`);
+      if (error instanceof TroupeError && error.retryable && error.code !== 'UNREACHABLE') terminal.talk(`the command had the key ${key}; send it again with --key ${key}`);
       throw error;
     });
     if (node.json) terminal.data(JSON.stringify({ seq: answer.seq, reply: answer.reply, key }));

@@ -12,27 +12,11 @@ import type { Logger } from 'pino';
 import { TroupeError } from '../codec/errors.ts';
 import { flagOf, settingNames, settingSpecs, type Settings } from '../config/defaults.ts';
 import { loadSettings } from '../config/settings.ts';
+import type { ListenAddress, RunningNode } from '../node.ts';
 import { AdminClient } from './admin-client.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createLog } from './log.ts';
 import { report, type Terminal } from './terminal.ts';
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** What runtime/node.ts gives. */
-export interface RunningNode {
-  readonly addresses: { readonly gateway: ListenAddress; readonly admin: ListenAddress };
-  /** What an acknowledgement survives. */
-  readonly durability: string;
-  /** Resolves with the cause when the node cannot go on by itself, a failed fsync above all. */
-  readonly failed?: Promise<Error>;
-  close(): Promise<void>;
-}
-
-export type StartNode = (settings: Settings, log: Logger) => Promise<RunningNode>;
 
 /** npm, the launcher and the terminal may each pass on the same Ctrl-C; signals this close together are one. */
 const sameSignalMs = 300;
@@ -60,13 +44,13 @@ export function addStart(program: Command, terminal: Terminal): void {
 
 async function runNode(settings: Settings, demo: boolean, terminal: Terminal): Promise<number> {
   if (demo && settings.auth !== 'none') throw new TroupeError('CONFIG_INVALID', '--demo deploys without a token, so it needs --auth none');
-  const { startNode }: { startNode: StartNode } = await import('../node.ts');
+  const { startNode } = await import('../node.ts');
   const log = createLog(settings);
   // Signals are taken from the first moment on: an end asked for during a long recovery waits for nothing but that.
   const signal = nextSignal(log);
   log.info({ data: settings.journal === 'memory' ? 'none (memory)' : path.resolve(settings.data), pid: process.pid }, 'starting');
   const node = await startNode(settings, log);
-  const ended = Promise.race([signal, node.failed ?? new Promise<never>(() => {})]);
+  const ended = Promise.race([signal, node.failed]);
   try {
     if (demo) await deployDemo(node, log);
     announce(settings, node, demo, terminal);
