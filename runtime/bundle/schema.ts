@@ -1,6 +1,6 @@
 /**
  * Reads the .proto files of a bundle with protobufjs and finds the messages of an actor type by the convention of
- * docs/BEHAVIORS.md: state = <Type>State, commands = service <Type>Commands, events = the oneof `event` of <Type>Event.
+ * docs/BEHAVIORS.md: state = <Type>State, commands = service <Type>Commands, events = the oneof of <Type>Event.
  *
  * Only authors' tools and the deployment check come here; what runs is read again, inside the sandbox.
  */
@@ -64,8 +64,8 @@ export function actorSchema(root: Root, type: string): ActorSchema | null {
   const state = find(root, `${type}State`, protobuf.Type);
   const service = find(root, `${type}Commands`, protobuf.Service);
   const event = find(root, `${type}Event`, protobuf.Type);
-  const members = event?.oneofs?.['event']?.fieldsArray;
-  if (state === null || service === null || members === undefined) return null;
+  if (state === null || service === null || event === null) return null;
+  const members = event.oneofsArray[0]?.fieldsArray ?? [];
   const events = new Map<string, Type>();
   for (const member of members) {
     const message = member.resolve().resolvedType;
