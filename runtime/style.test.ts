@@ -149,5 +149,5 @@ t.test('long files and badly named tests are caught', async (t) => {
   t.equal(checkLength({ path: 'runtime/codec/x.ts', text: '\n'.repeat(400) }).length, 0);
   const tap = "import t from 'tap';";
   for (const name of ['runtime/x.spec.ts', 'runtime/x.slow.test.ts', 'runtime/x.ts', 'runtime/x.test.js']) t.equal(checkTestName({ path: name, text: tap }).length, 1, name);
-  for (const name of ['runtime/x.test.ts', 'runtime/x.disk.test.ts', 'runtime/x.redis.test.ts', 'runtime/x.e2e.test.ts', 'runtime/a/contract.ts']) t.equal(checkTestName({ path: name, text: tap }).length, 0, name);
+  for (const name of ['runtime/x.test.ts', 'runtime/x.disk.test.ts', 'runtime/x.redis.test.ts', 'runtime/x.e2e.test.ts', 'runtime/a/testing/rig.ts', 'runtime/x.fuzz.ts']) t.equal(checkTestName({ path: name, text: tap }).length, 0, name);
 });

@@ -16,45 +16,49 @@ export interface Ban {
   readonly name: string;
   readonly pattern: RegExp;
   /** Where it holds. */
-  readonly where: RegExp;
+  readonly where: Pick<RegExp, 'test'>;
   readonly except?: RegExp;
   /** What to write instead. */
   readonly instead: string;
 }
 
 const code = /^(runtime|cluster|bench|scripts)\/.*\.ts$/;
-const product = /^(runtime|cluster)\/(?!faults\/)(?!.*\/testing\/).*(?<!\.(test|fuzz|bench))\.ts$/;
-const tests = /\.(test|fuzz|bench)\.ts$|\/testing\//;
+/** Tests, measurements, and what exists for them alone: the latter in testing/, contract files, or named here. */
+const tests = /\.(test|fuzz|bench)\.ts$|\/testing\/|^runtime\/journal\/contract|^runtime\/(gateway\/(rig|scripted)|client\/proxy)\.ts$/;
+const product = { test: (file: string): boolean => /^(runtime|cluster)\/(?!faults\/).*\.ts$/.test(file) && !tests.test(file) };
+
+/** What must give the same in a test, and later in a simulation, as it gave live. */
+const core = { test: (file: string): boolean => /^runtime\/(actor|codec)\//.test(file) && product.test(file) };
 
 /** Comments, and for most bans the insides of texts too, are not looked at. */
 export const bans: readonly Ban[] = [
   {
     name: 'clock in the core',
     pattern: /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bprocess\.hrtime\b/,
-    where: /^runtime\/(actor|codec|sandbox\/batch)/,
-    except: /seams-node\.ts$|\.(test|fuzz|bench)\.ts$/,
+    where: core,
+    except: /seams-node\.ts$/,
     instead: 'the Clock of runtime/actor/seams.ts, passed in: a test, and later a simulation, must own time',
   },
   {
     name: 'randomness in the core',
     pattern: /\bMath\.random\b|\brandomBytes\(|\bgetRandomValues\(/,
-    where: /^runtime\/(actor|codec)/,
-    except: /seams-node\.ts$|\.(test|fuzz|bench)\.ts$/,
+    where: core,
+    except: /seams-node\.ts$/,
     instead: 'the Entropy of runtime/actor/seams.ts, passed in: a seed must be recorded and repeatable',
   },
   {
     name: 'timers in the core',
     pattern: /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\(/,
-    where: /^runtime\/(actor|codec)/,
-    except: /seams-node\.ts$|\.(test|fuzz|bench)\.ts$/,
+    where: core,
+    except: /seams-node\.ts$/,
     instead: 'the Scheduler of runtime/actor/seams.ts, passed in',
   },
   {
     name: 'input and output in the core',
     pattern: /\bfrom 'node:(fs|fs\/promises|net|http|child_process|worker_threads)'/,
-    where: /^runtime\/(actor|codec|client)\//,
-    // A proxy for the client's tests, and the view that reads its own schema when it loads.
-    except: /\.(test|fuzz|bench)\.ts$|^runtime\/(client\/proxy|actor\/record-view)\.ts$/,
+    where: { test: (file) => core.test(file) || (file.startsWith('runtime/client/') && product.test(file)) },
+    // Reads its own schema when it loads.
+    except: /^runtime\/actor\/record-view\.ts$/,
     instead: 'a port beside its consumer, with the adapter in a folder of its own',
   },
   {
@@ -138,7 +142,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 
 /** What only the composition root, tests and measurements may name; everybody else uses the port. */
 const adapters = /^runtime\/(journal\/(segment|memory)\/|sandbox\/pool)/;
-const composers = /^(runtime\/node\.ts$|runtime\/scenario\/|runtime\/faults\/|runtime\/journal\/contract|bench\/)/;
+const composers = /^(runtime\/node\.ts$|runtime\/scenario\/|runtime\/faults\/|bench\/)/;
 
 export function checkImports(file: SourceFile): string[] {
   const layer = layerOf(file.path);
@@ -206,8 +210,7 @@ const testSuffix = /(?:^|[^.])\.(?:(?:disk|redis|e2e)\.)?test\.ts$/;
 export function checkTestName(file: SourceFile): string[] {
   const usesTap = /\bfrom 'tap'/.test(strip(file.text).withTexts);
   const named = testSuffix.test(file.path);
-  const supports = /^(runtime\/.*\/)?(contract[\w-]*|.*\.fuzz)\.ts$|\/(contract|testing)\//.test(file.path);
-  if (usesTap && !named && !supports) return [`${file.path}: uses tap; name it x.test.ts, x.disk.test.ts, x.redis.test.ts or x.e2e.test.ts, or npm test does not find it`];
+  if (usesTap && !named && !tests.test(file.path)) return [`${file.path}: uses tap; name it x.test.ts, x.disk.test.ts, x.redis.test.ts or x.e2e.test.ts, or npm test does not find it`];
   if (/\.(spec|tests)\.[cm]?[jt]s$|\.test\.[cm]?js$|\.test\.tsx$/.test(file.path) || (/\.test\.ts$/.test(file.path) && !named)) {
     return [`${file.path}: no known suffix; x.test.ts, x.disk.test.ts, x.redis.test.ts or x.e2e.test.ts`];
   }

@@ -29,7 +29,7 @@ const MIB = 1024 * KIB;
 export const settingSpecs = {
   data: text('data', '<folder>', 'Folder of the journal and the bundles; one node at a time.'),
   node: text('node-1', '<name>', 'Name of this node, in its log and in the records of new epochs.', z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'is 1 to 64 letters, digits, dots, dashes or underscores')),
-  buckets: integer(256, '<n>', 'Buckets of a new data folder, a power of two; fixed once the folder exists.', z.int().min(1).max(4_096).refine((n) => (n & (n - 1)) === 0, 'is not a power of two')),
+  buckets: integer(2 ** limits.bucketBits, '<n>', 'Buckets of a new data folder, a power of two; fixed once the folder exists.', z.int().min(1).max(4_096).refine((n) => (n & (n - 1)) === 0, 'is not a power of two')),
 
   host: text('127.0.0.1', '<address>', 'Address on which the WebSocket gateway listens.'),
   port: integer(7070, '<port>', 'Port of the gateway; 0 takes a free one.', port),
@@ -59,7 +59,7 @@ export const settingSpecs = {
   frameBytesMax: integer(limits.frameBytesMax, '<bytes>', 'Size of one incoming frame; above it FRAME_TOO_LARGE.', z.int().min(limits.bodyBytesMax + 64 * KIB).max(64 * MIB)),
   requestsInFlightPerConnectionMax: integer(limits.requestsInFlightPerConnectionMax, '<n>', 'Unanswered requests of one connection; above it TOO_MANY_IN_FLIGHT.', z.int().min(1).max(1_000_000)),
   watchesPerConnectionMax: integer(limits.watchesPerConnectionMax, '<n>', 'Open watches of one connection.', z.int().min(0).max(1_000_000)),
-  queuedBytesPerConnectionMax: integer(limits.queuedBytesPerConnectionMax, '<bytes>', 'Answers queued for a client that does not read; above it SLOW_READER and the connection is closed.', z.int().min(64 * KIB).max(1_024 * MIB)),
+  queuedBytesPerConnectionMax: integer(limits.queuedBytesPerConnectionMax, '<bytes>', 'Answers queued for a client that does not read; above it SLOW_READER and the connection is closed.', z.int().min(2 * MIB).max(1_024 * MIB)),
   handshakeTimeMaxMs: integer(limits.handshakeTimeMaxMs, '<ms>', 'Time a client has for the WebSocket handshake.', z.int().min(100)),
   idlePingMs: integer(limits.idlePingMs, '<ms>', 'Silence after which a client is pinged; closed when it stays silent as long again.', z.int().min(100)),
 

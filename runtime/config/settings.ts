@@ -9,6 +9,7 @@ import { z } from 'zod';
 
 import { TroupeError } from '../codec/errors.ts';
 import { defaults, flagOf, settingNames, settingSpecs, variableOf, type SettingName, type Settings } from './defaults.ts';
+import { limits } from '../limits.ts';
 import { nearest } from './nearest.ts';
 
 export type { Settings } from './defaults.ts';
@@ -133,6 +134,12 @@ function checkTogether(settings: Settings): void {
     if (origin !== '*' && origin !== 'null' && !isOrigin(origin)) fail(`--origin ${origin} is not an origin; one is written like https://shop.example or http://localhost:5173`);
   }
   if (settings.mailboxLengthMax > settings.commandsWaitingMax) fail('--mailbox-length-max is above --commands-waiting-max: one actor could fill the node');
+  if (settings.requestsInFlightPerConnectionMax > settings.mailboxLengthMax) {
+    fail('--requests-in-flight-per-connection-max is above --mailbox-length-max: one connection could fill an actor\'s mailbox twice over');
+  }
+  if (settings.queuedBytesPerConnectionMax <= settings.frameBytesMax + limits.queuedBytesPauseAt) {
+    fail(`--queued-bytes-per-connection-max must be above --frame-bytes-max plus ${limits.queuedBytesPauseAt}, or a connection is closed before it can be paused`);
+  }
   if (settings.isolateMemoryMaxMib >= settings.sandboxRssMaxMib) fail('--isolate-memory-max-mib must be below --sandbox-rss-max-mib');
   if (settings.port !== 0 && settings.port === settings.adminPort && settings.host === settings.adminHost) {
     fail(`--port and --admin-port are both ${settings.port}`);
