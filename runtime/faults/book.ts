@@ -54,7 +54,7 @@ export class Book {
   repeats = 0;
   private next = 1;
   private status = new Uint8Array(1 << 16);
-  private actorOf = new Uint16Array(1 << 16);
+  private actorOf = new Uint32Array(1 << 16);
   private seqOf = new Uint32Array(1 << 16);
   private replyValue = new Float64Array(1 << 16);
   private replyChecksum = new Uint32Array(1 << 16);
@@ -62,7 +62,7 @@ export class Book {
 
   constructor(actors: readonly FaultActor[], findings: Findings) {
     this.findings = findings;
-    this.pages = actors.map((actor) => ({ actor, commands: new Uint32Array(64), accepted: 0, seqMax: 0, fold: initialFold(actor.kind), foldedTo: 0 }));
+    this.pages = actors.map((actor) => ({ actor, commands: new Uint32Array(16), accepted: 0, seqMax: 0, fold: initialFold(actor.kind), foldedTo: 0 }));
   }
 
   /** A new command for `actor`; its number. */
@@ -185,7 +185,7 @@ export class Book {
   private grow(): void {
     const size = this.status.length * 2;
     this.status = copyInto(new Uint8Array(size), this.status);
-    this.actorOf = copyInto(new Uint16Array(size), this.actorOf);
+    this.actorOf = copyInto(new Uint32Array(size), this.actorOf);
     this.seqOf = copyInto(new Uint32Array(size), this.seqOf);
     this.replyValue = copyInto(new Float64Array(size), this.replyValue);
     this.replyChecksum = copyInto(new Uint32Array(size), this.replyChecksum);
@@ -193,7 +193,7 @@ export class Book {
   }
 }
 
-function copyInto<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(target: T, source: T): T {
+function copyInto<T extends Uint8Array | Uint32Array | Float64Array>(target: T, source: T): T {
   target.set(source);
   return target;
 }

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
+import { runScale } from './scale.ts';
 
 const help = `Usage: npm run faults -- <kind> [options]
 
@@ -22,12 +24,31 @@ const help = `Usage: npm run faults -- <kind> [options]
     --data <dir>          where the data directory is made; it is kept when something was found
     --keep                keep it anyway
 
+  scale      many records of many actors, then restarts: time to ready, first command to cold actors, memory
+    --records <n>         (1000000)
+    --actors <n>          (100000)
+    --cold <n>            cold actors that are timed                                     (2000)
+    --start-args, --data, --keep as above
+
+  hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
+    --rate <n>            commands a second to the other actors                          (2000)
+    --actors <n>          of those                                                       (1000)
+    --phase <ms>          time of each kind of script                                    (10000)
+    --every <ms>          between two hostile commands                                   (1000)
+    --start-args, --data, --keep as above
+
 Exit code 1 when anything was found wrong.
 `;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
+
+const common = {
+  'start-args': { type: 'string', default: '' },
+  data: { type: 'string', default: tmpdir() },
+  keep: { type: 'boolean', default: false },
+} as const;
 
 async function kill(args: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -42,36 +63,88 @@ async function kill(args: string[]): Promise<number> {
       'lose-unsynced': { type: 'boolean', default: false },
       break: { type: 'string', default: 'nothing' },
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-      'start-args': { type: 'string', default: '' },
-      data: { type: 'string', default: tmpdir() },
-      keep: { type: 'boolean', default: false },
+      ...common,
     },
   });
   if (values.break !== 'nothing' && values.break !== 'sync' && values.break !== 'keys') throw new Error('--break is sync or keys');
-  const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
   say(`seed ${values.seed}`);
-  const result = await runKillCampaign({
-    directory,
-    rounds: whole('rounds', values.rounds),
-    connections: whole('connections', values.connections),
-    inFlight: whole('in-flight', values['in-flight']),
-    actors: whole('actors', values.actors),
-    loadMinMs: whole('load-min', values['load-min']),
-    loadMaxMs: whole('load-max', values['load-max']),
-    againShare: 0.1,
-    // Without the loss, switching the sync off changes nothing that can be seen.
-    loseUnsynced: values['lose-unsynced'] || values.break === 'sync',
-    break: values.break,
-    seed: whole('seed', values.seed),
-    startArgs: values['start-args'].split(' ').filter((word) => word !== ''),
-    say,
+  const broken = values.break;
+  return inDirectory(values, async (directory) => {
+    const { findings, ...figures } = await runKillCampaign({
+      directory,
+      rounds: whole('rounds', values.rounds),
+      connections: whole('connections', values.connections),
+      inFlight: whole('in-flight', values['in-flight']),
+      actors: whole('actors', values.actors),
+      loadMinMs: whole('load-min', values['load-min']),
+      loadMaxMs: whole('load-max', values['load-max']),
+      againShare: 0.1,
+      // Without the loss, switching the sync off changes nothing that can be seen.
+      loseUnsynced: values['lose-unsynced'] || broken === 'sync',
+      break: broken,
+      seed: whole('seed', values.seed),
+      startArgs: words(values['start-args']),
+      say,
+    });
+    say(Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', '));
+    return findings;
   });
-  const { findings, findingsCount, ...figures } = result;
-  say(Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', '));
+}
+
+async function scale(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { ...common, records: { type: 'string', default: '1000000' }, actors: { type: 'string', default: '100000' }, cold: { type: 'string', default: '2000' } },
+  });
+  return inDirectory(values, (directory) =>
+    runScale({
+      directory,
+      records: whole('records', values.records),
+      actors: whole('actors', values.actors),
+      coldActors: whole('cold', values.cold),
+      startArgs: words(values['start-args']),
+      say,
+    }),
+  );
+}
+
+async function hostile(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...common,
+      rate: { type: 'string', default: '2000' },
+      actors: { type: 'string', default: '1000' },
+      phase: { type: 'string', default: '10000' },
+      every: { type: 'string', default: '1000' },
+    },
+  });
+  return inDirectory(values, async (directory) => {
+    const { findings } = await runHostile({
+      directory,
+      actors: whole('actors', values.actors),
+      perSecond: whole('rate', values.rate),
+      phaseMs: whole('phase', values.phase),
+      everyMs: whole('every', values.every),
+      startArgs: words(values['start-args']),
+      say,
+    });
+    return findings;
+  });
+}
+
+/** Runs in a new directory, which stays when something was found. */
+async function inDirectory(values: { data: string; keep: boolean }, run: (directory: string) => Promise<readonly string[]>): Promise<number> {
+  const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
+  const findings = await run(directory);
   for (const finding of findings) say(`FOUND ${finding}`);
-  say(findingsCount === 0 ? 'nothing found: every acknowledged command is there, once, as it was answered' : `${findingsCount} findings; data kept in ${directory}`);
-  if (findingsCount === 0 && !values.keep) rmSync(directory, { recursive: true, force: true });
-  return findingsCount === 0 ? 0 : 1;
+  say(findings.length === 0 ? 'nothing found' : `${findings.length} findings; data kept in ${directory}`);
+  if (findings.length === 0 && !values.keep) rmSync(directory, { recursive: true, force: true });
+  return findings.length === 0 ? 0 : 1;
+}
+
+function words(text: string): string[] {
+  return text.split(' ').filter((word) => word !== '');
 }
 
 function whole(name: string, text: string): number {
@@ -80,7 +153,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {
