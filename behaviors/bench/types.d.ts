@@ -46,13 +46,6 @@ export namespace bench {
   }
 }
 
-export namespace google {
-  namespace protobuf {
-    interface Empty {
-    }
-  }
-}
-
 /** The messages of each actor type. */
 export interface Actors {
   'bench.v1.Counter': {

@@ -427,13 +427,6 @@ export namespace shop {
   }
 }
 
-export namespace google {
-  namespace protobuf {
-    interface Empty {
-    }
-  }
-}
-
 /** The messages of each actor type. */
 export interface Actors {
   'shop.v1.Inventory': {
