@@ -78,7 +78,7 @@ export async function startRig(t: Test, options: RigOptions = {}): Promise<Rig> 
   t.teardown(async () => {
     for (const talker of talkers) talker.socket.terminate();
     await gateway.close();
-    t.same(defects, [], 'the gateway met no defect of its own');
+    if (defects.length > 0) throw new Error('the gateway met a defect of its own', { cause: defects[0] });
   });
   return {
     engine, gateway, port, defects,
