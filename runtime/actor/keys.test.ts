@@ -18,7 +18,7 @@ class Model {
   }
 }
 
-t.test('behaves like the list of the last recorded keys', async (t) => {
+t.test('behaves like the list of the last recorded keys', async () => {
   const step = fc.record({
     key: fc.integer({ min: 1, max: 12 }),
     fails: fc.boolean(),

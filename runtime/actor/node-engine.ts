@@ -20,7 +20,7 @@ import { TroupeError } from '../codec/errors.ts';
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
-import { FORMAT_PROTO, STATUS_FAILED } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED } from '../sandbox/sandbox.ts';
 import { Activation, Catalog, GONE } from './activation.ts';
 import { Admission } from './admission.ts';
 import { openBuckets } from './bucket-fold.ts';
@@ -318,7 +318,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   private sample(job: Job, activation: Activation, result: ResultReader): void {
-    if (result.status === STATUS_FAILED || result.migratedFrom >= 0 || job.command!.format !== FORMAT_PROTO) return;
+    if (result.status === STATUS_FAILED || result.migratedFrom >= 0) return;
+    const { payloadFrom, payloadTo } = this.turns;
     const { buffer, stateBeforeFrom, stateBeforeTo, tailFrom, tailTo } = result;
     this.parts.pool.sample({
       bundle: job.version!.bundle.index,
@@ -326,7 +327,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       id: activation.id,
       stateBefore: stateBeforeFrom < 0 ? null : Buffer.from(buffer.subarray(stateBeforeFrom, stateBeforeTo)),
       command: job.commandIndex,
-      body: Buffer.from(job.command!.body),
+      body: Buffer.from(buffer.subarray(payloadFrom, payloadTo)),
       nowMs: job.nowMs,
       seedHi: job.seedHi,
       seedLo: job.seedLo,

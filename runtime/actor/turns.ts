@@ -41,6 +41,9 @@ export class Turns {
   private readonly scratch = new WireWriter(4 * 1_024);
   private readonly reader = new WireReader();
   private readonly digest = { hi: 0, lo: 0 };
+  /** Where the normalised payload of the last decision stands in the result's bytes. */
+  payloadFrom = 0;
+  payloadTo = 0;
 
   constructor(gate: OutputGate) {
     this.gate = gate;
@@ -206,9 +209,8 @@ export class Turns {
 
   /** The payload is the tail's first field: `Body { data }`; an empty one is left out. */
   private digestPayload(buffer: Buffer, from: number, to: number): void {
-    const { reader, digest } = this;
-    let dataFrom = 0;
-    let dataTo = 0;
+    const { reader } = this;
+    this.payloadFrom = this.payloadTo = 0;
     if (from >= 0) {
       reader.over(buffer, from, to);
       if (reader.next() && reader.field === FIELD_PAYLOAD) {
@@ -216,12 +218,12 @@ export class Turns {
         reader.over(buffer, reader.from, reader.to);
         if (reader.next() && (reader.field as number) === 1) {
           reader.span();
-          dataFrom = reader.from;
-          dataTo = reader.to;
+          this.payloadFrom = reader.from;
+          this.payloadTo = reader.to;
         }
       }
     }
-    chain(digest, ZERO, buffer, dataFrom, dataTo);
+    chain(this.digest, ZERO, buffer, this.payloadFrom, this.payloadTo);
   }
 }
 

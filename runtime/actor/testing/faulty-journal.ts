@@ -1,0 +1,119 @@
+/** A journal with faults on demand, around a real adapter: appends that wait, answers that get lost, ownership that is gone. */
+
+import type { BucketId } from '../../codec/address.ts';
+import type { Append, AppendOutcome, BucketHead, Journal } from '../../journal/journal.ts';
+
+interface HeldAppend {
+  readonly batch: readonly Append[];
+  readonly resolve: (outcomes: AppendOutcome[]) => void;
+}
+
+export class FaultyJournal {
+  readonly inner: Journal;
+  private holding = false;
+  private held: HeldAppend[] = [];
+  /** Appends whose answer was lost and that have not reached the inner journal yet. */
+  private delayed: (readonly Append[])[] = [];
+  private loseNext = 0;
+  private deliverFirst = false;
+  private readonly heads = new Map<number, BucketHead>();
+  owned = true;
+  appends = 0;
+  confirms = 0;
+  /** Switches the mechanism off that a new epoch is: opening a bucket again keeps the old one. */
+  keepEpochs = false;
+
+  constructor(inner: Journal) {
+    this.inner = inner;
+  }
+
+  /** Everything of the port that has no fault goes to the inner adapter. */
+  asJournal(): Journal {
+    const own: Partial<Journal> = {
+      append: (batch) => this.append(batch),
+      confirm: async (owned) => {
+        this.confirms++;
+        return this.owned ? this.inner.confirm(owned) : owned.map(() => false);
+      },
+      openBucket: (bucket) => this.openBucket(bucket),
+      openBuckets: (buckets) => this.openBuckets(buckets),
+    };
+    return new Proxy(this.inner, {
+      get: (target, name) => {
+        const mine = own[name as keyof Journal];
+        if (mine !== undefined) return mine;
+        const value = Reflect.get(target, name) as unknown;
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+      set: (target, name, value) => Reflect.set(target, name, value),
+    });
+  }
+
+  /** Appends wait until `release`. */
+  hold(): void {
+    this.holding = true;
+  }
+
+  get appendsHeld(): number {
+    return this.held.length;
+  }
+
+  async release(): Promise<void> {
+    this.holding = false;
+    const held = this.held;
+    this.held = [];
+    for (const { batch, resolve } of held) resolve(await this.inner.append(batch));
+  }
+
+  /** The next append is answered `unknown` and stays on its way until `deliver`. */
+  loseNextAnswer(): void {
+    this.loseNext++;
+  }
+
+  /** What was on its way arrives; the outcomes nobody hears. */
+  async deliver(): Promise<AppendOutcome[]> {
+    const delayed = this.delayed;
+    this.delayed = [];
+    const outcomes: AppendOutcome[] = [];
+    for (const batch of delayed) outcomes.push(...(await this.inner.append(batch)));
+    return outcomes;
+  }
+
+  private append(batch: readonly Append[]): Promise<AppendOutcome[]> {
+    this.appends++;
+    // The buffers are the engine's again once it is answered (J10): what goes on later needs its own.
+    const copy = batch.map((append) => ({ ...append, bytes: Buffer.from(append.bytes), actorHashes: [...Array.from(append.actorHashes)] }));
+    if (this.loseNext > 0) {
+      this.loseNext--;
+      this.delayed.push(copy);
+      return Promise.resolve(batch.map(() => ({ kind: 'unknown', message: 'the answer was lost' })));
+    }
+    if (this.deliverFirst) {
+      this.deliverFirst = false;
+      return this.deliver().then(() => this.inner.append(copy));
+    }
+    if (!this.holding) return this.inner.append(batch);
+    return new Promise((resolve) => this.held.push({ batch: copy, resolve }));
+  }
+
+  /** What was on its way arrives between the owner's look at the log and its next append. */
+  async deliverBeforeNextAppend(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    this.deliverFirst = true;
+  }
+
+  /** Without its mechanism: the log is read, but the epoch under which the old append is on its way stays in force. */
+  private async openBucket(bucket: BucketId): Promise<BucketHead> {
+    if (!this.keepEpochs) return this.inner.openBucket(bucket);
+    const known = this.heads.get(bucket.index)!;
+    let { position, head } = known;
+    for await (const record of this.inner.readBucket(bucket, position + 1)) ({ position, head } = record);
+    return { ...known, position, head, checkpoint: null };
+  }
+
+  private async openBuckets(buckets: readonly BucketId[]): Promise<BucketHead[]> {
+    const heads = await this.inner.openBuckets(buckets);
+    for (const head of heads) this.heads.set(head.bucket.index, head);
+    return heads;
+  }
+}
