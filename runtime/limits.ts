@@ -41,6 +41,10 @@ export const limits = {
   isolateMemoryMaxMib: 512,
   sandboxRssMaxMib: 1_024,
   sandboxHeartbeatMs: 1_000,
+  /** How long the node waits behind the isolate's own timeout before it kills the process. */
+  sandboxDeadlineSlackMs: 150,
+  sandboxStartTimeMaxMs: 15_000,
+  bundleLoadTimeMaxMs: 2_000,
   /** Points of suspicion until a command is recorded as failed; see runtime/actor/losses.ts. */
   suspicionMax: 3,
   strikesPerActorMax: 3,

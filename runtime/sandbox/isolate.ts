@@ -1,0 +1,305 @@
+/**
+ * The only file that knows isolated-vm. One isolate in this process, a context for the hub and one per bundle; all of
+ * a process's bundles are of one namespace, which is the boundary of trust.
+ *
+ * I1  Nothing of isolated-vm's is handed to a script: references are dereferenced into the runtime's own closures, and what
+ *     crosses per batch is one ArrayBuffer and one string in, one ArrayBuffer out.
+ * I2  Every call has a timeout. After a timeout or a catastrophic error the isolate is not used again: the caller ends the process.
+ */
+
+import ivm from 'isolated-vm';
+
+import type { Hash64 } from '../codec/hash64.ts';
+import { limits } from '../limits.ts';
+import { readBundle } from './bundle-content.ts';
+import type { BundleContent } from './bundle-content.ts';
+import { BundleError, invalid } from './bundle-error.ts';
+import { engineHash, foldHash } from './fold-hash.ts';
+import { prepareModule } from './module-source.ts';
+import type { ColumnShift } from './module-source.ts';
+import { realmAdvice, realmGlobals } from './realm-globals.ts';
+import { closingSource, hubSource, lockdownSource, prologueSource, realmSource } from './realm-source.ts';
+import type { LoadedBundle, LoadedType } from './sandbox.ts';
+import { readSchema } from './schema.ts';
+import type { Schema } from './schema.ts';
+
+/** The isolate cannot go on; the process must end. */
+export class IsolateEnded extends Error {
+  readonly code: 'BEHAVIOR_TIMEOUT' | 'BEHAVIOR_MEMORY' | 'SANDBOX_LOST';
+
+  constructor(code: IsolateEnded['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+type Ref = ivm.Reference<unknown>;
+
+const sdkSource = `export const defineActor = globalThis.$troupe.defineActor;`;
+const guardSource = `export const caught = globalThis.$troupe.caught;`;
+const entryFile = 'troupe:entry';
+
+export class SandboxIsolate {
+  private readonly isolate: ivm.Isolate;
+  private readonly run: Ref;
+  private readonly bytes: Ref;
+  private readonly io: Ref;
+  private readonly addRealm: Ref;
+  private readonly removeRealm: Ref;
+  private readonly contexts = new Map<number, ivm.Context>();
+  private readonly engineHash = engineHash();
+
+  constructor() {
+    this.isolate = new ivm.Isolate({
+      memoryLimit: limits.isolateMemoryMaxMib,
+      onCatastrophicError: (message) => {
+        process.stderr.write(`isolate: ${message}\n`);
+        process.kill(process.pid, 'SIGKILL');
+      },
+    });
+    const context = this.isolate.createContextSync();
+    const hub = this.isolate.compileScriptSync(hubSource, { filename: 'troupe:hub' }).runSync(context, { reference: true }) as Ref;
+    const get = (name: string): Ref => hub.getSync(name as never, { reference: true }) as Ref;
+    this.run = get('run');
+    this.bytes = get('bytes');
+    this.io = get('io');
+    this.addRealm = get('addRealm');
+    this.removeRealm = get('removeRealm');
+  }
+
+  /**
+   * Runs the items of a batch and answers with a BatchResult behind four bytes for its length.
+   * @throws IsolateEnded
+   */
+  batch(bytes: Uint8Array, deadlineMs: number): Uint8Array {
+    return this.guarded(() => {
+      const copy = bytes.slice();
+      const buffer = new Uint8Array(copy.length);
+      buffer.set(copy);
+      const input = new ivm.ExternalCopy(buffer, { transferOut: true });
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice(0, bytes.length);
+      this.run.applySync(undefined, [input.copyInto({ release: true, transferIn: true }), text] as never, { timeout: deadlineMs });
+      return new Uint8Array(this.bytes.applySync(undefined, [], { result: { copy: true }, timeout: deadlineMs } as never) as unknown as ArrayBuffer);
+    });
+  }
+
+  /** Forgets a bundle. */
+  unload(bundle: number): void {
+    this.removeRealm.applySync(undefined, [bundle] as never);
+    this.contexts.get(bundle)?.release();
+    this.contexts.delete(bundle);
+  }
+
+  /**
+   * @throws BundleError when the bundle is refused
+   * @throws IsolateEnded
+   */
+  load(bundle: number, bytes: Uint8Array, deadlineMs: number): LoadedBundle {
+    const content = readBundle(bytes);
+    const schema = readSchema(content.protos);
+    return this.guarded(() => new BundleLoad(this.isolate, content, schema, deadlineMs).load(this.io, (realm) => {
+      const context = realm.context;
+      this.addRealm.applySync(undefined, [bundle, realm.functions.derefInto()] as never);
+      this.contexts.set(bundle, context);
+      return this.engineHash;
+    }));
+  }
+
+  private guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof BundleError) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      if (/timed out/.test(message)) throw new IsolateEnded('BEHAVIOR_TIMEOUT', message);
+      if (this.isolate.isDisposed || /memory limit|disposed/.test(message)) throw new IsolateEnded('BEHAVIOR_MEMORY', message);
+      throw new IsolateEnded('SANDBOX_LOST', message);
+    }
+  }
+}
+
+interface LoadedRealm {
+  readonly context: ivm.Context;
+  readonly functions: Ref;
+}
+
+/** One bundle on its way into a context. */
+class BundleLoad {
+  private readonly isolate: ivm.Isolate;
+  private readonly content: BundleContent;
+  private readonly schema: Schema;
+  private readonly timeout: number;
+  private readonly context: ivm.Context;
+  private readonly modules = new Map<string, ivm.Module>();
+  private readonly paths = new Map<ivm.Module, string>();
+  private readonly shifts: Record<string, readonly ColumnShift[]> = {};
+
+  constructor(isolate: ivm.Isolate, content: BundleContent, schema: Schema, timeout: number) {
+    this.isolate = isolate;
+    this.content = content;
+    this.schema = schema;
+    this.timeout = timeout;
+    this.context = isolate.createContextSync();
+  }
+
+  load(io: Ref, add: (realm: LoadedRealm) => Hash64): LoadedBundle {
+    try {
+      return this.enter(io, add);
+    } catch (error) {
+      if (error instanceof BundleError) this.context.release();
+      throw error;
+    }
+  }
+
+  private enter(io: Ref, add: (realm: LoadedRealm) => Hash64): LoadedBundle {
+    for (const [file, source] of this.content.modules) this.compile(file, source);
+    this.script(prologueSource, 'troupe:prologue');
+    this.script(lockdownSource, 'troupe:lockdown');
+    const make = this.isolate.compileScriptSync(realmSource(this.schema, this.shifts), { filename: 'troupe:realm' });
+    const factory = make.runSync(this.context, { reference: true }) as Ref;
+    const functions = factory.applySync(undefined, [io.derefInto()] as never, { result: { reference: true } } as never) as unknown as Ref;
+    const troupe = this.context.global.getSync('$troupe', { reference: true }) as Ref;
+    const install = troupe.getSync('installModules' as never, { reference: true }) as Ref;
+    const sdk = new Map([['troupe', this.sdkModule(sdkSource, 'troupe')], ['troupe:guard', this.sdkModule(guardSource, 'troupe:guard')]]);
+    checkGlobals(JSON.parse(this.script(closingSource, 'troupe:closing') as string) as string[]);
+    this.evaluate(install, sdk);
+    const types = this.loadedTypes(functions);
+    return { types, engineHash: add({ context: this.context, functions }) };
+  }
+
+  private script(source: string, filename: string): unknown {
+    return this.isolate.compileScriptSync(source, { filename }).runSync(this.context, { timeout: this.timeout });
+  }
+
+  private sdkModule(source: string, filename: string): ivm.Module {
+    const module = this.isolate.compileModuleSync(source, { filename });
+    module.instantiateSync(this.context, () => {
+      throw new Error('it imports nothing');
+    });
+    module.evaluateSync({ timeout: this.timeout });
+    return module;
+  }
+
+  private compile(file: string, source: string): void {
+    const prepared = prepareModule(file, source);
+    this.shifts[file] = prepared.shifts;
+    let module: ivm.Module;
+    try {
+      module = this.isolate.compileModuleSync(prepared.source, { filename: `bundle:${file}` });
+    } catch (error) {
+      throw this.moduleError(error, file);
+    }
+    this.modules.set(file, module);
+    this.paths.set(module, file);
+    for (const specifier of module.dependencySpecifiers) this.checkImport(file, source, specifier);
+  }
+
+  private checkImport(file: string, source: string, specifier: string): void {
+    if (specifier === 'troupe' || specifier === 'troupe:guard') return;
+    if (this.content.modules.has(resolve(file, specifier))) return;
+    const at = Math.max(source.indexOf(`'${specifier}'`), source.indexOf(`"${specifier}"`), 0);
+    const before = source.slice(0, at).split('\n');
+    throw invalid(
+      `${file}:${before.length}:${before[before.length - 1]!.length + 1}`,
+      `it imports ${JSON.stringify(specifier)}: only modules of the bundle, by relative path, and "troupe" can be imported`,
+    );
+  }
+
+  /** Evaluates all modules through one entry module, freezes what they hold, and takes the behaviours. */
+  private evaluate(install: Ref, sdk: ReadonlyMap<string, ivm.Module>): void {
+    const files = [...this.modules.keys()].sort();
+    const entry = this.isolate.compileModuleSync(
+      [
+        ...files.map((file, i) => `import * as m${i} from ${JSON.stringify(`./${file}`)};`),
+        `export const all = [${files.map((file, i) => `[${JSON.stringify(file)}, m${i}]`).join(', ')}];`,
+        `export const behaviours = [${this.content.behaviours.map((file) => `[${JSON.stringify(file)}, m${files.indexOf(file)}.default]`).join(', ')}];`,
+      ].join('\n'),
+      { filename: entryFile },
+    );
+    this.paths.set(entry, entryFile);
+    try {
+      entry.instantiateSync(this.context, (specifier, referrer) => {
+        const found = sdk.get(specifier) ?? this.modules.get(resolve(this.paths.get(referrer) ?? entryFile, specifier));
+        if (found === undefined) throw new Error(`no module ${specifier}`);
+        return found;
+      });
+      entry.evaluateSync({ timeout: this.timeout });
+    } catch (error) {
+      throw this.moduleError(error, this.content.behaviours[0]!);
+    }
+    const all = entry.namespace.getSync('all', { reference: true }) as Ref;
+    const behaviours = entry.namespace.getSync('behaviours', { reference: true }) as Ref;
+    const refused = install.applySync(undefined, [all.derefInto(), behaviours.derefInto()] as never, { timeout: this.timeout }) as unknown as string;
+    if (refused === '') return;
+    const [location, ...reason] = refused.split('\n');
+    throw invalid(location!, reason.join('\n'));
+  }
+
+  /** An error that V8 or a module threw while it was compiled, linked or evaluated; ends of the isolate pass through. */
+  private moduleError(error: unknown, file: string): unknown {
+    if (!(error instanceof Error) || this.isolate.isDisposed || /timed out|memory limit|disposed/.test(error.message)) return error;
+    const found = /bundle:([^\s():]+):(\d+)(?::(\d+))?/.exec(`${error.stack ?? ''}`);
+    const message = error.message.replace(/ ?\[bundle:[^\]]*\]/, '');
+    const reason = `${error.name}: ${message}`.slice(0, 1_000);
+    if (found === null) return invalid(`${file}:1:1`, reason);
+    const [, where, line, column] = found;
+    return invalid(`${where}:${line}:${unshift(this.shifts[where!] ?? [], Number(line), Number(column ?? '1'))}`, reason);
+  }
+
+  private loadedTypes(functions: Ref): LoadedType[] {
+    const call = (name: string, ...args: unknown[]): unknown =>
+      (functions.getSync(name as never, { reference: true }) as Ref).applySync(undefined, args as never, { timeout: this.timeout });
+    const types: LoadedType[] = [];
+    for (const type of this.schema.types.values()) {
+      if (typeof type === 'string' || call('has', type.type) !== true) continue;
+      const module = call('moduleOf', type.type) as string;
+      const hash = foldHash(this.schema, type, this.imported(module));
+      call('setFoldHash', type.type, `${hash.hi}:${hash.lo}`);
+      types.push({
+        type: type.type,
+        foldHash: hash,
+        commands: type.commands.map((command) => command.name),
+        events: type.events.map((event) => event.name),
+        migrates: call('migrates', type.type) === true,
+      });
+    }
+    return types;
+  }
+
+  /** A module and all that it imports, directly or not. */
+  private imported(file: string): Map<string, string> {
+    const sources = new Map<string, string>();
+    const todo = [file];
+    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+      if (sources.has(next)) continue;
+      sources.set(next, this.content.modules.get(next)!);
+      for (const specifier of this.modules.get(next)!.dependencySpecifiers) {
+        if (!specifier.startsWith('troupe')) todo.push(resolve(next, specifier));
+      }
+    }
+    return sources;
+  }
+}
+
+function unshift(shifts: readonly ColumnShift[], line: number, column: number): number {
+  let moved = 0;
+  for (const [onLine, from, by] of shifts) if (onLine === line && column - moved > from) moved += by;
+  return column - moved;
+}
+
+/** The path in the bundle that a relative specifier names; '' when it is not relative or leaves the bundle. */
+function resolve(from: string, specifier: string): string {
+  if (!specifier.startsWith('./') && !specifier.startsWith('../')) return '';
+  const parts = from === entryFile ? [] : from.split('/').slice(0, -1);
+  for (const part of specifier.split('/')) {
+    if (part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) return '';
+  }
+  return parts.join('/');
+}
+
+function checkGlobals(found: readonly string[]): void {
+  const expected = new Set([...realmGlobals, ...Object.keys(realmAdvice).filter((name) => !name.includes('.'))]);
+  for (const name of found) if (!expected.has(name)) throw new Error(`a realm has the unexpected global ${name}`);
+}

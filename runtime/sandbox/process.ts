@@ -1,0 +1,211 @@
+/**
+ * The sandbox process. Reads batches from descriptor 0 and answers on descriptor 1, both blocking: there is no event loop on the way
+ * of a batch. Descriptor 3 is the node's life line. Started by child.ts with --permission, no environment, and nothing open
+ * but its pipes.
+ *
+ * C1  It ends when the node does, whatever a script is doing: a thread blocks on the life line and kills the process at its end.
+ * C2  After a timeout or a lack of memory it says which on descriptor 1 and kills itself: nothing of the batch is answered.
+ * C3  It drops the right to read files and to start threads before it reads the first batch.
+ */
+
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+
+import { WireReader, WireWriter } from '../codec/wire.ts';
+import { BundleError } from './bundle-error.ts';
+import { IsolateEnded, SandboxIsolate } from './isolate.ts';
+import { FAREWELL } from './process-frames.ts';
+import type { LoadedBundle } from './sandbox.ts';
+
+const LIFE_LINE = 3;
+
+/** Least isolated-vm without the memory corruption of GHSA-864f-rcv7-6rh4. */
+function checkVersion(): void {
+  const { version } = createRequire(import.meta.url)('isolated-vm/package.json') as { version: string };
+  const [major, minor, patch] = version.split('.').map(Number) as [number, number, number];
+  if (major > 7 || (major === 7 && (minor > 0 || patch >= 1))) return;
+  throw new Error(`isolated-vm ${version} is installed; 7.0.1 is the least that is safe`);
+}
+
+function watchLifeLine(): void {
+  const source = `
+    const fs = require('node:fs');
+    const byte = Buffer.alloc(1);
+    try { while (fs.readSync(${LIFE_LINE}, byte, 0, 1) > 0); } catch {}
+    process.kill(process.pid, 'SIGKILL');`;
+  new Worker(source, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } }).unref();
+}
+
+function die(): never {
+  process.kill(process.pid, 'SIGKILL');
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
+class Server {
+  private readonly isolate = new SandboxIsolate();
+  private readonly reader = new WireReader();
+  private readonly out = new WireWriter();
+  private input = Buffer.allocUnsafeSlow(1 << 18);
+  private held = 0;
+
+  serve(): never {
+    this.send(this.emptyResult());
+    for (;;) {
+      const frame = this.nextFrame();
+      try {
+        this.answer(frame);
+      } catch (error) {
+        this.farewell(error);
+      }
+      const used = frame.length + 4;
+      this.input.copyWithin(0, used, this.held);
+      this.held -= used;
+    }
+  }
+
+  /** The next frame, without its length; valid until the next call. */
+  private nextFrame(): Buffer {
+    for (;;) {
+      if (this.held >= 4) {
+        const size = this.input.readUInt32LE(0);
+        if (this.held >= size + 4) return this.input.subarray(4, size + 4);
+        if (this.input.length < size + 4) this.grow(size + 4);
+      }
+      const read = fs.readSync(0, this.input, this.held, this.input.length - this.held, null);
+      if (read === 0) die();
+      this.held += read;
+    }
+  }
+
+  private grow(bytes: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, this.input.length * 2));
+    this.input.copy(larger, 0, 0, this.held);
+    this.input = larger;
+  }
+
+  private answer(frame: Buffer): void {
+    const { deadlineMs, loads } = this.look(frame);
+    if (loads) return this.send(this.load(frame, deadlineMs));
+    const result = this.isolate.batch(frame, deadlineMs);
+    const buffer = Buffer.from(result.buffer, result.byteOffset, result.length);
+    buffer.writeUInt32LE(buffer.length - 4, 0);
+    this.send(buffer);
+  }
+
+  /** The deadline stands behind the items. A batch that loads does nothing else. */
+  private look(frame: Buffer): { readonly deadlineMs: number; readonly loads: boolean } {
+    const { reader } = this;
+    let deadlineMs = 0;
+    let loads = false;
+    reader.over(frame);
+    while (reader.next()) {
+      if (reader.field === 3) deadlineMs = reader.varint();
+      else if (reader.field === 4) {
+        reader.span();
+        if (frame[reader.from] === ((1 << 3) | 2)) loads = true;
+      } else reader.skip();
+    }
+    return { deadlineMs: Math.max(1, deadlineMs), loads };
+  }
+
+  private emptyResult(): Buffer {
+    this.out.reset();
+    this.out.rawFixed32(0);
+    return this.finished();
+  }
+
+  private finished(): Buffer {
+    this.out.buffer.writeUInt32LE(this.out.length - 4, 0);
+    return this.out.view();
+  }
+
+  private load(frame: Buffer, deadlineMs: number): Buffer {
+    const { out } = this;
+    out.reset();
+    out.rawFixed32(0);
+    const batch = new WireReader().over(frame);
+    while (batch.next()) {
+      if (batch.field === 1) out.uint(1, batch.varint());
+      else if (batch.field === 2) out.uint(2, batch.varint());
+      else if (batch.field === 4) {
+        batch.span();
+        const item = new WireReader().over(frame, batch.from, batch.to);
+        item.next();
+        item.span();
+        const result = out.begin(3);
+        this.loadItem(new WireReader().over(frame, item.from, item.to), deadlineMs);
+        out.end(result);
+      } else batch.skip();
+    }
+    return this.finished();
+  }
+
+  /** A load without content forgets the bundle of that number: how the pool takes back what it only checked. */
+  private loadItem(item: WireReader, deadlineMs: number): void {
+    let bundle = 0;
+    let content: Buffer = Buffer.alloc(0);
+    while (item.next()) {
+      if (item.field === 1) bundle = item.varint();
+      else if (item.field === 2) content = item.bytes();
+      else item.skip();
+    }
+    if (content.length === 0) return this.isolate.unload(bundle);
+    try {
+      this.writeLoaded(this.isolate.load(bundle, content, deadlineMs));
+    } catch (error) {
+      if (!(error instanceof BundleError)) throw error;
+      const { out } = this;
+      out.uint(1, 2);
+      const start = out.begin(8);
+      out.string(1, 'BUNDLE_INVALID');
+      out.string(2, error.message.toWellFormed());
+      out.string(3, error.location.toWellFormed());
+      out.end(start);
+    }
+  }
+
+  private writeLoaded(loaded: LoadedBundle): void {
+    const { out } = this;
+    const start = out.begin(9);
+    for (const type of loaded.types) {
+      const item = out.begin(1);
+      out.string(1, type.type);
+      out.fixed64(2, type.foldHash.hi, type.foldHash.lo);
+      for (const command of type.commands) out.string(3, command);
+      for (const event of type.events) out.string(4, event);
+      if (type.migrates) out.uint(5, 1);
+      out.end(item);
+    }
+    out.fixed64(2, loaded.engineHash.hi, loaded.engineHash.lo);
+    out.end(start);
+  }
+
+  private send(bytes: Buffer): void {
+    let sent = 0;
+    while (sent < bytes.length) sent += fs.writeSync(1, bytes, sent, bytes.length - sent);
+  }
+
+  private farewell(error: unknown): never {
+    const code = error instanceof IsolateEnded ? error.code : 'SANDBOX_LOST';
+    const text = Buffer.from(`${code} ${error instanceof Error ? error.message : String(error)}`.slice(0, 1_000));
+    const frame = Buffer.alloc(8 + text.length);
+    frame.writeUInt32LE(FAREWELL, 0);
+    frame.writeUInt32LE(text.length, 4);
+    text.copy(frame, 8);
+    try {
+      this.send(frame);
+    } catch {
+      // The node is gone; there is nobody to tell.
+    }
+    die();
+  }
+}
+
+checkVersion();
+watchLifeLine();
+const server = new Server();
+const { permission } = process as { permission?: { drop?: (scope: string) => void } };
+permission?.drop?.('fs.read');
+permission?.drop?.('worker');
+server.serve();

@@ -1,0 +1,102 @@
+/** Joins the guest runtime, the generated codec and a bundle's tables into the scripts that a realm runs before any module. */
+
+import { readFileSync } from 'node:fs';
+
+import { limits } from '../limits.ts';
+import { codecSource } from './codec-source.ts';
+import type { ColumnShift } from './module-source.ts';
+import { realmAdvice, realmGlobals, realmMembers } from './realm-globals.ts';
+import type { Schema, TypeSchema } from './schema.ts';
+
+function guest(name: string): string {
+  return readFileSync(new URL(`./guest/${name}`, import.meta.url), 'utf8');
+}
+
+const intrinsics = guest('intrinsics.js');
+const lockdown = guest('lockdown.js');
+const wire = guest('wire.js');
+const actors = guest('actors.js');
+const hub = guest('hub.js');
+const modules = guest('modules.js');
+const codecFile = readFileSync(new URL(import.meta.url.replace('realm-source', 'codec-source')), 'utf8');
+
+const constants = Object.entries({
+  ELEMENTS_MAX: limits.messageElementsMax,
+  DEPTH_MAX: limits.messageDepthMax,
+  DECISION_BYTES_MAX: limits.decisionBytesMax,
+  STATE_BYTES_MAX: limits.stateBytesMax,
+  EVENTS_MAX: limits.eventsPerDecisionMax,
+  SENDS_MAX: limits.sendsPerDecisionMax,
+  TIMERS_MAX: limits.timersPerDecisionMax,
+  LINKS_MAX: limits.linksPerDecisionMax,
+  REJECTION_BYTES_MAX: limits.rejectionBytesMax,
+  COMMAND_NAME_BYTES_MAX: limits.commandNameBytesMax,
+  ACTOR_TYPE_BYTES_MAX: limits.actorTypeBytesMax,
+  ACTOR_ID_BYTES_MAX: limits.actorIdBytesMax,
+})
+  .map(([name, value]) => `const ${name} = ${value};`)
+  .join('\n');
+
+/** What decides how a decision comes out, besides V8 and the bundle: hashed into `engineHash`. */
+export const guestSources: readonly string[] = [intrinsics, lockdown, wire, actors, modules, constants, codecFile];
+
+/** Makes the realm fit for scripts. */
+export const lockdownSource = `(function () {
+${intrinsics}
+${lockdown}
+
+lockdown(${JSON.stringify(realmGlobals)}, ${JSON.stringify(realmMembers)}, ${JSON.stringify(realmAdvice)});
+})()`;
+
+/** Its value is { io, run, realms } of the hub. */
+export const hubSource = `(function () {
+'use strict';
+${constants}
+${wire}
+${hub}
+return { run, io, addRealm(bundle, realm) { realms.set(bundle, realm); }, removeRealm(bundle) { realms.delete(bundle); }, bytes: () => io.out.slice(0, io.op).buffer };
+})()`;
+
+/**
+ * What a realm keeps apart from the scripts: `marks` knows the collections that were frozen. Runs before the lockdown and leaves
+ * one global, `$troupe`, which is taken away before the first script runs.
+ */
+export const prologueSource = `(function () {
+'use strict';
+class Itself { constructor(value) { return value; } }
+class Mark extends Itself {
+  #marked = true;
+  static has(value) { return (typeof value === 'object' && value !== null || typeof value === 'function') && #marked in value; }
+}
+globalThis.$troupe = { marks: { has: Mark.has, add(value) { if (!Mark.has(value)) new Mark(value); } } };
+})()`;
+
+/** Takes away what only the runtime may see; its value is a list of the globals that scripts will find. */
+export const closingSource = `(function () {
+delete globalThis.$troupe;
+Object.preventExtensions(globalThis);
+return JSON.stringify(Reflect.ownKeys(globalThis).map((key) => typeof key === 'symbol' ? '@@' + key.description : key));
+})()`;
+
+/** A function of the hub's `io`; it returns the realm's functions and leaves its part in `$troupe`. */
+export function realmSource(schema: Schema, shifts: Readonly<Record<string, readonly ColumnShift[]>>): string {
+  const complete: TypeSchema[] = [];
+  const missing: Record<string, string> = {};
+  for (const [type, item] of schema.types) {
+    if (typeof item === 'string') missing[type] = item;
+    else complete.push(item);
+  }
+  return `(function (io) {
+'use strict';
+${constants}
+const SCHEMA_TYPES = ${JSON.stringify(complete)};
+const MISSING_TYPES = ${JSON.stringify(missing)};
+const COLUMN_SHIFTS = ${JSON.stringify(shifts)};
+${wire}
+${codecSource(schema)}
+${actors}
+${modules}
+globalThis.$troupe = freeze({ defineActor: freeze(defineActor), caught: freeze(caught), installModules: freeze(installModules) });
+return freeze(realm);
+})`;
+}
