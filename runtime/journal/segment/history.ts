@@ -1,82 +1,170 @@
 /**
- * Reading: what the log files and the sealed segments hold together, oldest first. Only durable records are in an index, so
- * only durable records are read.
+ * Reading: what the sealed segments and the log files hold together. Only durable records are in an index, so only durable
+ * records are read.
+ *
+ * A log file can become a segment while something is being read from segments without stopping the event loop. So log files
+ * are always asked first and in one go: what they no longer have is in a segment by then.
  */
 
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { ActorHistory, ReadActorOptions, StoredRecord } from '../journal.ts';
 import type { BucketState } from './bucket-table.ts';
-import type { LogSet } from './log-set.ts';
-import { collectActor, headInLog, loadRun, recordOf, snapshotInLog } from './log-reader.ts';
+import { damaged } from './log-file.ts';
+import type { LogFile } from './log-file.ts';
+import { headInLog, loadRun, recordOf, recordsInLog, snapshotInLog } from './log-reader.ts';
 import type { LoadedSnapshot } from './log-reader.ts';
+import { Reader, readNow } from './reading.ts';
+import type { Reading } from './reading.ts';
+import type { SegmentFile } from './segment-file.ts';
 
 export class History {
-  segments = 0;
-  coldBytes = 0;
-  private readonly logs: LogSet;
+  /** Sealed, the oldest first. */
+  readonly segments: SegmentFile[] = [];
+  private readonly logs: readonly LogFile[];
   private readonly warn: (message: string) => void;
+  private readonly reader = new Reader();
 
-  constructor(logs: LogSet, warn: (message: string) => void) {
+  /** `logs` is the live list of the files that are not sealed, the oldest first. */
+  constructor(logs: readonly LogFile[], warn: (message: string) => void) {
     this.logs = logs;
     this.warn = warn;
   }
 
-  /** The head after `position`; null when the log does not reach it. */
-  headAt(bucket: BucketState, position: number): Hash64 | null {
-    if (position === 0) return bucket.incarnation;
-    if (position === bucket.durablePosition) return bucket.durableHead;
-    const { logs } = this.logs;
-    for (let i = logs.length - 1; i >= 0; i--) {
-      const head = headInLog(logs[i]!, bucket.slot, position);
-      if (head !== null) return head;
-    }
-    return null;
+  /** The head after `position`, at once; null when the log does not reach it. */
+  headAtNow(bucket: BucketState, position: number): Hash64 | null {
+    return readNow(this.headAt(bucket, position));
   }
 
   async readActor(bucket: BucketState, actor: string, hash: Hash64): Promise<ActorHistory> {
     const address = Buffer.from(actor);
-    const newestFirst: StoredRecord[] = [];
-    const { logs } = this.logs;
+    const pieces: StoredRecord[][] = [];
+    const segments = this.segments.slice();
     let snapshot: LoadedSnapshot | null = null;
-    for (let i = logs.length - 1; i >= 0 && snapshot === null; i--) {
-      const found = snapshotInLog(logs[i]!, hash, actor, this.warn);
-      if (found !== null && this.agrees(bucket, found)) snapshot = found;
-      collectActor(logs[i]!, bucket.slot, address, hash, (snapshot?.position ?? 0) + 1, Infinity, newestFirst);
+    for (let i = this.logs.length - 1; i >= 0 && snapshot === null; i--) {
+      const log = this.logs[i]!;
+      const found = snapshotInLog(log, hash, actor, this.warn);
+      // Its position may lie in a segment, but reading that here is rare: snapshots follow their records closely.
+      if (found !== null && readNow(this.agrees(bucket, found))) snapshot = found;
+      pieces.push(recordsInLog(log, bucket.slot, address, hash, (snapshot?.position ?? 0) + 1, Infinity, Infinity));
     }
-    return { snapshot: snapshot?.bytes ?? null, records: newestFirst.reverse() };
+    if (snapshot === null && segments.length > 0) {
+      snapshot = await this.reader.read(this.readSegments(segments, bucket, actor, address, hash, pieces));
+    }
+    return { snapshot: snapshot?.bytes ?? null, records: pieces.reverse().flat() };
   }
 
   async readActorRecords(bucket: BucketState, actor: string, hash: Hash64, options: ReadActorOptions): Promise<StoredRecord[]> {
     const { from = 1, to = Infinity, recordsMax = Infinity } = options;
     const address = Buffer.from(actor);
-    const records: StoredRecord[] = [];
-    for (const log of this.logs.logs) {
-      if (records.length >= recordsMax) break;
-      const newestFirst: StoredRecord[] = [];
-      collectActor(log, bucket.slot, address, hash, from, to, newestFirst);
-      records.push(...newestFirst.reverse());
+    const segments = this.segments.slice();
+    const tail: StoredRecord[] = [];
+    for (const log of this.logs) {
+      if (tail.length >= recordsMax) break;
+      tail.push(...recordsInLog(log, bucket.slot, address, hash, from, to, recordsMax - tail.length));
     }
+    if (segments.length === 0) return tail;
+    const old = await this.reader.read(oldRecords(segments, bucket, address, hash, from, to, recordsMax));
+    const records = old.concat(tail);
     return records.length > recordsMax ? records.slice(0, recordsMax) : records;
   }
 
   async *readBucket(bucket: BucketState, from: number, to: number): AsyncIterable<StoredRecord> {
-    for (const log of this.logs.logs.slice()) {
-      const first = log.index.findRunOf(bucket.slot, from);
-      for (let i = first; i >= 0; i++) {
-        const ref = log.index.runOf(bucket.slot, i);
-        if (ref === null || ref.position >= to) break;
-        const run = loadRun(log, ref);
-        for (let r = 0; r < ref.count; r++) {
-          if (ref.position + r >= from && ref.position + r < to) yield recordOf(run, r);
-        }
+    let segment = 0;
+    for (let position = Math.max(1, from); position < to; ) {
+      let records = this.recordsFromLogs(bucket, position, to);
+      for (; records.length === 0 && segment < this.segments.length; ) {
+        records = await this.reader.read(this.segments[segment]!.recordsFrom(bucket, position, to));
+        if (records.length === 0) segment++;
       }
+      if (records[0]?.position !== position) {
+        // The file may have been sealed while a segment was read; look once more before it is called damage.
+        records = this.recordsFromLogs(bucket, position, to);
+        if (records.length === 0) throw damaged(`bucket ${bucket.id.bits}/${bucket.id.index}`, position, 'no file holds this position');
+      }
+      position += records.length;
+      yield* records;
     }
   }
 
-  private agrees(bucket: BucketState, snapshot: LoadedSnapshot): boolean {
+  close(): void {
+    for (const segment of this.segments) segment.close();
+  }
+
+  private *headAt(bucket: BucketState, position: number): Reading<Hash64 | null> {
+    if (position === 0) return bucket.incarnation;
+    if (position > bucket.durablePosition) return null;
+    if (position === bucket.durablePosition) return bucket.durableHead;
+    for (let i = this.logs.length - 1; i >= 0; i--) {
+      const head = headInLog(this.logs[i]!, bucket.slot, position);
+      if (head !== null) return head;
+    }
+    const segments = this.segments.slice();
+    for (let i = segments.length - 1; i >= 0; i--) {
+      const head = yield* segments[i]!.headAt(bucket, position);
+      if (head !== null) return head;
+    }
+    return null;
+  }
+
+  private *agrees(bucket: BucketState, snapshot: LoadedSnapshot): Reading<boolean> {
     if (!sameHash(snapshot.incarnation, bucket.incarnation)) return false;
-    const head = this.headAt(bucket, snapshot.position);
+    const head = yield* this.headAt(bucket, snapshot.position);
     return head !== null && sameHash(head, snapshot.head);
   }
+
+  /** Newest first, until a snapshot agrees; adds the records behind it to `pieces`. */
+  private *readSegments(
+    segments: readonly SegmentFile[],
+    bucket: BucketState,
+    actor: string,
+    address: Buffer,
+    hash: Hash64,
+    pieces: StoredRecord[][],
+  ): Reading<LoadedSnapshot | null> {
+    for (let i = segments.length - 1; i >= 0; i--) {
+      const segment = segments[i]!;
+      const cell = yield* segment.cellOf(hash);
+      if (cell === null) continue;
+      const found = yield* segment.snapshotOf(cell, actor, this.warn);
+      const snapshot = found !== null && (yield* this.agrees(bucket, found)) ? found : null;
+      pieces.push(yield* segment.recordsOf(cell, bucket, address, (snapshot?.position ?? 0) + 1, Infinity, Infinity));
+      if (snapshot !== null) return snapshot;
+    }
+    return null;
+  }
+
+  private recordsFromLogs(bucket: BucketState, position: number, to: number): StoredRecord[] {
+    for (const log of this.logs) {
+      const i = log.index.findRunOf(bucket.slot, position);
+      const ref = i < 0 ? null : log.index.runOf(bucket.slot, i);
+      if (ref === null) continue;
+      // Logs are asked oldest first: when the first run behind is later, the position is in a segment.
+      if (position < ref.position) return [];
+      const run = loadRun(log, ref);
+      const records: StoredRecord[] = [];
+      for (let p = position; p < ref.position + ref.count && p < to; p++) records.push(recordOf(run, p - ref.position));
+      return records;
+    }
+    return [];
+  }
+}
+
+function* oldRecords(
+  segments: readonly SegmentFile[],
+  bucket: BucketState,
+  address: Buffer,
+  hash: Hash64,
+  from: number,
+  to: number,
+  recordsMax: number,
+): Reading<StoredRecord[]> {
+  const records: StoredRecord[] = [];
+  for (const segment of segments) {
+    if (records.length >= recordsMax) break;
+    const cell = yield* segment.cellOf(hash);
+    if (cell === null) continue;
+    records.push(...(yield* segment.recordsOf(cell, bucket, address, from, to, recordsMax - records.length)));
+  }
+  return records;
 }

@@ -82,28 +82,42 @@ export function recordOf(run: LoadedRun, i: number): StoredRecord {
   };
 }
 
-/**
- * Adds to `found`, newest first, the actor's records in this file with position in `[from, to)`.
- * `actor` is the address in UTF-8.
- */
-export function collectActor(log: LogFile, slot: number, actor: Buffer, hash: Hash64, from: number, to: number, found: StoredRecord[]): void {
+/** The actor's records in this file with position in `[from, to)`, the oldest first, at most `recordsMax`. `actor` is its address in UTF-8. */
+export function recordsInLog(
+  log: LogFile,
+  slot: number,
+  actor: Buffer,
+  hash: Hash64,
+  from: number,
+  to: number,
+  recordsMax: number,
+): StoredRecord[] {
   const { index } = log;
+  const found: StoredRecord[] = [];
   let run: LoadedRun | null = null;
-  for (let next = index.lastRecord(hash); next !== 0; next = index.recordBefore(next - 1)) {
-    const ordinal = next - 1;
-    if (run === null || ordinal < run.ref.firstRecord) {
-      const ref: RunRef = index.runOfRecord(ordinal);
-      if (ref.slot !== slot) continue;
-      // Positions of a bucket grow with the ordinals: what is older lies further down.
-      if (ref.position + ref.count <= from) return;
-      if (ref.position >= to) continue;
-      run = loadRun(log, ref);
-    }
+  for (const ordinal of ordinalsOf(log, slot, hash, from, to)) {
+    if (found.length >= recordsMax) break;
+    if (run === null || ordinal >= run.ref.firstRecord + run.ref.count) run = loadRun(log, index.runOfRecord(ordinal));
     const i = ordinal - run.ref.firstRecord;
-    const position = run.ref.position + i;
-    if (position < from || position >= to) continue;
     if (isRecordOf(run.bytes, run.from[i]!, run.to[i]!, actor)) found.push(recordOf(run, i));
   }
+  return found;
+}
+
+/** The chain of a hash leads from new to old; reading goes the other way. */
+function ordinalsOf(log: LogFile, slot: number, hash: Hash64, from: number, to: number): number[] {
+  const { index } = log;
+  const ordinals: number[] = [];
+  let ref: RunRef | null = null;
+  for (let next = index.lastRecord(hash); next !== 0; next = index.recordBefore(next - 1)) {
+    const ordinal = next - 1;
+    if (ref === null || ordinal < ref.firstRecord) ref = index.runOfRecord(ordinal);
+    if (ref.slot !== slot) continue;
+    const position = ref.position + ordinal - ref.firstRecord;
+    if (position < from) break;
+    if (position < to) ordinals.push(ordinal);
+  }
+  return ordinals.reverse();
 }
 
 /** The head after `position`, when a run of this file holds it. */

@@ -4,19 +4,38 @@ import { join } from 'node:path';
 import t from 'tap';
 
 import { journalContract } from '../contract.ts';
+import { DirectSealer } from './direct-sealer.ts';
+import { realDisk } from './disk.ts';
 import { createSegmentJournal } from './segment-journal.ts';
+import type { SegmentJournalSeams } from './segment-journal.ts';
 
-for (const inlineCommit of [true, false]) {
-  await t.test(`the contract, inline commit ${inlineCommit}`, async (t) => {
+interface Setup {
+  readonly name: string;
+  readonly segmentFileBytes: number;
+  readonly seams: Partial<SegmentJournalSeams>;
+  readonly seeds: readonly number[];
+}
+
+const sealer = (): DirectSealer => new DirectSealer(realDisk);
+const setups: Setup[] = [
+  { name: 'one log file', segmentFileBytes: 4 * 1024 * 1024, seams: {}, seeds: [1] },
+  { name: 'files sealed all the time, on this thread', segmentFileBytes: 6 * 1024, seams: { sealer }, seeds: [2, 3, 4, 5] },
+  { name: 'files sealed in a worker', segmentFileBytes: 48 * 1024, seams: {}, seeds: [6] },
+  { name: 'no commit on the calling thread', segmentFileBytes: 6 * 1024, seams: { sealer, inlineCommit: false, idleMs: 1 }, seeds: [7] },
+];
+
+for (const { name, segmentFileBytes, seams, seeds } of setups) {
+  await t.test(`the contract: ${name}`, async (t) => {
     await journalContract(t, {
       place() {
         const directory = mkdtempSync(join(tmpdir(), 'troupe-journal-'));
+        const onWarning = (message: string): void => void t.fail(message);
         return {
-          journal: () => createSegmentJournal({ directory, segmentFileBytes: 64 * 1024 }, { inlineCommit }),
+          journal: () => createSegmentJournal({ directory, segmentFileBytes, onWarning }, seams),
           remove: async () => rmSync(directory, { recursive: true, force: true }),
         };
       },
-      seeds: inlineCommit ? [1, 2, 3] : [4],
+      seeds,
       stepsPerSeed: 150,
     });
   });

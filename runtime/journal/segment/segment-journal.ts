@@ -36,9 +36,15 @@ import { History } from './history.ts';
 import { lockDirectory } from './lock.ts';
 import type { DirectoryLock } from './lock.ts';
 import { LogSet } from './log-set.ts';
-import { formatFile } from './names.ts';
+import type { LogFile } from './log-file.ts';
+import { formatFile, readListing } from './names.ts';
+import type { SegmentName } from './names.ts';
 import { recover } from './recovery.ts';
 import type { RecoveryRules } from './recovery.ts';
+import { Sealing } from './sealing.ts';
+import type { Sealer } from './sealing.ts';
+import { newSegmentCaches, SegmentFile } from './segment-file.ts';
+import { WorkerSealer } from './worker-sealer.ts';
 
 export interface SegmentJournalOptions {
   readonly directory: string;
@@ -54,6 +60,7 @@ export interface SegmentJournalSeams {
   readonly disk: Disk;
   readonly lock: (directory: string) => DirectoryLock;
   readonly random64: () => Hash64;
+  readonly sealer: () => Sealer;
   readonly rules: RecoveryRules;
   readonly inlineCommit: boolean;
   readonly idleMs: number;
@@ -66,6 +73,7 @@ const realSeams: SegmentJournalSeams = {
     const bytes = randomBytes(8);
     return { hi: bytes.readUInt32LE(0), lo: bytes.readUInt32LE(4) };
   },
+  sealer: () => new WorkerSealer(),
   rules: { chained: true, copied: true },
   inlineCommit: true,
   idleMs: 25,
@@ -90,6 +98,8 @@ class SegmentJournal implements Journal {
   private readonly logs: LogSet;
   private readonly commit: GroupCommit;
   private readonly history: History;
+  private readonly sealing: Sealing;
+  private readonly caches = newSegmentCaches();
   private lock: DirectoryLock | null = null;
   private state: 'new' | 'open' | 'closed' = 'new';
   private inFlight = 0;
@@ -104,10 +114,16 @@ class SegmentJournal implements Journal {
     const { directory, fileBytes, sync } = this;
     this.logs = new LogSet(seams.disk, this.buckets, { directory, fileBytes, sync, random64: seams.random64 });
     this.commit = new GroupCommit(this.logs, this.buckets, { fileBytes, sync, idleMs: seams.idleMs, inline: seams.inlineCommit });
-    this.history = new History(this.logs, this.warn);
+    this.history = new History(this.logs.logs, this.warn);
     this.commit.onFailure = (error) => this.onFatal?.(error);
     this.commit.onDiskFull = (error) => this.warn(`${this.directory} is full, appends are refused: ${error.message}`);
-    this.logs.onRolled = () => setImmediate(() => this.onCheckpointWanted?.());
+    this.sealing = new Sealing(seams.sealer(), {
+      full: () => (this.logs.logs.length > 1 ? this.logs.logs[0] : undefined),
+      request: (log) => this.sealRequest(log),
+      sealed: (log, segment) => this.replace(log, segment),
+      warn: this.warn,
+    });
+    this.logs.onRolled = () => setImmediate(() => this.rolled());
   }
 
   async open(): Promise<void> {
@@ -119,6 +135,7 @@ class SegmentJournal implements Journal {
       await this.recoverOrBegin();
     } catch (error) {
       await this.logs.close();
+      this.history.close();
       this.lock.release();
       throw error;
     }
@@ -221,15 +238,18 @@ class SegmentJournal implements Journal {
     for (const bucket of this.buckets.all) records += bucket.durablePosition;
     let hotBytes = 0;
     for (const log of this.logs.logs) hotBytes += log.end;
-    const { segments, coldBytes } = this.history;
-    return { records, hotBytes, coldBytes, segments, appendsInFlight: this.inFlight, syncs: this.commit.syncs };
+    let coldBytes = 0;
+    for (const segment of this.history.segments) coldBytes += segment.bytes;
+    return { records, hotBytes, coldBytes, segments: this.history.segments.length, appendsInFlight: this.inFlight, syncs: this.commit.syncs };
   }
 
   async close(): Promise<void> {
     if (this.state !== 'open') return;
     this.state = 'closed';
     await this.commit.close();
+    await this.sealing.close();
     await this.logs.close();
+    this.history.close();
     this.lock!.release();
   }
 
@@ -243,8 +263,31 @@ class SegmentJournal implements Journal {
       this.logs.logs.push(...recovered.logs);
       this.logs.active.openDurable(disk);
       this.logs.prepare();
+      for (const name of recovered.segments) this.addSegment(name);
     }
     this.markFormat();
+    this.sealing.wake();
+  }
+
+  private rolled(): void {
+    if (this.state !== 'open') return;
+    this.sealing.wake();
+    this.onCheckpointWanted?.();
+  }
+
+  private sealRequest(log: LogFile): Parameters<Sealer['seal']>[0] {
+    const { path, seed, end, checksum, name } = log;
+    return { path, seed, end, checksum, directory: this.directory, number: name.number, incarnation: name.incarnation, sync: this.sync };
+  }
+
+  /** In one step for readers: the segment serves, the log file is gone. */
+  private replace(log: LogFile, segment: string): void {
+    this.addSegment(readListing([segment]).segments[0]!);
+    this.logs.drop(log);
+  }
+
+  private addSegment(name: SegmentName): void {
+    this.history.segments.push(new SegmentFile(this.seams.disk, this.directory, name, this.caches));
   }
 
   /** See names.ts: from now on a directory without a log file is damaged. */
@@ -290,11 +333,11 @@ class SegmentJournal implements Journal {
 
   private headAt(bucket: BucketState, position: number): Hash64 | null {
     if (position > bucket.durablePosition) return this.commit.headOfWaiting(bucket.id.bits, bucket.id.index, position);
-    return this.history.headAt(bucket, position);
+    return this.history.headAtNow(bucket, position);
   }
 
   private agrees(bucket: BucketState, put: CheckpointPut): boolean {
-    const head = this.history.headAt(bucket, put.position);
+    const head = this.history.headAtNow(bucket, put.position);
     return head !== null && sameHash(head, put.head);
   }
 
