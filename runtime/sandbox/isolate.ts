@@ -42,7 +42,6 @@ const entryFile = 'troupe:entry';
 export class SandboxIsolate {
   private readonly isolate: ivm.Isolate;
   private readonly run: Ref;
-  private readonly bytes: Ref;
   private readonly io: Ref;
   private readonly addRealm: Ref;
   private readonly removeRealm: Ref;
@@ -61,7 +60,6 @@ export class SandboxIsolate {
     const hub = this.isolate.compileScriptSync(hubSource, { filename: 'troupe:hub' }).runSync(context, { reference: true }) as Ref;
     const get = (name: string): Ref => hub.getSync(name as never, { reference: true }) as Ref;
     this.run = get('run');
-    this.bytes = get('bytes');
     this.io = get('io');
     this.addRealm = get('addRealm');
     this.removeRealm = get('removeRealm');
@@ -73,13 +71,14 @@ export class SandboxIsolate {
    */
   batch(bytes: Uint8Array, deadlineMs: number): Uint8Array {
     return this.guarded(() => {
-      const copy = bytes.slice();
-      const buffer = new Uint8Array(copy.length);
-      buffer.set(copy);
-      const input = new ivm.ExternalCopy(buffer, { transferOut: true });
+      // Not bytes.slice(): of a Buffer that is a view, and transferring would take the buffer that is read into.
+      const input = new ivm.ExternalCopy(Uint8Array.prototype.slice.call(bytes), { transferOut: true });
       const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice(0, bytes.length);
-      this.run.applySync(undefined, [input.copyInto({ release: true, transferIn: true }), text] as never, { timeout: deadlineMs });
-      return new Uint8Array(this.bytes.applySync(undefined, [], { result: { copy: true }, timeout: deadlineMs } as never) as unknown as ArrayBuffer);
+      const result = this.run.applySync(undefined, [input.copyInto({ release: true, transferIn: true }), text] as never, {
+        timeout: deadlineMs,
+        result: { copy: true },
+      } as never);
+      return new Uint8Array(result as unknown as ArrayBuffer);
     });
   }
 

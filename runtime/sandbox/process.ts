@@ -88,7 +88,7 @@ class Server {
     const { deadlineMs, loads } = this.look(frame);
     if (loads) return this.send(this.load(frame, deadlineMs));
     const result = this.isolate.batch(frame, deadlineMs);
-    const buffer = Buffer.from(result.buffer, result.byteOffset, result.length);
+    const buffer = Buffer.from(result.buffer as ArrayBuffer, result.byteOffset, result.length);
     buffer.writeUInt32LE(buffer.length - 4, 0);
     this.send(buffer);
   }

@@ -54,7 +54,7 @@ export const hubSource = `(function () {
 ${constants}
 ${wire}
 ${hub}
-return { run, io, addRealm(bundle, realm) { realms.set(bundle, realm); }, removeRealm(bundle) { realms.delete(bundle); }, bytes: () => io.out.slice(0, io.op).buffer };
+return { run, io, addRealm(bundle, realm) { realms.set(bundle, realm); }, removeRealm(bundle) { realms.delete(bundle); } };
 })()`;
 
 /**

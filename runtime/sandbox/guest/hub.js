@@ -35,7 +35,7 @@ function realmOf(bundle) {
   return realm;
 }
 
-/** Runs the items of one batch; the result's bytes are io.out[0, io.op). */
+/** Runs the items of one batch; its value is the result, behind four bytes for its length. */
 function run(bytes, latin1) {
   buf = io.buf = bytes;
   text = io.text = latin1;
@@ -55,7 +55,7 @@ function run(bytes, latin1) {
     }
   }
   if (!header) writeHeader(id, generation);
-  return io.op;
+  return io.out.slice(0, io.op).buffer;
 }
 function writeHeader(id, generation) {
   op = 4;
