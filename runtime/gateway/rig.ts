@@ -149,9 +149,11 @@ export async function rawSocket(port: number, subprotocol?: string): Promise<{ s
     'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
     `Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${subprotocol === undefined ? '' : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`}\r\n`,
   );
-  await new Promise((resolve) => { socket.once('data', resolve); });
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  return { socket, received: () => Buffer.concat(chunks), closed };
+  const headEnd = (): number => Buffer.concat(chunks).indexOf('\r\n\r\n');
+  await until(() => headEnd() >= 0);
+  // Frames may have come in one piece with the end of the handshake.
+  return { socket, received: () => Buffer.concat(chunks).subarray(headEnd() + 4), closed };
 }
 
 /** One client frame; `first` is the byte of FIN and opcode. */
