@@ -4,7 +4,6 @@
  */
 
 import { WireWriter, halves } from '../codec/wire.ts';
-import { limits } from '../limits.ts';
 import type { ResultReader } from '../sandbox/batch.ts';
 import { BatchWriter } from '../sandbox/batch.ts';
 import { FORMAT_JSON, FORMAT_PROTO } from '../sandbox/sandbox.ts';
@@ -49,11 +48,16 @@ export class Stage {
     pool.onLost = (loss) => this.finish({ lost: { code: loss.code, message: loss.message } });
   }
 
-  /** Starts the pool and loads the bundle. @throws TroupeError BUNDLE_INVALID */
+  /** Starts the pool and loads the bundle; closes the pool when that fails. @throws TroupeError BUNDLE_INVALID */
   static async open(pool: SandboxPool, content: Buffer): Promise<Stage> {
-    await pool.start();
-    await pool.check(content);
-    return new Stage(pool, await pool.install(BUNDLE, content));
+    try {
+      await pool.start();
+      await pool.check(content);
+      return new Stage(pool, await pool.install(BUNDLE, content));
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
   }
 
   /** One act at a time. */
@@ -68,7 +72,6 @@ export class Stage {
     batch.decide(handle, BUNDLE, command, FORMAT_JSON, body, act.now, seed.hi, seed.lo, act.caller, false);
     batch.read(handle, BUNDLE, FORMAT_PROTO);
     batch.drop(handle);
-    batch.finish(limits.batchTimeMaxMs);
     return new Promise((resolve) => {
       this.settle = resolve;
       this.pool.send(batch);
