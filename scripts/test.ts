@@ -13,7 +13,7 @@ import { countTap } from './tap-count.ts';
 const root = path.join(import.meta.dirname, '..');
 const tapProgram = 'node_modules/tap/dist/esm/run.mjs';
 const tscProgram = 'node_modules/typescript/bin/tsc';
-const testFiles = '{runtime,cluster,bench,behaviors,scripts}/**/*.test.ts';
+const testFiles = '{proto,runtime,cluster,bench,behaviors,scripts}/**/*.test.ts';
 
 let passed = 0;
 let failed = 0;
