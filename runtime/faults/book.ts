@@ -21,16 +21,20 @@ const OPEN = 0;
 const ACCEPTED = 1;
 const REFUSED = 2;
 
-const FINDINGS_MAX = 50;
+const SHOWN_PER_RULE_MAX = 8;
 
-/** What was found wrong; empty is the only good result. */
+/** What was found wrong; empty is the only good result. Of each rule the first few are kept, or one rule's would hide the others'. */
 export class Findings {
   readonly list: string[] = [];
   count = 0;
+  private readonly perRule = new Map<string, number>();
 
   add(text: string): void {
     this.count++;
-    if (this.list.length < FINDINGS_MAX) this.list.push(text);
+    const rule = /^[BL]\d(?=:)/.exec(text)?.[0] ?? '';
+    const before = this.perRule.get(rule) ?? 0;
+    this.perRule.set(rule, before + 1);
+    if (before < SHOWN_PER_RULE_MAX) this.list.push(text);
   }
 }
 

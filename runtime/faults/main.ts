@@ -138,7 +138,7 @@ async function inDirectory(values: { data: string; keep: boolean }, run: (direct
   const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
   const findings = await run(directory);
   for (const finding of findings) say(`FOUND ${finding}`);
-  say(findings.length === 0 ? 'nothing found' : `${findings.length} findings; data kept in ${directory}`);
+  say(findings.length === 0 ? 'nothing found' : `findings above; data kept in ${directory}`);
   if (findings.length === 0 && !values.keep) rmSync(directory, { recursive: true, force: true });
   return findings.length === 0 ? 0 : 1;
 }

@@ -40,9 +40,17 @@ export interface Loss {
   readonly bytes: number;
 }
 
-/** Applies the loss to `directory`; `keep` decides for each un-synced write whether it reached the disk all the same. */
-export function losePower(directory: string, log: string, keep: () => boolean): Loss {
-  const { open, durable, total } = readNotes(log);
+/** How far the undo log has come; for `writtenBack`. */
+export function undoLogBytes(log: string): number {
+  return statSync(log).size;
+}
+
+/**
+ * Applies the loss to `directory`. `keep` decides for each un-synced write whether it reached the disk all the same; writes noted
+ * in the first `writtenBack` bytes of the log did, as they do when the kernel has had time to write them back.
+ */
+export function losePower(directory: string, log: string, keep: () => boolean, writtenBack = 0): Loss {
+  const { open, durable, total } = readNotes(log, writtenBack);
   const paths = new Map(filesBelow(directory).map((path) => [statSync(path).ino, path]));
   let undone = 0;
   let bytes = 0;
@@ -86,7 +94,7 @@ export function without(range: Range, holes: readonly Range[]): Range[] {
   return parts;
 }
 
-function readNotes(log: string): { open: Write[]; durable: Write[]; total: number } {
+function readNotes(log: string, writtenBack: number): { open: Write[]; durable: Write[]; total: number } {
   const open = new Map<number, Write>();
   const durable: Write[] = [];
   let total = 0;
@@ -111,7 +119,9 @@ function readNotes(log: string): { open: Write[]; durable: Write[]; total: numbe
     } else {
       total++;
       const { number, inode, position, length, sizeBefore } = entry;
-      open.set(number, { number, inode, from: position, to: position + length, sizeBefore, before });
+      const write = { number, inode, from: position, to: position + length, sizeBefore, before };
+      if (at <= writtenBack) durable.push(write);
+      else open.set(number, write);
     }
   }
   return { open: [...open.values()], durable, total };
