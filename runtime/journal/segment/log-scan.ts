@@ -113,6 +113,7 @@ function takeEntry(log: LogFile, image: FileImage, w: number, buckets: BucketTab
       if (bucket === undefined || !bucket.stands(wide(words, w + 4) - 1, hashAt(words, w + 8))) {
         throw damaged(log.path, w << 2, 'a run does not follow the log of its bucket');
       }
+      if (wide(words, w + 2) !== bucket.epoch) throw damaged(log.path, w << 2, 'a run has an epoch that was not the newest');
       bucket.settle(bucket.position + words[w + 6]!, hashAt(words, w + 10));
       bucket.revert();
       return;
