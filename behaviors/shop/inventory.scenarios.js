@@ -7,6 +7,7 @@ export default [
     when: ['AddStock', { quantity: 10 }],
     then: { events: [added], reply: { available: 10 }, state: { available: 10 } },
   },
+  { name: 'takes a million pieces in', when: ['AddStock', { quantity: 1_000_000 }], then: { reply: { available: 1_000_000 } } },
   { name: 'takes in at least one piece', when: ['AddStock', {}], then: { rejected: 'BAD_QUANTITY' } },
   { name: 'takes in at most a million pieces', when: ['AddStock', { quantity: 1_000_001 }], then: { rejected: 'BAD_QUANTITY' } },
   {
@@ -15,6 +16,7 @@ export default [
     when: ['RemoveStock', { quantity: 3, reason: 'broken' }],
     then: { events: [['StockRemoved', { quantity: 3, reason: 'broken' }]], reply: { available: 7 }, state: { available: 7 } },
   },
+  { name: 'writes all of it off', given: [added], when: ['RemoveStock', { quantity: 10 }], then: { reply: { available: 0 }, state: {} } },
   { name: 'does not write off what is reserved', given: [added, reserved], when: ['RemoveStock', { quantity: 7 }], then: { rejected: 'OUT_OF_STOCK' } },
   { name: 'writes off at least one piece', given: [added], when: ['RemoveStock', {}], then: { rejected: 'BAD_QUANTITY' } },
   {

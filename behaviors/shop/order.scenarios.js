@@ -58,6 +58,16 @@ const scenarios = [
     when: ['PlaceOrder', { ...place, paymentTimeSeconds: 60 }],
     then: { reply: { orderId: 'o-1', total: 900, payBeforeMs: NOW + 60_000 }, timers: [['expiry', NOW + 60_000, 'ExpireOrder', {}]] },
   },
+  {
+    name: 'may leave thirty days to pay',
+    when: ['PlaceOrder', { ...place, paymentTimeSeconds: 2_592_000 }],
+    then: { reply: { orderId: 'o-1', total: 900, payBeforeMs: NOW + 2_592_000_000 } },
+  },
+  {
+    name: 'may have a hundred lines, for nothing',
+    when: placing(Array.from({ length: 100 }, (_, i) => ({ productId: `p-${i}`, quantity: 1 }))),
+    then: { reply: { orderId: 'o-1', total: 0, payBeforeMs: PAY_BEFORE } },
+  },
   { name: 'is placed once', given: [placed], when: ['PlaceOrder', place], then: { rejected: 'ALREADY_PLACED' } },
   { name: 'is not placed again when it is over', given: [placed, expired], when: ['PlaceOrder', place], then: { rejected: 'ALREADY_PLACED' } },
   { name: 'belongs to a user', when: ['PlaceOrder', { ...place, userId: '' }], then: { rejected: 'BAD_USER' } },

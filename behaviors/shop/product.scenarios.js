@@ -18,6 +18,18 @@ export default [
       state: { ...product, inventoryId: 'teas', onSale: true },
     },
   },
+  {
+    name: 'may be given away, under the longest name',
+    when: ['CreateProduct', { name: 'a'.repeat(200) }],
+    then: { events: [['ProductCreated', { name: 'a'.repeat(200), inventoryId: '1' }]] },
+  },
+  {
+    name: 'may cost as much as there is',
+    given: [created],
+    when: ['ChangePrice', { price: 1_000_000_000_000 }],
+    then: { reply: { oldPrice: 450 } },
+  },
+  { name: 'bounds the name', when: ['CreateProduct', { name: 'a'.repeat(201) }], then: { rejected: 'BAD_NAME' } },
   { name: 'creates only once', given: [created], when: ['CreateProduct', { name: 'Tea' }], then: { rejected: 'ALREADY_CREATED' } },
   { name: 'wants a name', when: ['CreateProduct', { price: 1 }], then: { rejected: 'BAD_NAME' } },
   { name: 'refuses a negative price', when: ['CreateProduct', { name: 'Tea', price: -1 }], then: { rejected: 'BAD_PRICE' } },

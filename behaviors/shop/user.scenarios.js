@@ -13,6 +13,12 @@ export default [
   { name: 'registers only once', given: [registered], when: ['RegisterUser', ada], then: { rejected: 'ALREADY_REGISTERED' } },
   { name: 'wants a name', when: ['RegisterUser', { ...ada, name: ' ' }], then: { rejected: 'BAD_NAME' } },
   { name: 'bounds the name', when: ['RegisterUser', { ...ada, name: 'a'.repeat(201) }], then: { rejected: 'BAD_NAME' } },
+  {
+    name: 'takes the longest name and address',
+    when: ['RegisterUser', { name: 'a'.repeat(200), email: `a@${'b'.repeat(198)}` }],
+    then: { reply: { userId: '1' } },
+  },
+  { name: 'bounds the e-mail address', when: ['RegisterUser', { name: 'Ada', email: `a@${'b'.repeat(199)}` }], then: { rejected: 'BAD_EMAIL' } },
   { name: 'wants an e-mail address', when: ['RegisterUser', { ...ada, email: 'ada' }], then: { rejected: 'BAD_EMAIL' } },
   {
     name: 'renames a user',
@@ -41,6 +47,12 @@ export default [
   },
   { name: 'adds an address to nobody unknown', when: ['AddAddress', { address: home }], then: { rejected: 'NOT_FOUND' } },
   { name: 'wants an address', given: [registered], when: ['AddAddress', {}], then: { rejected: 'BAD_ADDRESS' } },
+  {
+    name: 'takes the longest street',
+    given: [registered],
+    when: ['AddAddress', { address: { ...home, street: 'a'.repeat(200) } }],
+    then: { reply: { addressId: 1 } },
+  },
   {
     name: 'wants a country code',
     given: [registered],
