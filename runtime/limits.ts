@@ -37,6 +37,8 @@ export const limits = {
   batchTimeMaxMs: 500,
   batchItemsMax: 2_048,
   batchBytesMax: 8 * MIB,
+  /** Behind this much, further items of a batch are refused: sent again, they come in another batch. */
+  batchResultBytesMax: 32 * MIB,
   batchesInFlightMax: 2,
   isolateMemoryMaxMib: 512,
   sandboxRssMaxMib: 1_024,

@@ -46,31 +46,31 @@ class Server {
   private readonly isolate = new SandboxIsolate();
   private readonly reader = new WireReader();
   private readonly out = new WireWriter();
-  private input = Buffer.allocUnsafeSlow(1 << 18);
+  private input: Buffer = this.isolate.input;
   private held = 0;
 
   serve(): never {
     this.send(this.emptyResult());
     for (;;) {
-      const frame = this.nextFrame();
+      const end = this.nextFrame();
       try {
-        this.answer(frame);
+        this.answer(end);
       } catch (error) {
         this.farewell(error);
       }
-      const used = frame.length + 4;
-      this.input.copyWithin(0, used, this.held);
-      this.held -= used;
+      this.input.copyWithin(0, end, this.held);
+      this.held -= end;
+      if (this.held === 0) this.input = this.isolate.input;
     }
   }
 
-  /** The next frame, without its length; valid until the next call. */
-  private nextFrame(): Buffer {
+  /** Reads until a whole frame stands at the head of `input`; returns where it ends. */
+  private nextFrame(): number {
     for (;;) {
       if (this.held >= 4) {
-        const size = this.input.readUInt32LE(0);
-        if (this.held >= size + 4) return this.input.subarray(4, size + 4);
-        if (this.input.length < size + 4) this.grow(size + 4);
+        const end = this.input.readUInt32LE(0) + 4;
+        if (this.held >= end) return end;
+        if (this.input.length < end) this.grow(end);
       }
       const read = fs.readSync(0, this.input, this.held, this.input.length - this.held, null);
       if (read === 0) die();
@@ -78,32 +78,32 @@ class Server {
     }
   }
 
+  /** A frame that does not fit what the isolate shares is read elsewhere, and copied into the isolate. */
   private grow(bytes: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, this.input.length * 2));
+    const larger = Buffer.allocUnsafeSlow(bytes);
     this.input.copy(larger, 0, 0, this.held);
     this.input = larger;
   }
 
-  private answer(frame: Buffer): void {
-    const { deadlineMs, loads } = this.look(frame);
-    if (loads) return this.send(this.load(frame, deadlineMs));
-    const result = this.isolate.batch(frame, deadlineMs);
-    const buffer = Buffer.from(result.buffer as ArrayBuffer, result.byteOffset, result.length);
-    buffer.writeUInt32LE(buffer.length - 4, 0);
-    this.send(buffer);
+  private answer(end: number): void {
+    const { deadlineMs, loads } = this.look(end);
+    if (loads) return this.send(this.load(this.input.subarray(4, end), deadlineMs));
+    const result = this.isolate.batch(this.input, 4, end, deadlineMs);
+    result.writeUInt32LE(result.length - 4, 0);
+    this.send(result);
   }
 
   /** The deadline stands behind the items. A batch that loads does nothing else. */
-  private look(frame: Buffer): { readonly deadlineMs: number; readonly loads: boolean } {
-    const { reader } = this;
+  private look(end: number): { readonly deadlineMs: number; readonly loads: boolean } {
+    const { reader, input } = this;
     let deadlineMs = 0;
     let loads = false;
-    reader.over(frame);
+    reader.over(input, 4, end);
     while (reader.next()) {
       if (reader.field === 3) deadlineMs = reader.varint();
       else if (reader.field === 4) {
         reader.span();
-        if (frame[reader.from] === ((1 << 3) | 2)) loads = true;
+        if (input[reader.from] === ((1 << 3) | 2)) loads = true;
       } else reader.skip();
     }
     return { deadlineMs: Math.max(1, deadlineMs), loads };

@@ -25,6 +25,7 @@ const constants = Object.entries({
   DEPTH_MAX: limits.messageDepthMax,
   DECISION_BYTES_MAX: limits.decisionBytesMax,
   STATE_BYTES_MAX: limits.stateBytesMax,
+  RESULT_BYTES_MAX: limits.batchResultBytesMax,
   EVENTS_MAX: limits.eventsPerDecisionMax,
   SENDS_MAX: limits.sendsPerDecisionMax,
   TIMERS_MAX: limits.timersPerDecisionMax,
@@ -54,7 +55,7 @@ export const hubSource = `(function () {
 ${constants}
 ${wire}
 ${hub}
-return { run, io, addRealm(bundle, realm) { realms.set(bundle, realm); }, removeRealm(bundle) { realms.delete(bundle); } };
+return { run, io, share, addRealm(bundle, realm) { realms.set(bundle, realm); }, removeRealm(bundle) { realms.delete(bundle); } };
 })()`;
 
 /**

@@ -4,7 +4,7 @@
 // H1  Result i answers item i: every item adds exactly one result, whatever happens in it.
 // H2  An item that fails leaves its actor, and the output before it, as they were.
 
-const io = { buf: NO_BYTES, text: '', out: new U8(1 << 18), op: 0, code: '', message: '', location: '' };
+const io = { buf: NO_BYTES, text: '', out: NO_BYTES, op: 0, code: '', message: '', location: '' };
 const realms = new Map();
 /** By handle: { realm, actor, type, id }. */
 const residents = new Map();
@@ -35,14 +35,21 @@ function realmOf(bundle) {
   return realm;
 }
 
-/** Runs the items of one batch; its value is the result, behind four bytes for its length. */
-function run(bytes, latin1) {
-  buf = io.buf = bytes;
+/** Memory that the process shares with this closure alone: batches come in and results go out without being copied. */
+let sharedIn = NO_BYTES;
+let sharedOut = NO_BYTES;
+function share(input, output) { sharedIn = new U8(input); sharedOut = new U8(output); }
+
+/**
+ * Runs the items of the batch at [start, end) of `bytes`, or of the shared memory when `bytes` is null. The value is the length of the
+ * result in the shared memory, or the result itself when it is larger; four bytes for its length stand before it.
+ */
+function run(bytes, latin1, start, end) {
+  buf = io.buf = bytes === null ? sharedIn : bytes;
   text = io.text = latin1;
+  out = io.out = sharedOut;
   op = 0;
-  out = io.out;
-  pos = 0;
-  const end = buf.length;
+  pos = start;
   let id = 0, generation = 0, header = false;
   while (field(end)) {
     if (fieldNumber === 1) id = value;
@@ -55,7 +62,9 @@ function run(bytes, latin1) {
     }
   }
   if (!header) writeHeader(id, generation);
-  return io.out.slice(0, io.op).buffer;
+  buf = io.buf = NO_BYTES;
+  text = io.text = '';
+  return io.out === sharedOut ? io.op : io.out.slice(0, io.op).buffer;
 }
 function writeHeader(id, generation) {
   op = 4;
@@ -72,7 +81,7 @@ function runItem(start, end) {
   pos = start;
   if (!field(end)) fieldNumber = 0;
   let done = false;
-  try { done = dispatch(fieldNumber, from, to); } catch (error) { done = fail('INTERNAL', error instanceof Fault ? error.text : 'the hub failed'); }
+  try { done = length > RESULT_BYTES_MAX ? fail('OVERLOADED', 'the commands of one batch produced too much') : dispatch(fieldNumber, from, to); } catch (error) { done = fail('INTERNAL', error instanceof Fault ? error.text : 'the hub failed'); }
   out = io.out;
   if (done) op = io.op;
   else { op = length + 4; writeError(); }

@@ -261,7 +261,7 @@ function s4() { return 4; }
 function s8() { return 8; }
 function sUint64(v) { let n = 1; while (v > 127n) { v >>= 7n; n++; } return n; }
 function sInt64(v) { return v < 0n ? 10 : sUint64(v); }
-function sSint64(v) { return sUint64((v << 1n) ^ (v >> 63n) & 0xffffffffffffffffn); }
+function sSint64(v) { return sUint64((v << 1n) ^ (v >> 63n)); }
 function sUint64Number(v) { let n = 1; while (v > 127) { v = floor(v / 128); n++; } return n; }
 function sInt64Number(v) { return v < 0 ? 10 : sUint64Number(v); }
 function sSint64Number(v) { return v <= 4503599627370495 && v >= -4503599627370495 ? sUint64Number(v < 0 ? -2 * v - 1 : 2 * v) : 8; }
