@@ -92,7 +92,7 @@ t.test('a generic WebSocket client places and pays an order, and kill -9 takes n
   t.match(after[3], { ok: false, error: { code: 'UNKNOWN_ACTOR_TYPE' } });
   t.match(after[4], { ok: false, error: { code: 'UNKNOWN_COMMAND' } });
 
-  t.test('records show what was decided and what is to be sent', async (t) => {
+  await t.test('records show what was decided and what is to be sent', async (t) => {
     const { records } = (await (await fetch(`${again.admin}/v1/records?actor=${encodeURIComponent(order)}`)).json()) as { records: any[] };
     const { hash } = await packDirectory(join(import.meta.dirname, '../behaviors/shop'));
     const decisions = records.filter((record) => record.kind === 'decision');
@@ -103,7 +103,7 @@ t.test('a generic WebSocket client places and pays an order, and kill -9 takes n
     t.same(records.at(-1).kind, 'rejection');
   });
 
-  t.test('a second node on the same folder is refused', async (t) => {
+  await t.test('a second node on the same folder is refused', async (t) => {
     await t.rejects(start(), /JOURNAL_LOCKED/);
   });
 

@@ -62,13 +62,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   await journal.open();
   closing.push(() => journal.close());
   const bucketBits = await settleBuckets(settings);
-  const pool = createSandboxPool({
-    limits: {
-      decideTimeMaxMs: settings.decideTimeMaxMs,
-      isolateMemoryMaxMib: settings.isolateMemoryMaxMib,
-      sandboxRssMaxMib: settings.sandboxRssMaxMib,
-    },
-  });
+  const pool = createSandboxPool({ rssMaxBytes: settings.sandboxRssMaxMib * 1024 * 1024 });
   const store = await BundleStore.open(await bundleFolder(settings));
   await pool.start();
   closing.push(() => pool.close());
