@@ -22,10 +22,10 @@ export interface Codec {
   readonly isBinary: boolean;
 
   /**
-   * Reads the requests of one frame into `into`. A fault means that the frame as a whole cannot be read: what is in `into`
+   * Reads the requests of the frame in `buffer[from, to)` into `into`, whose bodies stay views on it. A fault means that the frame as a whole cannot be read: what is in `into`
    * then is not to be started, so that a broken frame has no effect at all.
    */
-  read(frame: Buffer, connection: Connection, into: Incoming[]): FrameFault | null;
+  read(buffer: Buffer, from: number, to: number, connection: Connection, into: Incoming[]): FrameFault | null;
 
   /** `listed`: the request came in a list, so the answer may come in one. */
   done(out: Outgoing, id: string, listed: boolean, kind: AnswerKind, seq: number, body: Buffer, from: number, to: number): void;

@@ -13,6 +13,7 @@ import type { WebSocket } from 'ws';
 import type { AnswerError, Engine } from '../actor/engine.ts';
 import type { Codec } from './codec.ts';
 import type { Flusher } from './flusher.ts';
+import { Intake, TAKEN_BYTES_MAX } from './intake.ts';
 import { Outgoing } from './outgoing.ts';
 import { OpenWatch } from './requests.ts';
 import type { Incoming, PendingCommand, PendingGet } from './requests.ts';
@@ -85,7 +86,8 @@ export class Connection {
     this.session = session;
     // Below the socket's own mark no drain event would tell us to go on.
     this.pauseAt = Math.max(host.limits.queuedBytesPauseAt, socket.writableHighWaterMark);
-    webSocket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary));
+    webSocket.on('message', (data, isBinary) => this.onFrame(data as Buffer, 0, (data as Buffer).length, isBinary));
+    if (host.limits.frameBytesMax >= TAKEN_BYTES_MAX) this.takeShortWay();
     webSocket.on('pong', () => { this.wasActive = true; });
     webSocket.on('ping', () => { this.wasActive = true; });
     socket.on('drain', () => this.onDrain());
@@ -233,13 +235,33 @@ export class Connection {
     }
   }
 
-  private onFrame(frame: Buffer, isBinary: boolean): void {
-    // ws may still deliver frames of a chunk in which we have closed the connection.
+  /** Puts `Intake` before the listener through which ws gets the bytes of the socket. */
+  private takeShortWay(): void {
+    const { socket, webSocket } = this;
+    const listeners = socket.listeners('data') as ((chunk: Buffer) => void)[];
+    // As ws is today. Should it ever listen in another way, everything goes through it, and only time is lost.
+    if (listeners.length !== 1) return;
+    const toWs = listeners[0]!;
+    let isBroken = false;
+    webSocket.on('error', () => { isBroken = true; });
+    const intake = new Intake(
+      (buffer, from, to, isBinary) => {
+        // What follows the client's close frame is not for us.
+        if (webSocket.readyState === webSocket.OPEN) this.onFrame(buffer, from, to, isBinary);
+      },
+      (chunk) => { if (!isBroken) toWs.call(socket, chunk); },
+    );
+    socket.off('data', toWs);
+    socket.on('data', (chunk: Buffer) => intake.data(chunk));
+  }
+
+  private onFrame(buffer: Buffer, from: number, to: number, isBinary: boolean): void {
+    // Frames of a chunk in which we have closed the connection may still come.
     if (this.isClosed) return;
     this.wasActive = true;
     this.stats.framesIn++;
     try {
-      this.readFrame(frame, isBinary);
+      this.readFrame(buffer, from, to, isBinary);
     } catch (error) {
       incoming.length = 0;
       this.host.onDefect(error);
@@ -247,13 +269,13 @@ export class Connection {
     }
   }
 
-  private readFrame(frame: Buffer, isBinary: boolean): void {
+  private readFrame(buffer: Buffer, from: number, to: number, isBinary: boolean): void {
     const { codec } = this;
     if (isBinary !== codec.isBinary) {
       this.badFrame({ code: 'BAD_FRAME', message: `${codec.subprotocol} has ${codec.isBinary ? 'binary' : 'text'} frames only` });
       return;
     }
-    const fault = codec.read(frame, this, incoming);
+    const fault = codec.read(buffer, from, to, this, incoming);
     if (fault !== null) {
       incoming.length = 0;
       this.badFrame(fault);

@@ -75,7 +75,6 @@ class WebSocketGateway implements Gateway, ConnectionHost {
       requestTimeout: limits.handshakeTimeMaxMs,
       connectionsCheckingInterval: Math.max(100, Math.floor(limits.handshakeTimeMaxMs / 4)),
       maxHeaderSize: limits.handshakeBytesMax,
-      keepAlive: false,
     }, answerPlainHttp);
     // Room for those that are refused, so that they can be told.
     this.http.maxConnections = limits.connectionsMax + 64;

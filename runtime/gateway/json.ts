@@ -43,9 +43,9 @@ export const jsonCodec: Codec = {
   format: FORMAT_JSON,
   isBinary: false,
 
-  read(frame, connection, into) {
-    scanner.over(frame);
-    const fault = readFrame(frame, connection, into);
+  read(buffer, from, to, connection, into) {
+    scanner.over(buffer, from, to);
+    const fault = readFrame(buffer, from, to, connection, into);
     scanner.release();
     return fault;
   },
@@ -81,9 +81,9 @@ export const jsonCodec: Codec = {
   },
 };
 
-function readFrame(frame: Buffer, connection: Connection, into: Incoming[]): FrameFault | null {
-  let at = scanner.space(0);
-  const listed = at < frame.length && frame[at] === OPEN_BRACKET;
+function readFrame(frame: Buffer, from: number, to: number, connection: Connection, into: Incoming[]): FrameFault | null {
+  let at = scanner.space(from);
+  const listed = at < to && frame[at] === OPEN_BRACKET;
   if (listed) {
     at = scanner.space(at + 1);
     for (;;) {
@@ -94,7 +94,7 @@ function readFrame(frame: Buffer, connection: Connection, into: Incoming[]): Fra
       if (at < 0) return badFrame();
       into.push(makeRequest(frame, connection, true));
       at = scanner.space(at);
-      const byte = at < frame.length ? frame[at] : 0;
+      const byte = at < to ? frame[at] : 0;
       if (byte !== COMMA && byte !== CLOSE_BRACKET) {
         scanner.broken(at, 'expected , or ]');
         return badFrame();
@@ -108,7 +108,7 @@ function readFrame(frame: Buffer, connection: Connection, into: Incoming[]): Fra
     into.push(makeRequest(frame, connection, false));
     at = scanner.space(at);
   }
-  if (at < frame.length) {
+  if (at < to) {
     scanner.broken(at, 'something follows the end');
     return badFrame();
   }

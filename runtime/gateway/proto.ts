@@ -54,9 +54,9 @@ export const protoCodec: Codec = {
   format: FORMAT_PROTO,
   isBinary: true,
 
-  read(frame, connection, into) {
+  read(buffer, from, to, connection, into) {
     try {
-      return readFrame(frame, connection, into);
+      return readFrame(buffer, from, to, connection, into);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       return { code: 'BAD_FRAME', message: `the frame is not a troupe.v1.Requests: ${error.message}` };
@@ -108,8 +108,8 @@ function openAnswer(out: Outgoing, bytes: number): number {
   return out.begin(1);
 }
 
-function readFrame(frame: Buffer, connection: Connection, into: Incoming[]): FrameFault | null {
-  outer.over(frame);
+function readFrame(frame: Buffer, from: number, to: number, connection: Connection, into: Incoming[]): FrameFault | null {
+  outer.over(frame, from, to);
   while (outer.next()) {
     if (outer.field !== 1 || outer.wireType !== LENGTH_DELIMITED) {
       return { code: 'BAD_FRAME', message: `the frame is not a troupe.v1.Requests: it has a field ${outer.field}` };

@@ -7,7 +7,7 @@
  *     that is JSON. What else is wrong inside it is found by whoever decodes it.
  * N3  A text that is not JSON (`fault`) is told from JSON that is not a request (`problem`): the first concerns the whole
  *     frame, the second one request of it.
- * N4  Nothing is read outside of `[0, end)`, and nesting is bounded, by a counter and not by the call stack.
+ * N4  Nothing is read outside of `[start, end)`, and nesting is bounded, by a counter and not by the call stack.
  */
 
 import { limits } from '../limits.ts';
@@ -43,6 +43,7 @@ const namesByField = new Map([...fieldsByName].map(([name, field]) => [field, na
 
 export class RequestScanner {
   private buffer: Buffer = Buffer.alloc(0);
+  private start = 0;
   private end = 0;
   private readonly nesting = new Uint8Array(limits.jsonDepthMax);
   // The string scanned last: its range without the quotes, and whether it is ASCII without escapes.
@@ -68,9 +69,11 @@ export class RequestScanner {
   bodyFrom = 0;
   bodyTo = 0;
 
-  over(buffer: Buffer): void {
+  /** Reads in `buffer[start, end)` from now on. */
+  over(buffer: Buffer, start = 0, end = buffer.length): void {
     this.buffer = buffer;
-    this.end = buffer.length;
+    this.start = start;
+    this.end = end;
   }
 
   /** Forgets the frame, so that an idle connection does not keep its bytes alive. */
@@ -112,7 +115,7 @@ export class RequestScanner {
   }
 
   broken(at: number, what: string): number {
-    this.fault = at >= this.end ? `the text ends early: ${what}` : `${what} at byte ${at}`;
+    this.fault = at >= this.end ? `the text ends early: ${what}` : `${what} at byte ${at - this.start}`;
     return -1;
   }
 

@@ -26,6 +26,8 @@ export class ScriptedEngine implements Engine {
   recordList: readonly RecordView[] = [];
   recordsError: Error | null = null;
   readiness: string | null = null;
+  /** Switches the memory of keys off, so that a test of "applied once" can be seen to fail. */
+  forgetsKeys = false;
 
   submit(request: CommandRequest): void {
     this.submitted.push({
@@ -39,7 +41,7 @@ export class ScriptedEngine implements Engine {
   /** Applies as an engine would: once per key. */
   apply(request: CommandRequest): void {
     const scope = `${request.principal} ${request.to} ${request.key}`;
-    let answer = request.key === '' ? undefined : this.answersByKey.get(scope);
+    let answer = request.key === '' || this.forgetsKeys ? undefined : this.answersByKey.get(scope);
     if (answer === undefined) {
       const log = this.applied.get(request.to) ?? [];
       this.applied.set(request.to, log);
