@@ -1,6 +1,5 @@
 /** The product as a subject: a real node on a data directory of its own, with the behaviours of behaviors/bench deployed. */
 
-import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 
 import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
@@ -15,14 +14,13 @@ export interface ProductOptions {
 }
 
 export async function startProduct(directory: string, options: ProductOptions): Promise<Subject> {
-  const log = createWriteStream(join(directory, 'node.log'));
   const node = new NodeProcess({
     data: join(directory, 'data'),
     port: await freePort(),
     adminPort: await freePort(),
     nodeArgs: options.nodeArgs,
     startArgs: options.startArgs,
-    onOutput: (text) => log.write(text),
+    log: join(directory, 'node.log'),
   });
   try {
     await node.ready();
@@ -37,10 +35,7 @@ export async function startProduct(directory: string, options: ProductOptions): 
     durability: await node.durability(),
     keepsState: true,
     processes: () => rolesOf(node.pid),
-    stop: async () => {
-      await node.stop();
-      log.end();
-    },
+    stop: async () => void (await node.stop()),
   };
 }
 

@@ -45,6 +45,8 @@ export interface HostileResult {
 }
 
 const P99_RISE_MAX_MS = 1_000;
+/** Enough that a pause of some seconds does not run into the limit on requests in flight of one connection. */
+const CONNECTIONS = 16;
 const WARM_UP_MS = 3_000;
 const DRAIN_MAX_MS = 30_000;
 const types = ['Looper', 'Allocator', 'Thrower'] as const;
@@ -54,28 +56,29 @@ export async function runHostile(options: HostileOptions): Promise<HostileResult
   const book = new Book(faultActors(options.actors), findings);
   const data = join(options.directory, 'data');
   mkdirSync(data, { recursive: true });
-  const node = new NodeProcess({ data, port: await freePort(), adminPort: await freePort(), startArgs: options.startArgs });
+  const node = new NodeProcess({ data, log: join(options.directory, 'node.log'), port: await freePort(), adminPort: await freePort(), startArgs: options.startArgs });
   const phases: HostilePhase[] = [];
   try {
     await node.ready();
     await node.deploy(BENCH_BEHAVIORS);
     await node.deploy(join(import.meta.dirname, 'hostile-behaviors'));
-    const links = [await Link.open(node.port), await Link.open(node.port)] as const;
-    const steady = new Steady(book, links[0], options.perSecond);
+    const links = await Promise.all(Array.from({ length: CONNECTIONS }, () => Link.open(node.port)));
+    const hostileLink = await Link.open(node.port);
+    const steady = new Steady(book, links, options.perSecond);
     steady.start();
     await sleep(WARM_UP_MS);
     steady.take();
     for (const type of [null, ...types, null]) {
-      const phase = await runPhase(type, node, links[1], steady, options);
+      const phase = await runPhase(type, node, hostileLink, steady, options);
       phases.push(phase);
       options.say(phaseText(phase));
     }
     if (!(await steady.stop(DRAIN_MAX_MS))) findings.add(`${book.open.size} commands to actors that are not hostile were never answered`);
     else {
       book.settle();
-      await checkStates(book, links[0]);
+      await checkStates(book, links[0]!);
     }
-    for (const link of links) link.close();
+    for (const link of [...links, hostileLink]) link.close();
   } finally {
     await node.kill();
   }
@@ -110,9 +113,9 @@ function judge(phases: readonly HostilePhase[], findings: Findings): void {
 }
 
 function phaseText({ name, others, nodeMaxMib, sandboxMaxMib, answers }: HostilePhase): string {
-  const hostile = Object.entries(answers).map(([code, count]) => `${code} ${count}`).join(', ');
+  const listed = (counts: Readonly<Record<string, number>>): string => Object.entries(counts).map(([code, count]) => `${code} ${count}`).join(', ') || 'none';
   return (
-    `${name.padEnd(10)} others: ${others.commands} commands, p50 ${others.p50Ms} ms, p99 ${others.p99Ms} ms, max ${others.maxMs} ms, ${others.retries} retries; ` +
-    `most memory: node ${nodeMaxMib} MiB, a sandbox ${sandboxMaxMib} MiB${hostile === '' ? '' : `; hostile commands: ${hostile}`}`
+    `${name.padEnd(10)} others: ${others.commands} commands, p50 ${others.p50Ms} ms, p99 ${others.p99Ms} ms, max ${others.maxMs} ms, retries: ${listed(others.retries)}; ` +
+    `most memory: node ${nodeMaxMib} MiB, a sandbox ${sandboxMaxMib} MiB; hostile commands: ${listed(answers)}`
   );
 }

@@ -180,6 +180,7 @@ class Campaign {
     this.node = new NodeProcess({
       ...this.ports,
       data: this.data,
+      log: join(this.options.directory, 'node.log'),
       nodeArgs: withLoss ? [powerLossImport(this.data, this.undoLog)] : [],
       startArgs: [...(this.options.break === 'sync' && withLoss ? ['--no-sync'] : []), ...this.options.startArgs],
     });

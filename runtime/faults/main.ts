@@ -33,8 +33,8 @@ const help = `Usage: npm run faults -- <kind> [options]
   hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
     --rate <n>            commands a second to the other actors                          (2000)
     --actors <n>          of those                                                       (1000)
-    --phase <ms>          time of each kind of script                                    (10000)
-    --every <ms>          between two hostile commands                                   (1000)
+    --phase <ms>          time of each kind of script                                    (15000)
+    --every <ms>          between two hostile commands                                   (2000)
     --start-args, --data, --keep as above
 
 Exit code 1 when anything was found wrong.
@@ -115,8 +115,8 @@ async function hostile(args: string[]): Promise<number> {
       ...common,
       rate: { type: 'string', default: '2000' },
       actors: { type: 'string', default: '1000' },
-      phase: { type: 'string', default: '10000' },
-      every: { type: 'string', default: '1000' },
+      phase: { type: 'string', default: '15000' },
+      every: { type: 'string', default: '2000' },
     },
   });
   return inDirectory(values, async (directory) => {

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -18,8 +19,8 @@ export interface NodeOptions {
   readonly nodeArgs?: readonly string[];
   /** For `troupe start`. */
   readonly startArgs?: readonly string[];
-  /** Gets everything the node prints. */
-  readonly onOutput?: (text: string) => void;
+  /** File to which everything that the node prints is added. */
+  readonly log?: string;
 }
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -47,7 +48,7 @@ export class NodeProcess {
       stream.on('data', (chunk: Buffer) => {
         const text = chunk.toString();
         this.tail = (this.tail + text).slice(-TAIL_CHARACTERS);
-        options.onOutput?.(text);
+        if (options.log !== undefined) appendFileSync(options.log, text);
       });
     }
   }

@@ -114,7 +114,7 @@ class Scale {
   }
 
   private start(): NodeProcess {
-    return new NodeProcess({ ...this.ports, data: this.data, startArgs: this.options.startArgs });
+    return new NodeProcess({ ...this.ports, data: this.data, log: join(this.options.directory, 'node.log'), startArgs: this.options.startArgs });
   }
 }
 

@@ -12,6 +12,8 @@ import { bodyOf, decodeReply, keyOf, nameOf } from './commands.ts';
 import type { Link, LinkAnswer } from './link.ts';
 
 const TICK_MS = 5;
+/** As a client would: not at once, or the retries are a load of their own. */
+const RETRY_PAUSE_MS = 50;
 const US_PER_MS = 1_000;
 
 export interface SteadyFigures {
@@ -19,15 +21,16 @@ export interface SteadyFigures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
-  readonly retries: number;
+  /** Retryable errors by code. */
+  readonly retries: Readonly<Record<string, number>>;
 }
 
 export class Steady {
   private readonly book: Book;
-  private readonly link: Link;
+  private readonly links: readonly Link[];
   private readonly perTick: number;
   private histogram: RecordableHistogram = createHistogram();
-  private retries = 0;
+  private retries: Record<string, number> = {};
   private readonly due = new Map<number, number>();
   private timer: NodeJS.Timeout | null = null;
   private nextTick = 0;
@@ -35,11 +38,11 @@ export class Steady {
   private requests = 0;
   private readonly sent = new Map<string, number>();
 
-  constructor(book: Book, link: Link, perSecond: number) {
+  constructor(book: Book, links: readonly Link[], perSecond: number) {
     this.book = book;
-    this.link = link;
+    this.links = links;
     this.perTick = Math.max(1, Math.round((perSecond * TICK_MS) / 1000));
-    link.onAnswer = (answer) => this.answered(answer);
+    for (const link of links) link.onAnswer = (answer) => this.answered(answer);
   }
 
   start(): void {
@@ -53,7 +56,7 @@ export class Steady {
     for (const due of this.due.values()) this.record(now - due);
     const { histogram, retries } = this;
     this.histogram = createHistogram();
-    this.retries = 0;
+    this.retries = {};
     const ms = (value: number): number => Math.round(value / US_PER_MS * 10) / 10;
     return { commands: Number(histogram.count), p50Ms: ms(histogram.percentile(50)), p99Ms: ms(histogram.percentile(99)), maxMs: ms(histogram.max), retries };
   }
@@ -79,9 +82,10 @@ export class Steady {
 
   private send(n: number): void {
     const actor = this.book.actor(n);
-    const id = `s${this.requests++}`;
+    const number = this.requests++;
+    const id = `s${number}`;
     this.sent.set(id, n);
-    this.link.command({ id, to: actor.address, name: nameOf(actor.kind), body: bodyOf(actor.kind, n), key: keyOf(n) });
+    this.links[number % this.links.length]!.command({ id, to: actor.address, name: nameOf(actor.kind), body: bodyOf(actor.kind, n), key: keyOf(n) });
   }
 
   private answered(answer: LinkAnswer): void {
@@ -94,8 +98,9 @@ export class Steady {
     } else if (answer.error?.code === 'REJECTED') {
       this.book.answered(n, { kind: 'refused', reason: answer.error.reason });
     } else if (answer.error?.retryable === true) {
-      this.retries++;
-      setTimeout(() => this.send(n), TICK_MS);
+      const { code } = answer.error;
+      this.retries[code] = (this.retries[code] ?? 0) + 1;
+      setTimeout(() => this.send(n), RETRY_PAUSE_MS);
       return;
     } else {
       this.book.findings.add(`command ${n} of ${actor.address}, which is not hostile, was answered with ${answer.error?.code}: ${answer.error?.message}`);
