@@ -138,6 +138,19 @@ export class SimDisk implements Disk {
     return disk;
   }
 
+  /** All that was written, as after a kill of the process alone. */
+  copy(): SimDisk {
+    const disk = new SimDisk();
+    for (const [name, inode] of this.names) {
+      const copy = new Inode();
+      copy.data = inode.data.slice();
+      copy.sync();
+      disk.names.set(name, copy);
+    }
+    disk.durableNames = new Map(disk.names);
+    return disk;
+  }
+
   /** The bytes of a file, for tests that look at or damage them. */
   bytesOf(path: string): Uint8Array {
     return this.names.get(path)!.data;
