@@ -102,7 +102,8 @@ export class Deployments {
     const types = loaded.types.map((type) => type.type).sort();
     if (types.length === 0) throw new TroupeError('BUNDLE_INVALID', 'the bundle defines no actor type');
     if (types.every((type) => bundles.served.get(type)?.bundle.hash === hash)) return { bundle: hash, types, changed: false };
-    await this.checkCompatible(content, types);
+    // A type that carries its states over itself may change their shape as it likes.
+    await this.checkCompatible(content, loaded.types.filter((type) => !type.migrates).map((type) => type.type));
     await store.put(content);
     const entry = await bundles.load(hash);
     await this.activate(entry, buckets);
