@@ -81,11 +81,11 @@ export const bans: readonly Ban[] = [
     except: /^runtime\/(cli\/|sandbox\/)/,
     instead: 'a TroupeError for the caller; only the command line and the sandbox process end a process',
   },
-  { name: 'enum', pattern: /^\s*(export\s+)?(declare\s+)?(const\s+)?enum\s+\w/m, where: code, instead: 'a union of texts, or constants: only erasable TypeScript runs without a build' },
-  { name: 'namespace', pattern: /^\s*(export\s+)?namespace\s+\w/m, where: code, instead: 'a module' },
-  { name: 'parameter property', pattern: /constructor\(\s*(?:[^)]*,\s*)?(private|public|protected|readonly)\s+\w+\s*[?:]/, where: code, instead: 'a declared field, assigned in the constructor' },
-  { name: 'barrel', pattern: /^\s*export\s+\*/m, where: code, instead: 'an import from the file that defines the name' },
-  { name: 'default export', pattern: /^\s*export\s+default\b/m, where: product, instead: 'a named export: it is found by its name' },
+  { name: 'enum', pattern: /^[ \t]*(export\s+)?(declare\s+)?(const\s+)?enum\s+\w/m, where: code, instead: 'a union of texts, or constants: only erasable TypeScript runs without a build' },
+  { name: 'namespace', pattern: /^[ \t]*(export\s+)?namespace\s+\w/m, where: code, instead: 'a module' },
+  { name: 'parameter property', pattern: /constructor\(\s*(?:[^)]*,\s*)?(?:(?:private|public|protected|readonly)\s+)+\w+\s*[?:]/, where: code, instead: 'a declared field, assigned in the constructor' },
+  { name: 'barrel', pattern: /^[ \t]*export\s+\*/m, where: code, instead: 'an import from the file that defines the name' },
+  { name: 'default export', pattern: /^[ \t]*export\s+default\b/m, where: product, instead: 'a named export: it is found by its name' },
   { name: 'require', pattern: /(?<![.\w])require\(/, where: product, except: /^runtime\/sandbox\//, instead: 'import' },
   { name: 'any', pattern: /(:\s*any\b|\bas any\b|<any>)/, where: product, except: /^runtime\/client\/types\.ts$/, instead: 'unknown, and a check' },
   { name: 'silenced type error', pattern: /@ts-(ignore|nocheck)/, where: code, instead: 'a type that is right, or @ts-expect-error in a test of types' },
@@ -204,12 +204,12 @@ export function checkLength(file: SourceFile): string[] {
   return lines > linesMax ? [`${file.path}: ${lines} lines; over ${linesMax}, split it by job`] : [];
 }
 
-const testSuffix = /(?:^|[^.])\.(?:(?:disk|redis|e2e)\.)?test\.ts$/;
+const testName = /(?:^|\/)[^./]+\.(?:(?:disk|redis|e2e)\.)?test\.ts$/;
 
 /** Whoever reads the name must know what running it costs; what the runner does not find is never run. */
 export function checkTestName(file: SourceFile): string[] {
   const usesTap = /\bfrom 'tap'/.test(strip(file.text).withTexts);
-  const named = testSuffix.test(file.path);
+  const named = testName.test(file.path);
   if (usesTap && !named && !tests.test(file.path)) return [`${file.path}: uses tap; name it x.test.ts, x.disk.test.ts, x.redis.test.ts or x.e2e.test.ts, or npm test does not find it`];
   if (/\.(spec|tests)\.[cm]?[jt]s$|\.test\.[cm]?js$|\.test\.tsx$/.test(file.path) || (/\.test\.ts$/.test(file.path) && !named)) {
     return [`${file.path}: no known suffix; x.test.ts, x.disk.test.ts, x.redis.test.ts or x.e2e.test.ts`];

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 
-import { packDirectory, type PackedBundle } from '../bundle/pack.ts';
+import type { PackedBundle } from '../bundle/pack.ts';
 import { AdminClient } from './admin-client.ts';
 import { nodeOptions, withAdmin, withJson, withToken } from './node-options.ts';
 import type { Terminal } from './terminal.ts';
@@ -12,6 +12,7 @@ export function addDeploy(program: Command, terminal: Terminal): void {
   withJson(withToken(withAdmin(command))).option('--dry-run', 'pack and show what would be sent, without a node');
   command.action(async (folders: string[], options: Record<string, unknown>) => {
     const node = nodeOptions(options);
+    const { packDirectory } = await import('../bundle/pack.ts');
     // All are packed before the first is sent: a mistake in the last one leaves the node as it was.
     const packed: PackedBundle[] = [];
     for (const folder of folders) packed.push(await packDirectory(folder));

@@ -1,4 +1,7 @@
-/** The `troupe` command line. Each command is a file of its own; what is common is in terminal.ts and node-options.ts. */
+/**
+ * The `troupe` command line. Each command is a file of its own; what is common is in terminal.ts and node-options.ts. What is
+ * heavy to load (the node, the packer, token signing) is loaded by the command that needs it, when it runs.
+ */
 
 import { Command, CommanderError } from 'commander';
 

@@ -15,7 +15,6 @@ import { loadSettings } from '../config/settings.ts';
 import type { ListenAddress, RunningNode } from '../node.ts';
 import { AdminClient } from './admin-client.ts';
 import { exitCodes } from './exit-codes.ts';
-import { createLog } from './log.ts';
 import { report, type Terminal } from './terminal.ts';
 
 /** npm, the launcher and the terminal may each pass on the same Ctrl-C; signals this close together are one. */
@@ -45,6 +44,7 @@ export function addStart(program: Command, terminal: Terminal): void {
 async function runNode(settings: Settings, demo: boolean, terminal: Terminal): Promise<number> {
   if (demo && settings.auth !== 'none') throw new TroupeError('CONFIG_INVALID', '--demo deploys without a token, so it needs --auth none');
   const { startNode } = await import('../node.ts');
+  const { createLog } = await import('./log.ts');
   const log = createLog(settings);
   // Signals are taken from the first moment on: an end asked for during a long recovery waits for nothing but that.
   const signal = nextSignal(log);

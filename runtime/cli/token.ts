@@ -1,7 +1,6 @@
 /** `troupe token`: mints a token from the shared secret of a node, for operators and first steps. */
 
 import type { Command } from 'commander';
-import { SignJWT } from 'jose';
 
 import { TroupeError } from '../codec/errors.ts';
 import { readText, withJson } from './node-options.ts';
@@ -37,6 +36,7 @@ export async function mint(secretText: string, options: Record<string, string | 
   const ttl = Number(options['ttl']);
   if (!Number.isSafeInteger(ttl) || ttl < 1) throw new TroupeError('CONFIG_INVALID', `--ttl is ${JSON.stringify(options['ttl'])}, which is not a number of seconds`);
   const scopes = [...String(options['scope'] ?? '').split(/\s+/), options['allowAdmin'] === true ? ADMIN_SCOPE : ''].filter((scope) => scope !== '');
+  const { SignJWT } = await import('jose');
   const token = new SignJWT(scopes.length === 0 ? {} : { scope: scopes.join(' ') })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(String(options['sub']))

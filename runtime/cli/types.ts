@@ -5,7 +5,6 @@ import path from 'node:path';
 
 import type { Command } from 'commander';
 
-import { typesOf } from '../bundle/types.ts';
 import type { Terminal } from './terminal.ts';
 
 const FILE = 'types.d.ts';
@@ -14,6 +13,7 @@ export function addTypes(program: Command, terminal: Terminal): void {
   const command = program.command('types <dir>').description('print TypeScript types for the schemas of a folder\'s behaviours');
   command.option('--write', `write them into the folder, as ${FILE}, for editors`);
   command.action(async (folder: string, options: Record<string, unknown>) => {
+    const { typesOf } = await import('../bundle/types.ts');
     const text = await typesOf(folder);
     if (options['write'] !== true) return terminal.data(text.trimEnd());
     const file = path.join(folder, FILE);
