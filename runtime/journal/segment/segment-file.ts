@@ -257,7 +257,9 @@ export class SegmentFile {
     const { blocks } = yield* this.tables();
     const b = i * BLOCK_WORDS;
     const packed = yield* this.checked(blocks[b]!, blocks[b + 1]!, blocks[b + 3]!, 'a block');
-    return zstdDecompressSync(packed, { maxOutputLength: blocks[b + 2]! });
+    // In one piece: the default of 16 KiB a step copies everything once more.
+    const raw = Math.max(64, blocks[b + 2]!);
+    return zstdDecompressSync(packed, { chunkSize: raw, maxOutputLength: raw });
   }
 }
 

@@ -23,7 +23,7 @@ export const SEGMENT_MAGIC = Buffer.from('TRUPSEG1');
 export const FOOTER_BYTES = 128;
 
 /** Records of a block before compression. A reader decompresses one to get one record: small costs ratio, large costs reads. */
-export const BLOCK_BYTES = 32 * 1024;
+export const BLOCK_BYTES = 16 * 1024;
 export const PAGE_BYTES = 4 * 1024;
 
 /** Words per entry of the tables. Block: offset, compressed bytes, raw bytes, checksum, first record, records. */
