@@ -291,7 +291,7 @@ let op = 0;
 /** Makes room for `bytes` more; see W3. */
 function room(bytes) {
   if (op + bytes <= out.length) return;
-  let size = out.length * 2;
+  let size = out.length * 2 || 1024;
   while (size < op + bytes) size *= 2;
   const grown = new U8(size);
   grown.set(out.subarray(0, op));
