@@ -3,7 +3,7 @@
 import type { ErrorCode } from '../codec/errors.ts';
 import type { BatchWriter, ResultReader } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
-import type { TypeVersion } from './bundles.ts';
+import type { LoadedBundleEntry, TypeVersion } from './bundles.ts';
 import type { AnswerError, CommandRequest, GetRequest } from './engine.ts';
 
 export const JOB_COMMAND = 0;
@@ -53,6 +53,9 @@ export class Job {
   keyIsNew = false;
   /** A strike to be recorded together with what comes of this command. */
   strike: ErrorCode | null = null;
+
+  /** JOB_SNAPSHOT: as whose state it was read. */
+  stateBundle: LoadedBundleEntry | null = null;
 
   // The answer, from the turn until the output gate opens.
   seq = 0;

@@ -238,13 +238,13 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
         this.tookCommand(job, activation, result, group);
         return;
       case JOB_GET:
-        this.turns.get(job, job.version!, result, group, activation.bucket.nowMs);
+        this.turns.get(job, result, group);
         return;
       case JOB_ACTIVATE:
         this.tookActivate(activation, result);
         return;
       case JOB_SNAPSHOT:
-        this.tookSnapshot(activation, result, group);
+        this.tookSnapshot(job, activation, result, group);
     }
   }
 
@@ -304,8 +304,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.catalog.remove(activation);
   }
 
-  private tookSnapshot(activation: Activation, result: ResultReader, group: CommitGroup): void {
-    if (result.status === STATUS_FAILED || activation.bucket.stopped || activation.recordsSinceSnapshot === 0) {
+  private tookSnapshot(job: Job, activation: Activation, result: ResultReader, group: CommitGroup): void {
+    // A command in front of it may have carried the state to another bundle than the one that encoded it here.
+    const stale = job.stateBundle !== activation.stateBundle;
+    if (result.status === STATUS_FAILED || stale || activation.bucket.stopped || activation.recordsSinceSnapshot === 0) {
       activation.snapshotOnItsWay = false;
       return;
     }

@@ -30,7 +30,8 @@ export function encodeSnapshot(activation: Activation, state: Uint8Array): Snaps
   wire.bytes(6, bundle.hashBytes);
   const foldHash = bundle.types.get(activation.type)!.foldHash;
   wire.fixed64(7, foldHash.hi, foldHash.lo);
-  wire.bytes(8, state);
+  // Without events it is the initial state of whoever decides next, not of the bundle that was in service here.
+  if (activation.seq > 0) wire.bytes(8, state);
   for (const key of activation.keys.entries()) {
     const start = wire.begin(10);
     wire.fixed64(1, key.hi, key.lo);

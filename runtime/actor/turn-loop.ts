@@ -212,7 +212,8 @@ export class TurnLoop {
         return;
       case JOB_SNAPSHOT:
         activation!.inSandbox++;
-        writer.read(activation!.handle, activation!.stateBundle!.index, FORMAT_PROTO);
+        job.stateBundle = activation!.stateBundle!;
+        writer.read(activation!.handle, job.stateBundle.index, FORMAT_PROTO);
         return;
       default:
         if (activation !== null && activation.phase !== GONE) activation.inSandbox++;

@@ -73,8 +73,11 @@ export class Turns {
     job.bodyTo = arena.length;
   }
 
-  /** A state was read. */
-  get(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup, nowMs: number): void {
+  /**
+   * A state was read. Under a newer behaviour the sandbox carries it over for the answer only: what it holds stays as the log
+   * has it, or the migration would be in a snapshot and in no record, and the log alone could not be folded again.
+   */
+  get(job: Job, result: ResultReader, group: CommitGroup): void {
     const activation = job.activation!;
     group.jobs.push(job);
     group.reads.add(activation.bucket);
@@ -82,7 +85,6 @@ export class Turns {
       job.error = activation.loadError === null ? itemError(result) : loadErrorOf(activation);
       return;
     }
-    this.migration(activation, version, result, nowMs, group);
     job.seq = activation.seq;
     const { arena } = group;
     job.bodyFrom = arena.length;

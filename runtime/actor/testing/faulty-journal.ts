@@ -16,10 +16,15 @@ export class FaultyJournal {
   private delayed: (readonly Append[])[] = [];
   private loseNext = 0;
   private deliverFirst = false;
+  private openGate: Promise<void> | null = null;
+  private openGateEnds: () => void = () => {};
   private readonly heads = new Map<number, BucketHead>();
   owned = true;
   appends = 0;
   confirms = 0;
+  /** Decides over every append of one bucket before it is passed on; null lets it through. */
+  judge: ((append: Append) => AppendOutcome | null) | null = null;
+  opens = 0;
   /** Switches the mechanism off that a new epoch is: opening a bucket again keeps the old one. */
   keepEpochs = false;
 
@@ -65,6 +70,18 @@ export class FaultyJournal {
     for (const { batch, resolve } of held) resolve(await this.inner.append(batch));
   }
 
+  /** Taking a bucket again waits until `releaseOpens`. */
+  holdOpens(): void {
+    this.openGate = new Promise((resolve) => {
+      this.openGateEnds = resolve;
+    });
+  }
+
+  releaseOpens(): void {
+    this.openGate = null;
+    this.openGateEnds();
+  }
+
   /** The next append is answered `unknown` and stays on its way until `deliver`. */
   loseNextAnswer(): void {
     this.loseNext++;
@@ -92,8 +109,17 @@ export class FaultyJournal {
       this.deliverFirst = false;
       return this.deliver().then(() => this.inner.append(copy));
     }
+    if (this.judge !== null) return this.judged(copy);
     if (!this.holding) return this.inner.append(batch);
     return new Promise((resolve) => this.held.push({ batch: copy, resolve }));
+  }
+
+  /** What the judge lets through is appended; the rest has the judge's outcome. */
+  private async judged(batch: readonly Append[]): Promise<AppendOutcome[]> {
+    const outcomes = batch.map((append) => this.judge!(append));
+    const through = batch.filter((_, i) => outcomes[i] === null);
+    const appended = through.length === 0 ? [] : await this.inner.append(through);
+    return outcomes.map((outcome) => outcome ?? appended.shift()!);
   }
 
   /** What was on its way arrives between the owner's look at the log and its next append. */
@@ -104,6 +130,8 @@ export class FaultyJournal {
 
   /** Without its mechanism: the log is read, but the epoch under which the old append is on its way stays in force. */
   private async openBucket(bucket: BucketId): Promise<BucketHead> {
+    this.opens++;
+    await this.openGate;
     if (!this.keepEpochs) return this.inner.openBucket(bucket);
     const known = this.heads.get(bucket.index)!;
     let { position, head } = known;
