@@ -10,6 +10,7 @@
  */
 
 var childProcess = require('child_process');
+var fs = require('fs');
 var path = require('path');
 var launch = require('./launch.cjs');
 
@@ -46,8 +47,20 @@ function ensureNode(root) {
       return false;
     }
   }
+  linkNode(root);
   launch.stamp(root);
   return true;
+}
+
+/** npm links only what is there when it installs, which the binary was not; node_modules/.bin/node is what tools expect. */
+function linkNode(root) {
+  if (process.platform === 'win32') return;
+  var link = path.join(root, 'node_modules', '.bin', 'node');
+  try {
+    fs.symlinkSync(path.join('..', 'node', 'bin', 'node'), link);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
 }
 
 /** Null when npm ended well, else what became of it. npm's output is talk, so it goes to stderr. */

@@ -105,7 +105,7 @@ function runOn(root, args, done) {
   var child = childProcess.spawn(
     nodeBinary(root),
     ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', '--require', path.join(root, 'scripts', 'follow.cjs')].concat(args),
-    { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] }
+    { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: environment(root) }
   );
   ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'].forEach(function (signal) {
     process.on(signal, function () {
@@ -126,6 +126,14 @@ function runOn(root, args, done) {
       process.exit(1);
     }, 1000);
   });
+}
+
+/** Ours, with the pinned Node and the tools of node_modules found first: those tools begin with "env node". */
+function environment(root) {
+  var env = Object.assign({}, process.env);
+  var first = [path.dirname(nodeBinary(root)), path.join(root, 'node_modules', '.bin')];
+  env.PATH = first.concat(env.PATH === undefined ? [] : [env.PATH]).join(path.delimiter);
+  return env;
 }
 
 function readJson(file) {
