@@ -8,7 +8,6 @@
  */
 
 import type { BucketId } from '../codec/address.ts';
-import type { MutableHash64 } from '../codec/chain.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import type { Bucket } from './bucket.ts';
 import type { LoadedBundleEntry } from './bundles.ts';
@@ -27,10 +26,12 @@ export class Activation {
   readonly address: string;
   readonly type: string;
   readonly id: string;
-  readonly actorHash: Hash64;
+  // Hashes are kept as signed 32-bit halves: a larger number in a field is an object of its own.
+  readonly hashHi: number;
+  readonly hashLo: number;
+  readonly shardHi: number;
+  readonly shardLo: number;
   readonly bucket: Bucket;
-  /** Fields 3 to 7 of every record of this actor. */
-  readonly recordPrefix: Buffer;
   readonly keys: KeyWindow;
 
   phase: typeof LOADING | typeof RESIDENT | typeof GONE = LOADING;
@@ -49,7 +50,9 @@ export class Activation {
   stateBundle: LoadedBundleEntry | null = null;
   seq = 0;
   lastPosition = 0;
-  readonly lastHead: MutableHash64 = { hi: 0, lo: 0 };
+  /** Head of the bucket's log behind the actor's newest record. */
+  lastHeadHi = 0;
+  lastHeadLo = 0;
   /** Records behind the newest snapshot, and how long folding them took or is expected to take. */
   recordsSinceSnapshot = 0;
   snapshotOnItsWay = false;
@@ -61,6 +64,8 @@ export class Activation {
   loadError: { readonly code: string; readonly message: string } | null = null;
   watchers: Set<WatchPump> | null = null;
 
+  /** The catalog's era in which it was last moved to the young end. */
+  usedIn = 0;
   newer: Activation | null = null;
   older: Activation | null = null;
 
@@ -69,17 +74,33 @@ export class Activation {
     type: string,
     id: string,
     actorHash: Hash64,
+    shardHash: Hash64,
     bucket: Bucket,
-    recordPrefix: Buffer,
     keys: KeyWindow,
   ) {
     this.address = address;
     this.type = type;
     this.id = id;
-    this.actorHash = actorHash;
+    this.hashHi = actorHash.hi | 0;
+    this.hashLo = actorHash.lo | 0;
+    this.shardHi = shardHash.hi | 0;
+    this.shardLo = shardHash.lo | 0;
     this.bucket = bucket;
-    this.recordPrefix = recordPrefix;
     this.keys = keys;
+  }
+
+  get actorHash(): Hash64 {
+    return { hi: this.hashHi >>> 0, lo: this.hashLo >>> 0 };
+  }
+
+  get lastHead(): Hash64 {
+    return { hi: this.lastHeadHi >>> 0, lo: this.lastHeadLo >>> 0 };
+  }
+
+  headMovedTo(position: number, head: Hash64): void {
+    this.lastPosition = position;
+    this.lastHeadHi = head.hi | 0;
+    this.lastHeadLo = head.lo | 0;
   }
 
   get bucketId(): BucketId {
@@ -92,6 +113,8 @@ export class Catalog {
   private readonly byAddress = new Map<string, Activation>();
   private newest: Activation | null = null;
   private oldest: Activation | null = null;
+  private era = 1;
+  private usesLeft = 0;
   /** Rough size of all resident states. */
   stateBytes = 0;
 
@@ -108,8 +131,17 @@ export class Catalog {
     this.link(activation);
   }
 
-  /** Moves an activation to the young end. */
+  /**
+   * Moves an activation to the young end, at most once an era, which lasts for as many uses as there are activations: the
+   * order stays good enough to choose who leaves, and a busy actor's neighbours are not touched for every command.
+   */
   use(activation: Activation): void {
+    if (--this.usesLeft < 0) {
+      this.era++;
+      this.usesLeft = this.byAddress.size;
+    }
+    if (activation.usedIn === this.era) return;
+    activation.usedIn = this.era;
     if (this.newest === activation) return;
     this.unlink(activation);
     this.link(activation);
@@ -121,6 +153,7 @@ export class Catalog {
     this.stateBytes -= activation.stateBytes;
     activation.stateBytes = 0;
     activation.phase = GONE;
+    activation.keys.release();
   }
 
   resize(activation: Activation, stateBytes: number): void {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 
+import { KeySlab } from './key-slab.ts';
 import { KeyWindow, hashScope } from './keys.ts';
 
 /** The window as its promise says it, with nothing clever: a list of what was recorded, in order. */
@@ -18,6 +19,9 @@ class Model {
   }
 }
 
+// One slab for all windows of the test: a row that two of them own would show.
+const slab = new KeySlab();
+
 t.test('behaves like the list of the last recorded keys', async () => {
   const step = fc.record({
     key: fc.integer({ min: 1, max: 12 }),
@@ -27,7 +31,7 @@ t.test('behaves like the list of the last recorded keys', async () => {
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 9 }), (steps, keysMax) => {
-      const window = new KeyWindow(keysMax, 60_000);
+      const window = new KeyWindow(slab, keysMax, 60_000);
       const model = new Model();
       let now = 1_000_000;
       let position = 0;
@@ -57,20 +61,21 @@ t.test('behaves like the list of the last recorded keys', async () => {
         onTheirWay.push({ slot: window.enter(key, key * 7), key, fails });
         if (finishAtOnce) while (onTheirWay.length > 0) finish();
       }
-      return true;
+      window.release();
+      return window.find(1, 7, now) === -1;
     }),
     { numRuns: 500 },
   );
 });
 
 t.test('what is restored from entries is the same window', async (t) => {
-  const window = new KeyWindow(5, 60_000);
+  const window = new KeyWindow(new KeySlab(), 5, 60_000);
   for (let i = 1; i <= 20; i++) {
     const slot = window.enter(i, i);
     if (i % 3 === 0) window.remove(slot);
     else window.record(slot, i, i * 1_000);
   }
-  const again = new KeyWindow(5, 60_000);
+  const again = new KeyWindow(new KeySlab(), 5, 60_000);
   for (const key of window.entries()) again.restore(key);
   t.same([...again.entries()], [...window.entries()]);
   t.equal([...again.entries()].length, 5);

@@ -1,23 +1,26 @@
 /**
  * The window of command keys of one actor: which keys it has answered, and at which position of its bucket's log the
- * answer stands. A duplicate is answered from that record, so the window keeps no replies and costs twenty bytes a key.
+ * answer stands. A duplicate is answered from that record, so the window keeps no replies and costs seventeen bytes a key.
  *
  * K1  A key is remembered until `keysPerActorMax` later keyed commands of the actor are recorded, or until a decision is
  *     recorded more than `keyAgeMaxMs` after it, whichever comes first. Both are counted in the log, never by the clock
  *     of the reader, so the window after a restart is the window before it.
  * K2  A key whose command is still on its way is in the window too, with position 0, so that a duplicate joins it.
  * K3  Commands of one actor finish in the order in which they were sent, so those on their way are the newest entries.
- * K4  An entry is found by a 64-bit hash; whoever uses it compares the key in the record, so a collision costs a read.
+ * K4  An entry is found by a 40-bit hash; whoever uses it compares the key in the record, so a collision costs a read.
  */
 
 import assert from 'node:assert/strict';
 
-const CAPACITY_MIN = 4;
-const WORDS = 4;
+import type { Chunk, KeySlab, Row } from './key-slab.ts';
+import { ENTRY_WORDS } from './key-slab.ts';
+
+const CAPACITY_MIN = 8;
 const POW32 = 0x1_0000_0000;
-/** Marks a slot whose command ended without a record. */
+/** Word 2 of a slot whose command ended without a record. */
 const REMOVED = 0xffff_ffff;
 
+/** `hi` is the fingerprint, eight bits. */
 export interface RememberedKey {
   readonly hi: number;
   readonly lo: number;
@@ -44,7 +47,7 @@ export function hashScope(out: { hi: number; lo: number }, principal: string, ke
   b ^= b >>> 15;
   a = Math.imul(a, 0x7feb352d) ^ b;
   b = Math.imul(b, 0x846ca68b) ^ (a >>> 13);
-  out.hi = (a ^ (a >>> 15)) >>> 0;
+  out.hi = (a ^ (a >>> 15)) & 0xff;
   out.lo = (b ^ (b >>> 16)) >>> 0;
 }
 
@@ -55,13 +58,19 @@ export class KeyWindow {
   /** Slots below are finished (K3). */
   private finished = 0;
   private remembered = 0;
-  private los = new Uint32Array(CAPACITY_MIN);
-  private rest = new Uint32Array(CAPACITY_MIN * WORDS);
+  // The row, taken apart: these are read for every command.
+  private row: Row | null = null;
+  private chunk: Chunk | null = null;
+  private mask = -1;
+  private fingerprints = 0;
+  private entriesAt = 0;
 
+  private readonly slab: KeySlab;
   private readonly keysMax: number;
   private readonly ageMaxSeconds: number;
 
-  constructor(keysMax: number, ageMaxMs: number) {
+  constructor(slab: KeySlab, keysMax: number, ageMaxMs: number) {
+    this.slab = slab;
     this.keysMax = keysMax;
     this.ageMaxSeconds = Math.floor(ageMaxMs / 1_000);
   }
@@ -71,44 +80,49 @@ export class KeyWindow {
    * A slot older than the age limit at that time is forgotten (K1).
    */
   find(hi: number, lo: number, nowMs: number): number {
-    const { los, rest } = this;
-    const mask = los.length - 1;
-    for (let slot = this.next - 1; slot >= this.first; slot--) {
-      const at = slot & mask;
-      if (los[at] !== lo || rest[at * WORDS] !== hi) continue;
-      if (rest[at * WORDS + 2] === REMOVED) continue;
+    const { chunk, mask, fingerprints, first } = this;
+    if (chunk === null) return -1;
+    const { bytes, words } = chunk;
+    for (let slot = this.next - 1; slot >= first; slot--) {
+      if (bytes[fingerprints + (slot & mask)] !== hi) continue;
+      const at = this.at(slot);
+      if (words[at] !== lo || words[at + 2] === REMOVED) continue;
       if (this.position(slot) === 0) return slot;
-      return rest[at * WORDS + 3]! + this.ageMaxSeconds >= Math.floor(nowMs / 1_000) ? slot : -1;
+      return words[at + 3]! + this.ageMaxSeconds >= Math.floor(nowMs / 1_000) ? slot : -1;
     }
     return -1;
   }
 
   /** Position of the record that answered the slot's command; 0 while it is on its way (K2). */
   position(slot: number): number {
-    const at = (slot & (this.los.length - 1)) * WORDS;
-    return this.rest[at + 1]! + this.rest[at + 2]! * POW32;
+    const at = this.at(slot);
+    const { words } = this.chunk!;
+    return words[at + 1]! + words[at + 2]! * POW32;
   }
 
   /** Enters a key whose command is being sent; finish it with `record` or `remove`, in order. */
   enter(hi: number, lo: number): number {
-    if (this.next - this.first === this.los.length) this.grow();
+    if (this.next - this.first > this.mask) this.grow();
     const slot = this.next++;
-    const at = slot & (this.los.length - 1);
-    this.los[at] = lo;
-    this.rest[at * WORDS] = hi;
-    this.rest[at * WORDS + 1] = 0;
-    this.rest[at * WORDS + 2] = 0;
-    this.rest[at * WORDS + 3] = 0;
+    const at = this.at(slot);
+    const { bytes, words } = this.chunk!;
+    bytes[this.fingerprints + (slot & this.mask)] = hi;
+    words[at] = lo;
+    words[at + 1] = 0;
+    words[at + 2] = 0;
+    words[at + 3] = 0;
     return slot;
   }
 
   /** The slot's command was recorded. */
   record(slot: number, position: number, nowMs: number): void {
+    if (this.chunk === null) return;
     assert(slot >= this.finished && slot < this.next, 'keyed commands finish in order');
-    const at = (slot & (this.los.length - 1)) * WORDS;
-    this.rest[at + 1] = position % POW32;
-    this.rest[at + 2] = Math.floor(position / POW32);
-    this.rest[at + 3] = Math.floor(nowMs / 1_000);
+    const at = this.at(slot);
+    const { words } = this.chunk;
+    words[at + 1] = position % POW32;
+    words[at + 2] = Math.floor(position / POW32);
+    words[at + 3] = Math.floor(nowMs / 1_000);
     this.finished = slot + 1;
     this.remembered++;
     this.forgetOldest();
@@ -116,8 +130,9 @@ export class KeyWindow {
 
   /** The slot's command ended without a record: its key is free again. */
   remove(slot: number): void {
+    if (this.chunk === null) return;
     assert(slot >= this.finished && slot < this.next, 'keyed commands finish in order');
-    this.rest[(slot & (this.los.length - 1)) * WORDS + 2] = REMOVED;
+    this.chunk.words[this.at(slot) + 2] = REMOVED;
     this.finished = slot + 1;
     this.forgetOldest();
   }
@@ -130,20 +145,33 @@ export class KeyWindow {
   /** What is remembered, the oldest first, without what is on its way. */
   *entries(): Generator<RememberedKey> {
     for (let slot = this.first; slot < this.finished; slot++) {
-      const at = (slot & (this.los.length - 1)) * WORDS;
-      if (this.rest[at + 2] === REMOVED) continue;
+      const at = this.at(slot);
+      const { words, bytes } = this.chunk!;
+      if (words[at + 2] === REMOVED) continue;
       yield {
-        hi: this.rest[at]!,
-        lo: this.los[slot & (this.los.length - 1)]!,
+        hi: bytes[this.fingerprints + (slot & this.mask)]!,
+        lo: words[at]!,
         position: this.position(slot),
-        nowSeconds: this.rest[at + 3]!,
+        nowSeconds: words[at + 3]!,
       };
     }
   }
 
+  /** The actor leaves memory: the row goes to somebody else, and whatever still comes for this window is too late. */
+  release(): void {
+    if (this.row !== null) this.slab.give(this.row);
+    this.row = this.chunk = null;
+    this.mask = -1;
+    this.first = this.next = this.finished = this.remembered = 0;
+  }
+
+  private at(slot: number): number {
+    return this.entriesAt + (slot & this.mask) * ENTRY_WORDS;
+  }
+
   private forgetOldest(): void {
     while (this.first < this.finished) {
-      const removed = this.rest[(this.first & (this.los.length - 1)) * WORDS + 2] === REMOVED;
+      const removed = this.chunk!.words[this.at(this.first) + 2] === REMOVED;
       if (!removed) {
         if (this.remembered <= this.keysMax) return;
         this.remembered--;
@@ -153,16 +181,21 @@ export class KeyWindow {
   }
 
   private grow(): void {
-    const capacity = this.los.length * 2;
-    const los = new Uint32Array(capacity);
-    const rest = new Uint32Array(capacity * WORDS);
+    const old = { chunk: this.chunk, mask: this.mask, fingerprints: this.fingerprints, entriesAt: this.entriesAt, row: this.row };
+    const capacity = Math.max(CAPACITY_MIN, (old.mask + 1) * 2);
+    const row = this.slab.take(capacity);
+    this.row = row;
+    this.chunk = row.chunk;
+    this.mask = capacity - 1;
+    this.fingerprints = row.at * 4;
+    this.entriesAt = row.at + (capacity >> 2);
+    if (old.chunk === null || old.row === null) return;
     for (let slot = this.first; slot < this.next; slot++) {
-      const from = slot & (this.los.length - 1);
-      const to = slot & (capacity - 1);
-      los[to] = this.los[from]!;
-      for (let i = 0; i < WORDS; i++) rest[to * WORDS + i] = this.rest[from * WORDS + i]!;
+      const from = old.entriesAt + (slot & old.mask) * ENTRY_WORDS;
+      const to = this.at(slot);
+      for (let i = 0; i < ENTRY_WORDS; i++) row.chunk.words[to + i] = old.chunk.words[from + i]!;
+      row.chunk.bytes[this.fingerprints + (slot & this.mask)] = old.chunk.bytes[old.fingerprints + (slot & old.mask)]!;
     }
-    this.los = los;
-    this.rest = rest;
+    this.slab.give(old.row);
   }
 }

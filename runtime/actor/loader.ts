@@ -71,9 +71,7 @@ export class Loader {
 
   private takeSnapshot(activation: Activation, snapshot: DecodedSnapshot): void {
     activation.seq = snapshot.seq;
-    activation.lastPosition = snapshot.position;
-    activation.lastHead.hi = snapshot.head.hi;
-    activation.lastHead.lo = snapshot.head.lo;
+    activation.headMovedTo(snapshot.position, snapshot.head);
     activation.strikes = snapshot.strikes;
     if (snapshot.quarantined !== '') {
       activation.quarantined = { reason: snapshot.quarantined, bundle: snapshot.quarantinedBundle };
@@ -86,9 +84,7 @@ export class Loader {
     if (record.minReaderVersion > READER_VERSION) {
       throw new TroupeError('JOURNAL_VERSION', `${activation.address} has a record of format ${record.minReaderVersion}`);
     }
-    activation.lastPosition = stored.position;
-    activation.lastHead.hi = stored.head.hi;
-    activation.lastHead.lo = stored.head.lo;
+    activation.headMovedTo(stored.position, stored.head);
     activation.seq = record.seqAfter;
     this.takeKey(activation, record, stored.position);
     switch (record.kind) {

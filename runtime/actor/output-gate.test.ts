@@ -7,6 +7,7 @@ import { Activation } from './activation.ts';
 import { Bucket, gather } from './bucket.ts';
 import type { AnswerError } from './engine.ts';
 import { JOB_COMMAND, Job } from './job.ts';
+import { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import { OutputGate } from './output-gate.ts';
 import { WireWriter } from '../codec/wire.ts';
@@ -37,7 +38,7 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
   const answers: string[] = [];
   const stopped: Bucket[] = [];
   const gate = new OutputGate(script.journal, {
-    answered: () => {},
+    answer: (job, arena) => job.deliver(arena),
     groupReleased: () => {},
     bucketStopped: (bucket) => void stopped.push(bucket),
   });
@@ -46,7 +47,7 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
   const command = (bucket: Bucket, name: string, writes: boolean): void => {
     const group = gate.take();
     const hash = { hi: 1, lo: 1 };
-    const activation = new Activation(name, 'a.B', name, hash, bucket, Buffer.alloc(0), new KeyWindow(1, 1));
+    const activation = new Activation(name, 'a.B', name, hash, hash, bucket, new KeyWindow(new KeySlab(), 1, 1));
     const job = new Job(JOB_COMMAND, activation);
     job.command = {
       to: name, name, format: 1, body: Buffer.alloc(0), key: '', principal: '', session: '',
@@ -54,7 +55,7 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
       failed: (error: AnswerError) => void answers.push(`${name} ${error.code}`),
     };
     group.jobs.push(job);
-    if (writes) gather(bucket, gate.pending(group, bucket), record, hash);
+    if (writes) gather(bucket, gate.pending(group, bucket), record, 1, 1);
     else group.reads.add(bucket);
     gate.commit(group);
   };
@@ -124,6 +125,44 @@ t.test('after a failed append nothing about the bucket leaves as ok, and the sto
   script.appends[4]!.settle();
   await turn();
   t.equal(answers.at(-1), 'anew');
+});
+
+t.test('a stop is told when the groups about the bucket are through, although the node is never idle', async (t) => {
+  const { script, answers, stopped, command } = setUp();
+  const a = new Bucket({ bits: 1, index: 0 });
+  const b = new Bucket({ bits: 1, index: 1 });
+  command(a, 'lost', true);
+  command(b, 'other', true);
+  script.appends[0]!.settle({ kind: 'unknown', message: 'x' });
+  await turn();
+  command(b, 'more', true);
+  script.appends[1]!.settle();
+  await turn();
+  t.same(answers, ['lost UNKNOWN_OUTCOME', 'other'], 'one more is in flight');
+  t.same(stopped, [a]);
+});
+
+t.test('what is durable in front of a refused append keeps its answer, whatever is heard first', async (t) => {
+  const { script, answers, command } = setUp();
+  const a = new Bucket({ bits: 0, index: 0 });
+  command(a, 'durable', true);
+  command(a, 'refused', true);
+  script.appends[1]!.settle({ kind: 'refused', code: 'JOURNAL_FULL', message: 'x', retryable: false });
+  await turn();
+  script.appends[0]!.settle();
+  await turn();
+  t.same(answers, ['durable', 'refused JOURNAL_FAILED']);
+});
+
+t.test('a record that is in the log is never called fenced', async (t) => {
+  const { script, answers, command } = setUp();
+  const a = new Bucket({ bits: 0, index: 0 });
+  command(a, 'read', false);
+  command(a, 'durable', true);
+  script.confirms[0]!(false);
+  script.appends[0]!.settle();
+  await turn();
+  t.same(answers, ['read FENCED', 'durable UNKNOWN_OUTCOME'], 'who sends it again under its key gets the first answer');
 });
 
 t.test('idle waits for everything committed', async (t) => {

@@ -49,7 +49,7 @@ export function encodeSnapshot(activation: Activation, state: Uint8Array): Snaps
     actor: activation.address,
     actorHash: activation.actorHash,
     position: activation.lastPosition,
-    head: { hi: lastHead.hi, lo: lastHead.lo },
+    head: lastHead,
     bytes: wire.copy(),
   };
 }

@@ -14,6 +14,7 @@ import {
   KIND_MIGRATE,
   KIND_QUARANTINED,
   KIND_REJECTION,
+  writeActorFields,
   writeCircumstances,
   writeFailure,
   writeMigration,
@@ -38,6 +39,7 @@ const FIELD_PAYLOAD = 32;
 
 export class Turns {
   private readonly gate: OutputGate;
+  private readonly namespace: string;
   private readonly scratch = new WireWriter(4 * 1_024);
   private readonly reader = new WireReader();
   private readonly digest = { hi: 0, lo: 0 };
@@ -45,8 +47,9 @@ export class Turns {
   payloadFrom = 0;
   payloadTo = 0;
 
-  constructor(gate: OutputGate) {
+  constructor(gate: OutputGate, namespace: string) {
     this.gate = gate;
+    this.namespace = namespace;
   }
 
   /** A command was decided, refused, or failed inside the sandbox. */
@@ -146,7 +149,7 @@ export class Turns {
     wire.uint(17, nowMs);
     fill(wire);
     const pending = this.gate.pending(group, bucket);
-    gather(bucket, pending, wire, null);
+    gather(bucket, pending, wire, 0, 0);
     if (nowMs > bucket.nowMs) bucket.nowMs = nowMs;
   }
 
@@ -154,7 +157,7 @@ export class Turns {
     const activation = job.activation!;
     const command = job.command!;
     const { buffer, tailFrom, tailTo } = result;
-    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation);
+    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation, command.to);
     wire.uint(11, activation.seq + 1);
     writeOrigin(wire, command.key, command.principal, command.name, command.session);
     writeCircumstances(wire, job.nowMs, job.seedHi, job.seedLo);
@@ -189,22 +192,21 @@ export class Turns {
     this.finish(activation, group);
   }
 
-  private begin(kind: number, activation: Activation): WireWriter {
+  /** `address` is the activation's, from wherever it is at hand. */
+  private begin(kind: number, activation: Activation, address = activation.address): WireWriter {
     const wire = this.scratch;
     wire.reset();
     wire.uint(1, kind);
-    wire.raw(activation.recordPrefix);
     const { bucket } = activation;
+    writeActorFields(wire, this.namespace, address, activation.shardHi, activation.shardLo, bucket.id.bits, bucket.id.index);
     writePlace(wire, bucket.position + 1, bucket.epoch, bucket.incarnation);
     return wire;
   }
 
   private finish(activation: Activation, group: CommitGroup): number {
     const { bucket } = activation;
-    const position = gather(bucket, this.gate.pending(group, bucket), this.scratch, activation.actorHash);
-    activation.lastPosition = position;
-    activation.lastHead.hi = bucket.head.hi;
-    activation.lastHead.lo = bucket.head.lo;
+    const position = gather(bucket, this.gate.pending(group, bucket), this.scratch, activation.hashHi, activation.hashLo);
+    activation.headMovedTo(position, bucket.head);
     activation.recordsSinceSnapshot++;
     return position;
   }

@@ -2,7 +2,7 @@ import protobuf from 'protobufjs';
 import t from 'tap';
 
 import {
-  KIND_DECISION, RecordReader, encodeActorFields, encodeProvenance, writeActivation, writeCircumstances, writeFailure,
+  KIND_DECISION, RecordReader, writeActorFields, encodeProvenance, writeActivation, writeCircumstances, writeFailure,
   writeMigration, writeOrigin, writePlace, writeQuarantine, writeStrike,
 } from './record.ts';
 import { WireWriter } from './wire.ts';
@@ -20,7 +20,7 @@ const bundle = Buffer.alloc(32, 7);
 function decision(): Buffer {
   const wire = new WireWriter(64);
   wire.uint(1, KIND_DECISION);
-  wire.raw(encodeActorFields('main', 'shop.v1.Order:ö-1', { hi: 1, lo: 2 }, 8, 200));
+  writeActorFields(wire, 'main', 'shop.v1.Order:ö-1', 1, 2, 8, 200);
   writePlace(wire, 2 ** 40 + 3, 5, { hi: 0xffffffff, lo: 1 });
   wire.uint(11, 9);
   writeOrigin(wire, 'k-1', 'alice', 'PlaceOrder', 's1');

@@ -29,21 +29,15 @@ export interface RecordPlace {
   readonly incarnation: Hash64;
 }
 
-/** The fields that are the same for every record of an actor: namespace, actor, shard hash, bucket. */
-export function encodeActorFields(
-  namespace: string,
-  actor: string,
-  shardHash: Hash64,
-  bits: number,
-  index: number,
-): Buffer {
-  const wire = new WireWriter(64 + actor.length * 3);
+/** Fields 3 to 7: whose record it is, and where it lives. */
+export function writeActorFields(
+  wire: WireWriter, namespace: string, actor: string, shardHi: number, shardLo: number, bits: number, index: number,
+): void {
   if (namespace !== 'main') wire.string(3, namespace);
   wire.string(4, actor);
-  wire.fixed64(5, shardHash.hi, shardHash.lo);
+  wire.fixed64(5, shardHi, shardLo);
   wire.uint(6, bits);
   wire.uint(7, index);
-  return wire.copy();
 }
 
 /** The fields that are the same for every decision of one type under one bundle. */
