@@ -149,8 +149,7 @@ export class Admission {
     this.duplicatesAnswered++;
     job.bodyFrom = 0;
     job.bodyTo = body.length;
-    job.deliver(body);
-    routing.answered(job);
+    routing.answer(job, body);
   }
 }
 

@@ -8,7 +8,7 @@ import { limits } from '../limits.ts';
 import { Bucket } from './bucket.ts';
 import { restoreCheckpoint } from './snapshots.ts';
 
-/** Folds the bucket's records behind its checkpoint. */
+/** Takes over where the log stands, and folds the bucket's records behind its checkpoint. */
 export async function openFold(bucket: Bucket, head: BucketHead, journal: Journal): Promise<void> {
   bucket.served.clear();
   bucket.sent.clear();

@@ -79,7 +79,6 @@ export class Bucket {
     this.position = this.durablePosition = head.position;
     this.head.hi = head.head.hi;
     this.head.lo = head.head.lo;
-    this.stopped = false;
   }
 
   activate(activation: DecodedActivation, sinceMs: number): void {
@@ -107,12 +106,12 @@ export class Bucket {
  * Adds the record that stands in `record[0, length)` to the bucket's pending append and moves position and head. Returns the
  * record's position.
  */
-export function gather(bucket: Bucket, pending: PendingAppend, record: WireWriter, actorHash: Hash64 | null): number {
+export function gather(bucket: Bucket, pending: PendingAppend, record: WireWriter, hashHi: number, hashLo: number): number {
   const { wire } = pending;
   wire.reserve(record.length + varintSize(record.length));
   wire.varint(record.length);
   wire.raw(record.buffer, 0, record.length);
-  pending.actorHashes.push(actorHash === null ? 0 : actorHash.hi, actorHash === null ? 0 : actorHash.lo);
+  pending.actorHashes.push(hashHi >>> 0, hashLo >>> 0);
   pending.count++;
   bucket.position++;
   chain(bucket.head, bucket.head, record.buffer, 0, record.length);

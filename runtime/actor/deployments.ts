@@ -11,7 +11,7 @@ import type { SandboxPool } from '../sandbox/sandbox.ts';
 import type { Bucket } from './bucket.ts';
 import type { Bundles, BundleStore, LoadedBundleEntry } from './bundles.ts';
 import type { Deployed, ServedBehavior } from './engine.ts';
-import type { OutputGate } from './output-gate.ts';
+import type { CommitGroup, OutputGate } from './output-gate.ts';
 import type { Clock, Log } from './seams.ts';
 import type { TurnLoop } from './turn-loop.ts';
 import type { Turns } from './turns.ts';
@@ -88,8 +88,23 @@ export class Deployments {
     for (const [bundle, types] of lagging) {
       const behind = buckets.filter((bucket) => types.some((type) => bucket.served.get(type)?.bundle !== bundle));
       this.parts.log.warn({ bundle, types, buckets: behind.length }, 'completing an interrupted activation');
-      await this.activate(bundles.loaded(bundle)!, behind);
+      await this.activate(bundles.loaded(bundle)!, types, behind);
     }
+  }
+
+  /**
+   * Puts in service what a bucket lacks that was just opened again: the record of an activation may have been lost with the
+   * append that stopped it. No batch is in the sandbox, so the records stand in front of the next decision (E4).
+   */
+  complete(bucket: Bucket): void {
+    const { bundles, gate, clock } = this.parts;
+    const lacking = new Map<LoadedBundleEntry, string[]>();
+    for (const { type, bundle } of bundles.served.values()) {
+      if (bucket.served.get(type)?.bundle !== bundle.hash) lacking.set(bundle, [...(lacking.get(bundle) ?? []), type]);
+    }
+    const group = gate.take();
+    for (const [bundle, types] of lacking) this.record(bucket, bundle, types, Math.max(bucket.nowMs + 1, clock.now()), group);
+    gate.commit(group);
   }
 
   private async run(content: Buffer): Promise<Deployed> {
@@ -101,12 +116,13 @@ export class Deployments {
     const loaded = await pool.check(content);
     const types = loaded.types.map((type) => type.type).sort();
     if (types.length === 0) throw new TroupeError('BUNDLE_INVALID', 'the bundle defines no actor type');
-    if (types.every((type) => bundles.served.get(type)?.bundle.hash === hash)) return { bundle: hash, types, changed: false };
+    const settled = !buckets.some((bucket) => bucket.stopped);
+    if (settled && types.every((type) => bundles.served.get(type)?.bundle.hash === hash)) return { bundle: hash, types, changed: false };
     // A type that carries its states over itself may change their shape as it likes.
     await this.checkCompatible(content, loaded.types.filter((type) => !type.migrates).map((type) => type.type));
     await store.put(content);
     const entry = await bundles.load(hash);
-    await this.activate(entry, buckets);
+    await this.activate(entry, types, buckets);
     this.parts.log.info({ bundle: hash, types }, 'deployed');
     return { bundle: hash, types, changed: true };
   }
@@ -121,27 +137,34 @@ export class Deployments {
     for (const [before, affected] of byBundle) checks.compatible(await store.get(before), content, affected);
   }
 
-  /** E4: control records in `buckets`, while no batch is in the sandbox. */
-  private async activate(entry: LoadedBundleEntry, buckets: readonly Bucket[]): Promise<void> {
-    const { loop, gate, turns, bundles, clock } = this.parts;
+  /**
+   * E4: control records in `buckets`, while no batch is in the sandbox. A bucket that is stopped gets its own when it is opened
+   * again; at least one must take it now, so that a restart knows.
+   */
+  private async activate(entry: LoadedBundleEntry, types: readonly string[], buckets: readonly Bucket[]): Promise<void> {
+    const { loop, gate, bundles, clock } = this.parts;
     loop.hold();
     try {
       await loop.drain();
+      const serving = buckets.filter((bucket) => !bucket.stopped);
+      if (serving.length === 0) throw new TroupeError('NOT_READY', 'every bucket is being opened again');
       const group = gate.take();
-      const types = [...entry.types.values()].map(({ type, foldHash }) => ({ type, foldHash }));
       const now = buckets.reduce((newest, bucket) => Math.max(newest, bucket.nowMs + 1), clock.now());
-      for (const bucket of buckets) {
-        turns.control(bucket, KIND_CONTROL, now, group, (wire) => {
-          writeActivation(wire, entry.hashBytes, types);
-        });
-        bucket.activate({ bundle: entry.hashBytes, types }, now);
-      }
+      for (const bucket of serving) this.record(bucket, entry, types, now, group);
       const durable = new Promise<boolean>((resolve) => group.released.push(resolve));
       gate.commit(group);
-      for (const version of entry.types.values()) bundles.served.set(version.type, version);
+      for (const type of types) bundles.served.set(type, entry.types.get(type)!);
       if (!(await durable)) throw new TroupeError('UNKNOWN_OUTCOME', 'the activation may not be durable in every bucket');
     } finally {
       loop.resume();
     }
+  }
+
+  private record(bucket: Bucket, entry: LoadedBundleEntry, names: readonly string[], now: number, group: CommitGroup): void {
+    const types = names.map((type) => ({ type, foldHash: entry.types.get(type)!.foldHash }));
+    this.parts.turns.control(bucket, KIND_CONTROL, now, group, (wire) => {
+      writeActivation(wire, entry.hashBytes, types);
+    });
+    bucket.activate({ bundle: entry.hashBytes, types }, now);
   }
 }

@@ -38,6 +38,8 @@ export class Job {
   /** JOB_CALL: takes the result; null when the sandbox could not run it. */
   took: ((result: ResultReader | null) => void) | null = null;
 
+  /** Its place among all that was submitted: what was taken back to the start goes on in this order. */
+  order = 0;
   /** The type under the bundle that decides it. */
   version: TypeVersion | null = null;
   commandIndex = 0;

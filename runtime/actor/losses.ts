@@ -6,7 +6,7 @@
  *     suspect with one point and runs alone from then on, so the next death names its culprit: two points for running out
  *     of time or memory, one for a death that may have come from outside. At `suspicionMax` points the command is
  *     recorded as failed.
- * L3  What was unanswered runs again in front of what was waiting, so commands of one actor keep their order.
+ * L3  What was unanswered runs again together with what was waiting, in the order in which it was submitted.
  */
 
 import type { SandboxLoss } from '../sandbox/sandbox.ts';

@@ -36,6 +36,7 @@ import type { CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBe
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
 import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT, Job } from './job.ts';
+import { KeySlab } from './key-slab.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
@@ -111,7 +112,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { buckets, catalog, watches } = this;
     this.gate = new OutputGate(journal, this);
     this.loop = new TurnLoop(pool, this.gate, this, clock, entropy, scheduler, limitsInForce.sampleOneIn);
-    this.turns = new Turns(this.gate);
+    this.turns = new Turns(this.gate, parts.namespace ?? 'main');
     this.bundles = new Bundles(store, pool);
     this.calls = new Calls((job) => this.loop.push(job));
     this.loader = new Loader(journal, this.bundles);
@@ -120,15 +121,16 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls);
     this.routing = new Routing({
-      namespace: parts.namespace ?? 'main',
+      slab: new KeySlab(),
       limits: limitsInForce,
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
     this.admission = new Admission({ bundles, routing, duplicates, strikes, clock });
     this.losses = new Losses({ loop, gate, routing, catalog, log });
-    this.recovery = new BucketRecovery({ journal, catalog, gate, routing, loop, scheduler, log });
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log });
+    const { deployments } = this;
+    this.recovery = new BucketRecovery({ journal, catalog, gate, routing, loop, deployments, watches, scheduler, log });
     pool.onLost = (loss) => {
       void this.losses.onLost(loss);
     };
@@ -210,6 +212,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   async close(): Promise<void> {
     this.state = 'stopping';
     this.routing.refusal = { code: 'NOT_READY', message: 'the node is stopping' };
+    this.recovery.stopping = true;
     while (this.routing.waiting > 0 || this.gate.groupsInFlight > 0) {
       await new Promise<void>((resolve) => this.parts.scheduler.later(5, resolve));
     }
@@ -228,9 +231,14 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     }
     const { activation } = job;
     if (activation === null) return;
+    const request = job.kind === JOB_COMMAND || job.kind === JOB_GET;
+    if (request && activation.bucket.stopped) {
+      // What it saw may not exist, and nothing may follow an append that failed: it runs again on the log as it stands (E3).
+      activation.bucket.held.push(job);
+      return;
+    }
     if (activation.phase === GONE && activation.loadError === null) {
-      // Its bucket was opened again meanwhile; what this result saw may not exist (E3).
-      if (job.kind === JOB_COMMAND || job.kind === JOB_GET) this.routing.reroute(job);
+      if (request) this.routing.reroute(job);
       return;
     }
     switch (job.kind) {
@@ -255,11 +263,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
 
   // GateListener
 
-  answered(job: Job): void {
+  answer(job: Job, arena: Buffer): void {
     this.commandsAnswered++;
     const { activation } = job;
     if (activation !== null && activation.watchers !== null) this.touched.push(activation);
-    this.routing.answered(job);
+    this.routing.answer(job, arena);
   }
 
   groupReleased(): void {
@@ -277,11 +285,6 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   private tookCommand(job: Job, activation: Activation, result: ResultReader, group: CommitGroup): void {
-    if (activation.bucket.stopped) {
-      // Nothing may follow an append that failed: the decision is made again after the bucket was opened again (E3).
-      activation.bucket.held.push(job);
-      return;
-    }
     this.turns.command(job, job.version!, result, group);
     this.catalog.resize(activation, result.stateBytes);
     if (job.sampled) this.sample(job, activation, result);

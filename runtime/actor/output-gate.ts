@@ -30,6 +30,8 @@ export interface TakenSnapshot {
 
 /** Everything one tick has to say, and what must be durable before it may. */
 export class CommitGroup {
+  /** Groups are numbered as they are committed. */
+  number = 0;
   readonly jobs: Job[] = [];
   /** Bodies of the answers. */
   readonly arena = new WireWriter(16 * 1_024);
@@ -41,6 +43,8 @@ export class CommitGroup {
   readonly reads = new Set<Bucket>();
   /** Called at release, with false when one of the group's appends failed. */
   readonly released: ((durable: boolean) => void)[] = [];
+  /** What became of the appends, in the order of `buckets`. */
+  outcomes: readonly AppendOutcome[] = [];
   appendSettled = false;
   confirmSettled = false;
   failed = false;
@@ -54,13 +58,24 @@ export class CommitGroup {
     this.checkpoints.length = 0;
     this.reads.clear();
     this.released.length = 0;
+    this.outcomes = [];
     this.appendSettled = this.confirmSettled = this.failed = false;
   }
 }
 
+/** A bucket that has stopped. */
+interface Stop {
+  readonly outcome: AppendOutcome;
+  /** The first group that it concerns, */
+  from: number;
+  /** and the last one that was committed when it was seen. Later ones hold nothing about the bucket. */
+  readonly until: number;
+  reported: boolean;
+}
+
 export interface GateListener {
-  /** A job of a released group was answered. */
-  answered(job: Job): void;
+  /** A job of a released group may be answered; `arena` holds the body. Must not throw. */
+  answer(job: Job, arena: Buffer): void;
   /** An append failed: the bucket is stopped, and every group about it that was in flight has been released. */
   bucketStopped(bucket: Bucket, outcome: AppendOutcome): void;
   /** A group was released. */
@@ -73,8 +88,9 @@ export class OutputGate {
   private readonly queue: CommitGroup[] = [];
   private readonly freeGroups: CommitGroup[] = [];
   private readonly freePendings: PendingAppend[] = [];
-  private readonly stopOutcomes = new Map<Bucket, AppendOutcome>();
-  private readonly reportedStops = new Set<Bucket>();
+  private readonly stops = new Map<Bucket, Stop>();
+  private committed = 0;
+  private releasedThrough = 0;
   private idleWaiters: (() => void)[] = [];
   private releasing = false;
 
@@ -109,6 +125,7 @@ export class OutputGate {
       this.freeGroups.push(group);
       return;
     }
+    group.number = ++this.committed;
     this.queue.push(group);
     this.append(group);
     this.confirm(group);
@@ -123,8 +140,7 @@ export class OutputGate {
 
   /** A stopped bucket has been opened again. */
   forgetStop(bucket: Bucket): void {
-    this.stopOutcomes.delete(bucket);
-    this.reportedStops.delete(bucket);
+    this.stops.delete(bucket);
   }
 
   private append(group: CommitGroup): void {
@@ -148,6 +164,7 @@ export class OutputGate {
 
   private appended(group: CommitGroup, outcomes: readonly AppendOutcome[]): void {
     const { buckets, pendings } = group;
+    group.outcomes = outcomes;
     for (let i = 0; i < buckets.length; i++) {
       const bucket = buckets[i]!;
       const pending = pendings[i]!;
@@ -156,9 +173,7 @@ export class OutputGate {
       if (outcome.kind === 'appended') {
         bucket.durablePosition = pending.position + pending.count - 1;
       } else {
-        group.failed = true;
-        bucket.stopped = true;
-        if (!this.stopOutcomes.has(bucket)) this.stopOutcomes.set(bucket, outcome);
+        this.stop(bucket, outcome, group);
       }
       this.freePendings.push(pending);
     }
@@ -183,12 +198,18 @@ export class OutputGate {
     for (let i = 0; i < buckets.length; i++) {
       if (owned[i] === true) continue;
       const bucket = buckets[i]!;
-      group.failed = true;
-      bucket.stopped = true;
-      if (!this.stopOutcomes.has(bucket)) this.stopOutcomes.set(bucket, { kind: 'fenced', epoch: bucket.epoch });
+      this.stop(bucket, { kind: 'fenced', epoch: bucket.epoch }, group);
     }
     group.confirmSettled = true;
     this.release();
+  }
+
+  private stop(bucket: Bucket, outcome: AppendOutcome, group: CommitGroup): void {
+    group.failed = true;
+    bucket.stopped = true;
+    const known = this.stops.get(bucket);
+    if (known === undefined) this.stops.set(bucket, { outcome, from: group.number, until: this.committed, reported: false });
+    else known.from = Math.min(known.from, group.number);
   }
 
   private release(): void {
@@ -198,6 +219,7 @@ export class OutputGate {
       const group = this.queue[0]!;
       if (!group.appendSettled || !group.confirmSettled) break;
       this.queue.shift();
+      this.releasedThrough = group.number;
       this.releaseGroup(group);
       group.reset();
       this.freeGroups.push(group);
@@ -213,11 +235,10 @@ export class OutputGate {
 
   private releaseGroup(group: CommitGroup): void {
     const arena = group.arena.buffer;
-    const stops = this.stopOutcomes.size > 0;
+    const stops = this.stops.size > 0;
     for (const job of group.jobs) {
-      if (stops) this.replaceAnswer(job);
-      job.deliver(arena);
-      this.listener.answered(job);
+      if (stops) this.replaceAnswer(job, group);
+      this.listener.answer(job, arena);
     }
     this.handOver(group);
     for (const tell of group.released) tell(!group.failed);
@@ -230,23 +251,27 @@ export class OutputGate {
       if (!group.failed) activation.recordsSinceSnapshot -= records;
     }
     // A fold is written only once the position it names is durable; after a failure it is simply taken again later.
-    if (group.failed) return;
+    if (group.failed || this.stops.size > 0) return;
     if (group.snapshots.length > 0) this.journal.putSnapshots(group.snapshots.map((snapshot) => snapshot.put));
     if (group.checkpoints.length > 0) this.journal.putCheckpoints(group.checkpoints);
   }
 
-  /** G2 */
-  private replaceAnswer(job: Job): void {
+  /** G2. A group in front of the failure keeps its answers, even if it is released behind it: what it says is durable. */
+  private replaceAnswer(job: Job, group: CommitGroup): void {
     const bucket = job.activation?.bucket;
-    const outcome = bucket === undefined ? undefined : this.stopOutcomes.get(bucket);
-    if (outcome !== undefined) job.error = errorOf(outcome);
+    const stop = bucket === undefined ? undefined : this.stops.get(bucket);
+    if (stop === undefined || group.number < stop.from) return;
+    // A record that is in the log must not be called fenced or refused, which would invite to send it again.
+    const appended = group.outcomes[group.buckets.indexOf(bucket!)]?.kind === 'appended';
+    job.error = errorOf(appended ? { kind: 'unknown', message: 'the log is being read again' } : stop.outcome);
   }
 
+  /** Waits for the groups about the bucket, not for the node to be idle, which under load it never is. */
   private reportStops(): void {
-    for (const [bucket, outcome] of this.stopOutcomes) {
-      if (bucket.appendsInFlight > 0 || this.queue.length > 0 || this.reportedStops.has(bucket)) continue;
-      this.reportedStops.add(bucket);
-      this.listener.bucketStopped(bucket, outcome);
+    for (const [bucket, stop] of this.stops) {
+      if (stop.reported || bucket.appendsInFlight > 0 || this.releasedThrough < stop.until) continue;
+      stop.reported = true;
+      this.listener.bucketStopped(bucket, stop.outcome);
     }
   }
 }

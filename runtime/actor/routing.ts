@@ -3,9 +3,9 @@
  * while its history is read, and bounds how much may wait.
  */
 
+import type { ActorAddress } from '../codec/address.ts';
 import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
-import { encodeActorFields } from '../codec/record.ts';
 import { Activation, LOADING, RESIDENT } from './activation.ts';
 import type { Catalog } from './activation.ts';
 import type { Bucket } from './bucket.ts';
@@ -13,6 +13,7 @@ import type { Bundles } from './bundles.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { AnswerError } from './engine.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, Job } from './job.ts';
+import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import type { ActivationPlan, Loader } from './loader.ts';
 import type { Log, Scheduler } from './seams.ts';
@@ -20,7 +21,7 @@ import type { TurnLoop } from './turn-loop.ts';
 import type { WatchRegistry } from './watch-registry.ts';
 
 export interface RoutingParts {
-  readonly namespace: string;
+  readonly slab: KeySlab;
   readonly buckets: readonly Bucket[];
   readonly bucketBits: number;
   readonly limits: EngineLimits;
@@ -36,6 +37,7 @@ export interface RoutingParts {
 export class Routing {
   private readonly parts: RoutingParts;
   private nextHandle = 1;
+  private submitted = 0;
   private holds = 0;
   private held: Job[] = [];
   private failures: { job: Job; error: AnswerError }[] = [];
@@ -54,21 +56,30 @@ export class Routing {
   submit(job: Job): void {
     const bytes = job.command === null ? 0 : job.command.body.length;
     const error = this.refusal ?? this.overload(bytes);
+    job.order = ++this.submitted;
     this.waiting++;
     this.waitingBytes += bytes;
     if (error !== null) this.failSoon(job, error);
     else this.route(job);
   }
 
-  /** A job was answered. */
-  answered(job: Job): void {
+  /** Hands a job its answer. What the receiver throws is the receiver's defect, and must not keep the others from theirs. */
+  answer(job: Job, arena: Buffer): void {
+    try {
+      job.deliver(arena);
+    } catch (error) {
+      this.parts.log.error({ err: error }, 'an answer was not taken');
+    }
     if (job.kind !== JOB_COMMAND && job.kind !== JOB_GET) return;
     this.waiting--;
     if (job.command !== null) this.waitingBytes -= job.command.body.length;
     if (job.activation !== null) job.activation.waiting--;
   }
 
-  /** Brings a job to its actor: behind the commands that are already there. */
+  /**
+   * Brings a job to its actor: behind the commands that are already there. While the bucket is stopped nothing is activated: a
+   * history that is read before the new epoch is taken may still grow behind the reader's back (E3).
+   */
   route(job: Job): void {
     if (this.holds > 0) {
       this.held.push(job);
@@ -79,7 +90,13 @@ export class Routing {
     let activation = catalog.find(address);
     if (activation === undefined) {
       try {
-        activation = this.activate(address);
+        const parsed = parseAddress(address);
+        const bucket = this.bucketOf(parsed);
+        if (bucket.stopped) {
+          bucket.held.push(job);
+          return;
+        }
+        activation = this.activate(address, parsed, bucket);
       } catch (error) {
         if (!(error instanceof TroupeError)) throw error;
         this.failSoon(job, { code: error.code, message: error.message });
@@ -118,13 +135,13 @@ export class Routing {
     this.holds++;
   }
 
-  /** Ends a hold. `first` was submitted before everything that was held, and goes in front of it. */
-  release(first: readonly Job[] = []): void {
-    for (const job of first) this.detach(job);
-    this.held = [...first, ...this.held];
+  /** Ends a hold. `again` was on its way already; it goes on with what was held, in the order in which it was submitted. */
+  release(again: readonly Job[] = []): void {
+    for (const job of again) this.detach(job);
+    this.held = [...again, ...this.held];
     this.holds--;
     if (this.holds > 0) return;
-    const held = this.held;
+    const held = this.held.sort(byOrder);
     this.held = [];
     for (const job of held) this.route(job);
   }
@@ -138,8 +155,7 @@ export class Routing {
       this.failures = [];
       for (const failure of failures) {
         failure.job.error = failure.error;
-        failure.job.deliver(NO_BYTES);
-        this.answered(failure.job);
+        this.answer(failure.job, NO_BYTES);
       }
     });
   }
@@ -159,17 +175,14 @@ export class Routing {
     return null;
   }
 
-  private activate(text: string): Activation {
-    const address = parseAddress(text);
+  private activate(text: string, address: ActorAddress, bucket: Bucket): Activation {
     const { parts } = this;
     if (!parts.bundles.served.has(address.type)) {
       throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${address.type}`);
     }
     const shard = hashText(shardKey(address));
-    const bucket = parts.buckets[bucketIndex(shard, parts.bucketBits)]!;
-    const prefix = encodeActorFields(parts.namespace, text, shard, bucket.id.bits, bucket.id.index);
-    const keys = new KeyWindow(parts.limits.keysPerActorMax, parts.limits.keyAgeMaxMs);
-    const activation = new Activation(text, address.type, address.id, hashText(text), bucket, prefix, keys);
+    const keys = new KeyWindow(parts.slab, parts.limits.keysPerActorMax, parts.limits.keyAgeMaxMs);
+    const activation = new Activation(text, address.type, address.id, hashText(text), shard, bucket, keys);
     activation.watchers = parts.watches.of(text);
     parts.catalog.add(activation);
     this.loads++;
@@ -210,6 +223,11 @@ export class Routing {
     activation.mailbox = [];
     for (const job of mailbox) this.failSoon(job, answer);
   }
+}
+
+/** For sorting jobs into the order in which they were submitted. */
+export function byOrder(a: Job, b: Job): number {
+  return a.order - b.order;
 }
 
 const NO_BYTES = Buffer.alloc(0);

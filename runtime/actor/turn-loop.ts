@@ -126,6 +126,16 @@ export class TurnLoop {
     return { unanswered, ready };
   }
 
+  /** Takes the requests out of the queue that `which` names. */
+  takeOut(which: (job: Job) => boolean): Job[] {
+    const taken: Job[] = [];
+    const left: Job[] = [];
+    for (const job of this.ready.slice(this.readyFrom)) (which(job) ? taken : left).push(job);
+    this.ready = left;
+    this.readyFrom = 0;
+    return taken;
+  }
+
   private readonly run = (): void => {
     this.scheduled = false;
     if (this.holds > 0) return;
@@ -186,8 +196,8 @@ export class TurnLoop {
         const { bucket } = activation!;
         if (now > bucket.nowMs) bucket.nowMs = now;
         job.nowMs = bucket.nowMs;
-        job.seedHi = this.entropy.next();
-        job.seedLo = this.entropy.next();
+        job.seedHi = this.entropy.next() | 0;
+        job.seedLo = this.entropy.next() | 0;
         job.sampled = --this.untilSample <= 0;
         if (job.sampled) this.untilSample = this.sampleOneIn;
         const command = job.command!;

@@ -20,6 +20,11 @@ export class WatchRegistry {
     return pumps;
   }
 
+  /** New records may be durable of which no answer told. */
+  wakeAll(): void {
+    for (const pumps of this.byAddress.values()) for (const pump of pumps) pump.wake();
+  }
+
   remove(address: string, pump: WatchPump): void {
     const pumps = this.byAddress.get(address);
     if (pumps === undefined) return;
