@@ -15,6 +15,7 @@ import type { EngineMetrics } from './admin/metrics.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { bundleHash } from './bundle/bundle.ts';
 import { checkStateCompatible } from './bundle/compatibility.ts';
+import { MemoryBundleStore } from './bundle/memory-store.ts';
 import { BundleStore } from './bundle/store.ts';
 import { TroupeError } from './codec/errors.ts';
 import type { Settings } from './config/defaults.ts';
@@ -63,7 +64,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   closing.push(() => journal.close());
   const bucketBits = await settleBuckets(settings);
   const pool = createSandboxPool({ rssMaxBytes: settings.sandboxRssMaxMib * 1024 * 1024 });
-  const store = await BundleStore.open(await bundleFolder(settings));
+  const store = settings.journal === 'memory' ? new MemoryBundleStore() : await BundleStore.open(join(settings.data, 'bundles'));
   await pool.start();
   closing.push(() => pool.close());
   const engine = new NodeEngine({
@@ -86,6 +87,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
   let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
   const metrics = createMetrics({
+    version: await version(),
     durability: journal.durability,
     isReady: () => engine.notReady() === null,
     gateway: () => stats(),
@@ -146,10 +148,6 @@ function createJournal(settings: Settings, log: Logger): Journal {
   });
 }
 
-async function bundleFolder(settings: Settings): Promise<string> {
-  return join(settings.data, 'bundles');
-}
-
 function authSettings(settings: Settings): AuthSettings {
   if (settings.auth === 'none') return { kind: 'none' };
   const given = (text: string): string | undefined => (text === '' ? undefined : text);
@@ -162,6 +160,11 @@ function authSettings(settings: Settings): AuthSettings {
     audience: given(settings.authAudience),
     scope: given(settings.authScope),
   };
+}
+
+async function version(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** The number of buckets is fixed when the data folder is made; it is kept beside the journal. */

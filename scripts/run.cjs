@@ -2,8 +2,8 @@
 'use strict';
 
 /*
- * `npm start`, `npm test` and `npm run bench` come here. Checks the Node on the path, installs what is missing, and runs the
- * real thing on the pinned Node: `node scripts/run.cjs <start | test | bench> [arguments]`.
+ * `npm start`, `npm test`, `npm run bench` and `npm run faults` come here. Checks the Node on the path, installs what is missing, and runs the
+ * real thing on the pinned Node: `node scripts/run.cjs <start | test | bench | faults> [arguments]`.
  */
 
 var path = require('path');
@@ -14,6 +14,7 @@ var programs = {
   start: ['runtime/cli/main.ts', 'start'],
   test: ['scripts/test.ts'],
   bench: ['bench/main.ts'],
+  faults: ['runtime/faults/main.ts'],
 };
 
 function main(args) {
