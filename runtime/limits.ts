@@ -35,6 +35,10 @@ export const limits = {
   /** A batch may take decideTimeMaxMs plus this much per item behind the first. */
   batchTimePerItemMs: 0.1,
   batchTimeMaxMs: 500,
+  /** And this much for every MiB of the batch: bodies and states are read and written, whatever a behaviour does. */
+  batchTimePerMibMs: 50,
+  /** A batch that waits for a CPU may take this many times as long by the clock: a busy machine is no fault of a behaviour's. */
+  batchWallFactor: 4,
   batchItemsMax: 2_048,
   batchBytesMax: 8 * MIB,
   /** Behind this much, further items of a batch are refused: sent again, they come in another batch. */

@@ -4,7 +4,10 @@
  *
  * N1  Frames are answered in order; a frame's answer is delivered whole, and synchronously from the read that completed it.
  * N2  `onEnd` is called once. Nothing is delivered after it.
- * N3  The deadline of a frame counts from when the process could begin with it: from the answer before it, or from ready.
+ * N3  The deadline of a frame counts from when the process could begin with it: from the answer before it, or from ready. It is
+ *     a time of CPU, as far as that can be read, or else a machine that is busy would count as a strike against a behaviour;
+ *     by the clock it is `batchWallFactor` times as long. [A neighbour takes the CPUs for half a second, twice; the command
+ *     that was being decided is recorded as failed for ever.]
  */
 
 import { spawn } from 'node:child_process';
@@ -43,6 +46,7 @@ interface Waiting {
 
 const STDERR_BYTES_MAX = 8 * 1024;
 const PAGE_BYTES = 4096;
+const MS_PER_TICK = 10;
 
 /** Directories from which the process loads its code, before it gives up the right to read. */
 function readableDirectories(): string[] {
@@ -68,6 +72,10 @@ export class SandboxChild {
   private partialLength = 0;
   private stderr = '';
   private statm = -1;
+  private stat = -1;
+  /** The frame whose time was looked at last, and the CPU time of the process when that was first done. */
+  private watched: Waiting | null = null;
+  private watchedCpuMs = 0;
   private lastUse = performance.now();
 
   constructor(options: ChildOptions) {
@@ -90,7 +98,7 @@ export class SandboxChild {
     this.process.on('error', (error) => this.end('SANDBOX_LOST', `it did not start: ${error.message}`));
     this.process.on('close', (code, signal) => this.closed(code, signal));
     this.waiting.push({ deadlineMs: limits.sandboxStartTimeMaxMs, deliver: () => this.becomeReady() });
-    this.openStatm();
+    this.openProc();
   }
 
   get pid(): number {
@@ -115,12 +123,23 @@ export class SandboxChild {
   watch(now: number): void {
     if (this.ended) return;
     const head = this.waiting[0];
-    if (head !== undefined && now - this.headSince > head.deadlineMs + limits.sandboxDeadlineSlackMs) {
+    if (head !== undefined && this.isLate(head, now)) {
       const code = this.ready ? 'BEHAVIOR_TIMEOUT' : 'SANDBOX_LOST';
       return this.kill(code, `no answer within ${head.deadlineMs} ms`);
     }
     this.rssBytes = this.readRss();
     if (this.rssBytes > this.options.rssMaxBytes) this.kill('BEHAVIOR_MEMORY', `the sandbox process grew to ${this.rssBytes} bytes`);
+  }
+
+  private isLate(head: Waiting, now: number): boolean {
+    const cpu = this.readCpuMs();
+    if (head !== this.watched) {
+      this.watched = head;
+      this.watchedCpuMs = cpu;
+    }
+    const wall = now - this.headSince;
+    if (wall > head.deadlineMs * limits.batchWallFactor + limits.sandboxDeadlineSlackMs) return true;
+    return cpu - this.watchedCpuMs > head.deadlineMs;
   }
 
   idleSince(now: number): number {
@@ -136,6 +155,7 @@ export class SandboxChild {
   /** Ends it without a word; resolves when it is gone. */
   async close(): Promise<void> {
     this.ended = true;
+    this.closeProc();
     if (this.process.exitCode !== null || this.process.signalCode !== null || this.process.pid === undefined) return;
     const gone = new Promise((resolve) => this.process.once('close', resolve));
     this.process.kill('SIGKILL');
@@ -223,30 +243,49 @@ export class SandboxChild {
   }
 
   private end(code: LossCode, message: string): void {
-    if (this.statm >= 0) fs.closeSync(this.statm);
-    this.statm = -1;
+    this.closeProc();
     if (this.ended) return;
     this.ended = true;
     this.waiting.length = 0;
     this.onEnd({ code, message, early: !this.ready });
   }
 
-  private openStatm(): void {
+  /** On systems without /proc neither size nor CPU time is known; the clock alone counts then. */
+  private openProc(): void {
     if (this.process.pid === undefined) return;
     try {
       this.statm = fs.openSync(`/proc/${this.process.pid}/statm`, 'r');
+      this.stat = fs.openSync(`/proc/${this.process.pid}/stat`, 'r');
     } catch {
-      this.statm = -1;
+      this.closeProc();
     }
   }
 
-  private readonly statmBytes = Buffer.alloc(128);
+  private closeProc(): void {
+    for (const file of [this.statm, this.stat]) if (file >= 0) fs.closeSync(file);
+    this.statm = this.stat = -1;
+  }
+
+  /** User and system time. */
+  private readCpuMs(): number {
+    if (this.stat < 0) return 0;
+    try {
+      const length = fs.readSync(this.stat, this.procBytes, 0, this.procBytes.length, 0);
+      const line = this.procBytes.latin1Slice(0, length);
+      const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+    } catch {
+      return this.watchedCpuMs;
+    }
+  }
+
+  private readonly procBytes = Buffer.alloc(1_024);
 
   private readRss(): number {
     if (this.statm < 0) return 0;
     try {
-      const length = fs.readSync(this.statm, this.statmBytes, 0, 128, 0);
-      return Number(this.statmBytes.latin1Slice(0, length).split(' ')[1]) * PAGE_BYTES;
+      const length = fs.readSync(this.statm, this.procBytes, 0, 128, 0);
+      return Number(this.procBytes.latin1Slice(0, length).split(' ')[1]) * PAGE_BYTES;
     } catch {
       return this.rssBytes;
     }

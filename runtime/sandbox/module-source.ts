@@ -464,7 +464,7 @@ class ModuleReader {
       const last = this.tokens[i - 1]?.text ?? ';';
       const next = this.tokens[i + 1]?.text ?? ';';
       const assigned = assignments.has(next) && this.tokens[i + 1]!.kind === 'punctuator';
-      const declared = ['.', '?.', 'const', 'let', 'var', ',', '(', '{', '['].includes(last);
+      const declared = ['.', '?.', 'const', 'let', 'var', ',', '(', '['].includes(last) || (last === '{' && token.role === 'object');
       if ((assigned && !declared && !((next === '++' || next === '--') && this.tokens[i + 1]!.newline)) || last === '++' || last === '--') {
         this.fail(token.start, `${token.text} is a function or class of the module; assigning to it would carry state from one actor to another`);
       }

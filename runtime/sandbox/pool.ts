@@ -30,8 +30,9 @@ export function createSandboxPool(options: SandboxPoolOptions = {}): SandboxPool
 }
 
 /** Deadline of a batch inside the process, in milliseconds. */
-export function batchDeadlineMs(items: number): number {
-  return Math.min(limits.batchTimeMaxMs, limits.decideTimeMaxMs + limits.batchTimePerItemMs * items);
+export function batchDeadlineMs(items: number, bytes: number): number {
+  const forBytes = (bytes / (1024 * 1024)) * limits.batchTimePerMibMs;
+  return Math.ceil(Math.min(limits.batchTimeMaxMs, limits.decideTimeMaxMs + limits.batchTimePerItemMs * items) + forBytes);
 }
 
 const WATCH_MS = 10;
@@ -275,8 +276,7 @@ class ProcessPool implements SandboxPool {
     writer.begin(0, 0);
     writer.load(bundle, content);
     const deadline = limits.bundleLoadTimeMaxMs;
-    // Reading and compiling the modules comes on top of the isolate's own calls.
-    member.child.send(writer.finish(deadline), deadline * 2, (buffer, from, to) => {
+    member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
       const results = new ResultReader();
       results.over(buffer, from, to);
       done(results);
@@ -287,7 +287,7 @@ class ProcessPool implements SandboxPool {
   // --- batches ---
 
   send(batch: BatchWriter): void {
-    const frame = batch.finish(batchDeadlineMs(batch.items));
+    const frame = batch.finish(batchDeadlineMs(batch.items, batch.bytes));
     if (this.active === null) this.unsent.push({ id: batch.id, items: batch.items, frame: Buffer.from(frame) });
     else this.pass(this.active, batch.id, batch.items, frame);
     if (!this.fast) this.pace(true);
@@ -295,7 +295,7 @@ class ProcessPool implements SandboxPool {
 
   private pass(member: Member, id: number, items: number, frame: Buffer): void {
     member.batches.push(id);
-    member.child.send(frame, batchDeadlineMs(items), (buffer, from, to) => {
+    member.child.send(frame, batchDeadlineMs(items, frame.length), (buffer, from, to) => {
       member.batches.shift();
       this.results.over(buffer, from, to);
       this.onResults(this.results);
@@ -311,7 +311,8 @@ class ProcessPool implements SandboxPool {
     writer.decide(1, sample.bundle, sample.command, FORMAT_PROTO, sample.body, sample.nowMs, sample.seedHi, sample.seedLo, sample.caller, false);
     writer.drop(1);
     member.samples++;
-    member.child.send(writer.finish(batchDeadlineMs(3)), batchDeadlineMs(3), (buffer, from, to) => {
+    const deadline = batchDeadlineMs(3, writer.bytes);
+    member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
       member.samples--;
       this.compare(sample, buffer, from, to);
     });

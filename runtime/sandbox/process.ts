@@ -13,6 +13,7 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
 import { WireReader, WireWriter } from '../codec/wire.ts';
+import { limits } from '../limits.ts';
 import { BundleError } from './bundle-error.ts';
 import { IsolateEnded, SandboxIsolate } from './isolate.ts';
 import { FAREWELL } from './process-frames.ts';
@@ -34,7 +35,8 @@ function watchLifeLine(): void {
     const byte = Buffer.alloc(1);
     try { while (fs.readSync(${LIFE_LINE}, byte, 0, 1) > 0); } catch {}
     process.kill(process.pid, 'SIGKILL');`;
-  new Worker(source, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } }).unref();
+  // Without its own streams the worker would open those of the process, which makes descriptors 1 and 2 non-blocking.
+  new Worker(source, { eval: true, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } }).unref();
 }
 
 function die(): never {
@@ -93,7 +95,10 @@ class Server {
     this.send(result);
   }
 
-  /** The deadline stands behind the items. A batch that loads does nothing else. */
+  /**
+   * The deadline stands behind the items. It is a time of CPU, which the node watches; the isolate can only be given a time of the wall,
+   * and gets more of it. A batch that loads does nothing else.
+   */
   private look(end: number): { readonly deadlineMs: number; readonly loads: boolean } {
     const { reader, input } = this;
     let deadlineMs = 0;
@@ -106,7 +111,7 @@ class Server {
         if (input[reader.from] === ((1 << 3) | 2)) loads = true;
       } else reader.skip();
     }
-    return { deadlineMs: Math.max(1, deadlineMs), loads };
+    return { deadlineMs: Math.max(1, deadlineMs) * limits.batchWallFactor, loads };
   }
 
   private emptyResult(): Buffer {

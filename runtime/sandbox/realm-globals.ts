@@ -147,7 +147,7 @@ export const realmMembers: Readonly<Record<string, readonly string[]>> = {
     'unicodeSets', 'toString', 'test', '@@match', '@@matchAll', '@@replace', '@@search', '@@split',
   ],
   Error: [
-    'length', 'name', 'prototype', 'isError', 'stackTraceLimit',
+    'prepareStackTrace', 'length', 'name', 'prototype', 'isError', 'stackTraceLimit',
   ],
   'Error.prototype': [
     'constructor', 'name', 'message', 'toString',

@@ -59,8 +59,10 @@ return { run, io, share, addRealm(bundle, realm) { realms.set(bundle, realm); },
 })()`;
 
 /**
- * What a realm keeps apart from the scripts: `marks` knows the collections that were frozen. Runs before the lockdown and leaves
- * one global, `$troupe`, which is taken away before the first script runs.
+ * What a realm keeps apart from the scripts: `marks` knows the collections that were frozen, `locations` where errors came from. Runs
+ * before the lockdown and leaves one global, `$troupe`, which is taken away before the first script runs.
+ *
+ * Scripts see no frames in `stack`: which ones V8 shows, of the runtime's own above all, differs from process to process.
  */
 export const prologueSource = `(function () {
 'use strict';
@@ -69,7 +71,33 @@ class Mark extends Itself {
   #marked = true;
   static has(value) { return (typeof value === 'object' && value !== null || typeof value === 'function') && #marked in value; }
 }
-globalThis.$troupe = { marks: { has: Mark.has, add(value) { if (!Mark.has(value)) new Mark(value); } } };
+const locations = new WeakMap();
+let loading = true;
+const { getOwnPropertyDescriptor, getPrototypeOf } = Object;
+const data = (error, key) => {
+  for (let at = error, i = 0; at !== null && i < 8; at = getPrototypeOf(at), i++) {
+    const property = getOwnPropertyDescriptor(at, key);
+    if (property !== undefined) return typeof property.value === 'string' ? property.value : '';
+  }
+  return '';
+};
+const prepareStackTrace = (error, sites) => {
+  let where = '';
+  try {
+    for (const site of sites) {
+      const file = site.getFileName();
+      if (typeof file !== 'string' || !file.startsWith('bundle:')) continue;
+      const line = site.getLineNumber(), column = site.getColumnNumber();
+      locations.set(error, { file: file.slice(7), line, column });
+      // What is thrown while modules load leaves the realm as isolated-vm's error, whose text is all that is left of it.
+      if (loading) where = '\\n    at ' + file + ':' + line + ':' + column;
+      break;
+    }
+    return (data(error, 'name') || 'Error') + ': ' + data(error, 'message') + where;
+  } catch { return 'Error'; }
+};
+Object.defineProperty(Error, 'prepareStackTrace', { value: prepareStackTrace, writable: false, enumerable: false, configurable: false });
+globalThis.$troupe = { locations, loaded() { loading = false; }, marks: { has: Mark.has, add(value) { if (!Mark.has(value)) new Mark(value); } } };
 })()`;
 
 /** Takes away what only the runtime may see; its value is a list of the globals that scripts will find. */

@@ -6,8 +6,8 @@
  * S2  When the active process ends, for whatever reason, nothing of an unfinished batch is delivered. `onLost` is called
  *     once, `generation` has grown, every actor's state in it is gone, and the spare, which has every installed
  *     bundle loaded, serves from then on. The engine decides what runs again.
- * S3  Every batch has one wall deadline, counted from when the process could begin with it. The node enforces it with
- *     SIGKILL; the isolate's own timeout, which fires before, is only the kinder way.
+ * S3  Every batch has one deadline, counted from when the process could begin with it: a time of CPU, and a few times as long by the
+ *     clock. The node enforces both with SIGKILL; the isolate's own timeout is only the kinder way.
  * S4  A process that grows past its RSS cap is killed.
  * S5  The process has no environment, network, file system or descriptors but its pipes, and ends when they close.
  * S6  Nothing a script does, throws or returns can change what the host does, except through the typed results.
@@ -15,6 +15,13 @@
 
 import type { Hash64 } from '../codec/hash64.ts';
 import type { BatchWriter, ResultReader } from './batch.ts';
+
+/*
+ * A state under another bundle. Decide carries it over, and `migrated` holds it when the fold hash differs; an actor without
+ * events has nothing to carry and takes the new initial state. When the item fails the actor stays where it was, and
+ * `migrated` is absent. Read carries it over for its answer only and never sets `migrated`: what is not recorded must not
+ * stay. Activate refuses records whose fold changes without a MIGRATE record between them (BAD_STATE).
+ */
 
 /** Values of troupe.v1.Format. */
 export const FORMAT_PROTO = 1;

@@ -8,12 +8,12 @@
 // A4  ctx is one object per realm. It works only during `decide`; afterwards every use throws.
 
 const REJECTED = freeze({ __proto__: null });
-const bundleFrame = /bundle:([^\s():]{1,200}):(\d{1,7}):(\d{1,7})/;
 const { isError } = Error;
 const describeOwn = Object.getOwnPropertyDescriptor;
+const { locations } = globalThis.$troupe;
 const stackGetter = describeOwn(new Error(''), 'stack').get;
 const callOn = Function.prototype.call;
-const readStack = stackGetter === undefined ? null : callOn.bind(stackGetter);
+const readStack = stackGetter === undefined ? (error) => ownData(error, 'stack') : callOn.bind(stackGetter);
 
 /** Own data property of something a script made; never runs a getter. */
 function ownData(value, key) {
@@ -23,16 +23,20 @@ function ownData(value, key) {
 function clip(value, length) { return value.length > length ? value.slice(0, length) + '...' : value; }
 function wellFormed(value) { return value.isWellFormed() ? value : value.toWellFormed(); }
 
-/** "<file>:<line>:<column>" of the topmost frame in the bundle, from V8's own stack getter and no other. */
+/**
+ * "<file>:<line>:<column>" of the topmost frame in the bundle. V8's own stack getter, and no other, has Error.prepareStackTrace (realm-source.ts)
+ * note it, once.
+ */
 function locate(error) {
   try {
     if (!isError(error)) return '';
     const property = describeOwn(error, 'stack');
     if (property === undefined || property.get !== stackGetter) return '';
-    const stack = stackGetter === undefined ? property.value : readStack(error);
-    if (typeof stack !== 'string') return '';
-    const frame = bundleFrame.exec(stack.length > 20000 ? stack.slice(0, 20000) : stack);
-    return frame === null ? '' : frame[1] + ':' + frame[2] + ':' + shiftColumn(frame[1], +frame[2], +frame[3]);
+    readStack(error);
+    const found = locations.get(error);
+    if (found === undefined) return '';
+    const { file, line, column } = found;
+    return file + ':' + line + ':' + shiftColumn(file, line, column);
   } catch { return ''; }
 }
 /** Guards were put into the source (module-source.ts); columns behind them are moved back to where the author wrote. */

@@ -27,7 +27,7 @@ function lockdown(allowedGlobals, allowedMembers, advice) {
   noCode('AsyncGeneratorFunction', named.get('%AsyncGeneratorFunction.prototype%'));
   noCode('Promise', named.get('%Promise.prototype%'));
 
-  Error.stackTraceLimit = 20;
+  Error.stackTraceLimit = 20; // deep enough to find the module below the runtime's frames
   const allowed = new Set(allowedGlobals);
   for (const key of ownKeys(globalThis)) {
     if (allowed.has(keyText(key)) || key === '$troupe') continue;

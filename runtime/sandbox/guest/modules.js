@@ -1,7 +1,7 @@
 // Guest runtime, part 4: modules. What a module holds is frozen before the first decision: an object that could change would carry
 // state from one actor to another. Maps and sets keep their contents where freezing does not reach, so they are marked.
 
-const marks = globalThis.$troupe.marks;
+const { marks, loaded } = globalThis.$troupe;
 const { getOwnPropertyDescriptor } = Object;
 const allKeys = Reflect.ownKeys;
 const iteratorPrototype = Iterator.prototype;
@@ -12,6 +12,7 @@ function isBuffer(value) { try { bufferLength(value); return true; } catch { ret
 
 /** Freezes the bindings of all modules and takes the behaviours; '' or "<location>\n<reason>". */
 function installModules(all, behaviours) {
+  loaded();
   try {
     for (const [file, namespace] of all) {
       for (const key of allKeys(namespace)) if (typeof key === 'string') freezeDeep(file, key, namespace[key]);

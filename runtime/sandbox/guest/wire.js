@@ -265,9 +265,11 @@ function sSint64(v) { return sUint64((v << 1n) ^ (v >> 63n)); }
 function sUint64Number(v) { let n = 1; while (v > 127) { v = floor(v / 128); n++; } return n; }
 function sInt64Number(v) { return v < 0 ? 10 : sUint64Number(v); }
 function sSint64Number(v) { return v <= 4503599627370495 && v >= -4503599627370495 ? sUint64Number(v < 0 ? -2 * v - 1 : 2 * v) : 8; }
+const beyondAscii = /[^\x00-\x7f]/;
 /** Bytes of a string as UTF-8, -1 when it holds half a surrogate pair. */
 function utf8Bytes(value) {
   const length = value.length;
+  if (length > 256 && !beyondAscii.test(value)) return length;
   let bytes = length;
   for (let i = 0; i < length; i++) {
     const code = value.charCodeAt(i);
