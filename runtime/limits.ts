@@ -51,8 +51,9 @@ export const limits = {
   sandboxDeadlineSlackMs: 150,
   sandboxStartTimeMaxMs: 15_000,
   bundleLoadTimeMaxMs: 2_000,
-  /** Points of suspicion until a command is recorded as failed; see runtime/actor/losses.ts. */
+  /** Points of suspicion until a command is recorded as failed; see runtime/actor/trials.ts. */
   suspicionMax: 3,
+  acquittalsMax: 8,
   strikesPerActorMax: 3,
   strikesPerTypeMax: 10,
   bundleBytesMax: 4 * MIB,

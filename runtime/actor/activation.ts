@@ -62,6 +62,8 @@ export class Activation {
   quarantined: { readonly reason: string; readonly bundle: string } | null = null;
   /** Why the history could not be folded; answers every command that came with it. */
   loadError: { readonly code: string; readonly message: string } | null = null;
+  /** Its history alone ends a sandbox: nothing of this actor is run (trials.ts, R4). */
+  poisoned = false;
   watchers: Set<WatchPump> | null = null;
 
   /** The catalog's era in which it was last moved to the young end. */

@@ -46,13 +46,15 @@ export class Job {
   nowMs = 0;
   seedHi = 0;
   seedLo = 0;
-  /** Slot in the actor's key window; -1 without a key. */
+  /** Slot in the actor's key window; -1 without a key. A joiner has the slot of the command that it waits for. */
   keySlot = -1;
   sampled = false;
-  /** Points for deaths of the sandbox that may be this job's doing; above 0 it runs alone. See losses.ts. */
+  /** Points for deaths of the sandbox that may be this job's doing; above 0 it has to prove itself. See trials.ts. */
   deaths = 0;
-  /** The window named another key with the same hash: do not look again. */
-  keyIsNew = false;
+  /** Positions that the window named, of another key with the same hash (K4). */
+  otherKeys: number[] | null = null;
+  /** How often it proved itself and was suspected again. */
+  acquittals = 0;
   /** A strike to be recorded together with what comes of this command. */
   strike: ErrorCode | null = null;
 

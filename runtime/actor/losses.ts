@@ -3,9 +3,8 @@
  *
  * L1  Nothing is activated before all appends in flight have settled (E2).
  * L2  The process died in the oldest unanswered batch; whoever was in a later one is not suspected. Everybody in it becomes a
- *     suspect with one point and runs alone from then on, so the next death names its culprit: two points for running out
- *     of time or memory, one for a death that may have come from outside. At `suspicionMax` points the command is
- *     recorded as failed.
+ *     suspect with one point, or with the points of a culprit when nobody else was in it, and has to prove itself in the
+ *     spare before it runs again (trials.ts).
  * L3  What was unanswered runs again together with what was waiting, in the order in which it was submitted.
  */
 
@@ -17,6 +16,8 @@ import { JOB_CALL, JOB_COMMAND, JOB_GET } from './job.ts';
 import type { OutputGate } from './output-gate.ts';
 import type { Routing } from './routing.ts';
 import type { Log } from './seams.ts';
+import type { Trials } from './trials.ts';
+import { pointsFor } from './trials.ts';
 import type { TurnLoop } from './turn-loop.ts';
 
 export class Losses {
@@ -24,14 +25,16 @@ export class Losses {
   private readonly gate: OutputGate;
   private readonly routing: Routing;
   private readonly catalog: Catalog;
+  private readonly trials: Trials;
   private readonly log: Log;
   rebuilds = 0;
 
-  constructor(parts: { loop: TurnLoop; gate: OutputGate; routing: Routing; catalog: Catalog; log: Log }) {
+  constructor(parts: { loop: TurnLoop; gate: OutputGate; routing: Routing; catalog: Catalog; trials: Trials; log: Log }) {
     this.loop = parts.loop;
     this.gate = parts.gate;
     this.routing = parts.routing;
     this.catalog = parts.catalog;
+    this.trials = parts.trials;
     this.log = parts.log;
   }
 
@@ -42,19 +45,24 @@ export class Losses {
     routing.hold();
     const { unanswered, ready } = loop.abandon();
     const oldest = unanswered[0];
-    if (oldest !== undefined) blame(oldest.jobs, loss);
+    if (oldest !== undefined) blame(oldest, loss);
     const jobs: Job[] = [];
-    for (const batch of unanswered) keepRequests(jobs, batch.jobs);
+    for (const batch of unanswered) keepRequests(jobs, batch);
     keepRequests(jobs, ready);
     this.dropActivations(jobs);
     this.log.warn(
-      { code: loss.code, reason: loss.message, unanswered: unanswered.map((batch) => batch.jobs.length), again: jobs.length },
+      { code: loss.code, reason: loss.message, unanswered: unanswered.map((batch) => batch.length), again: jobs.length },
       'sandbox lost',
     );
     await gate.idle();
-    for (const job of jobs) if (job.kind === JOB_CALL) loop.push(job);
+    for (const job of jobs) if (job.kind === JOB_CALL) void this.pushCall(job);
     routing.release(jobs.filter((job) => job.kind !== JOB_CALL));
     loop.resume();
+  }
+
+  private async pushCall(job: Job): Promise<void> {
+    if (job.deaths > 0) await this.trials.examineCall(job).catch(() => {});
+    this.loop.push(job);
   }
 
   private dropActivations(jobs: Job[]): void {
@@ -77,7 +85,7 @@ function blame(jobs: readonly Job[], loss: SandboxLoss): void {
       job.deaths += 1;
       continue;
     }
-    job.deaths += loss.code === 'SANDBOX_LOST' ? 1 : 2;
+    job.deaths += pointsFor(loss.code);
     if (job.kind !== JOB_CALL) job.strike = loss.code;
   }
 }

@@ -49,6 +49,7 @@ import { encodeCheckpoint, encodeSnapshot } from './snapshots.ts';
 import { Strikes } from './strikes.ts';
 import type { TurnHost } from './turn-loop.ts';
 import { TurnLoop } from './turn-loop.ts';
+import { Trials } from './trials.ts';
 import { Turns } from './turns.ts';
 import { WatchRegistry } from './watch-registry.ts';
 import { openWatch } from './watch-open.ts';
@@ -120,14 +121,16 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { gate, loop, turns, bundles, loader } = this;
     const strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls);
+    const trials = new Trials({ pool, bundles, clock, entropy });
     this.routing = new Routing({
       slab: new KeySlab(),
       limits: limitsInForce,
+      trials,
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
-    this.admission = new Admission({ bundles, routing, duplicates, strikes, clock });
-    this.losses = new Losses({ loop, gate, routing, catalog, log });
+    this.admission = new Admission({ bundles, routing, duplicates, strikes, clock, again: (job) => loop.push(job) });
+    this.losses = new Losses({ loop, gate, routing, catalog, trials, log });
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log });
     const { deployments } = this;
     this.recovery = new BucketRecovery({ journal, catalog, gate, routing, loop, deployments, watches, scheduler, log });
@@ -286,13 +289,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
 
   private tookCommand(job: Job, activation: Activation, result: ResultReader, group: CommitGroup): void {
     this.turns.command(job, job.version!, result, group);
-    this.catalog.resize(activation, result.stateBytes);
+    const failed = result.status === STATUS_FAILED;
+    if (!failed) this.catalog.resize(activation, result.stateBytes);
     if (job.sampled) this.sample(job, activation, result);
     this.passivation.recorded(activation);
-    if (activation.joiners === null) return;
-    const { joiners } = activation;
-    activation.joiners = null;
-    for (const joiner of joiners) this.loop.push(joiner);
+    if (activation.joiners !== null) this.admission.ended(job, !failed, group);
   }
 
   private tookActivate(activation: Activation, result: ResultReader): void {

@@ -6,6 +6,7 @@
 import type { ActorAddress } from '../codec/address.ts';
 import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
+import { limits } from '../limits.ts';
 import { Activation, LOADING, RESIDENT } from './activation.ts';
 import type { Catalog } from './activation.ts';
 import type { Bucket } from './bucket.ts';
@@ -17,6 +18,7 @@ import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import type { ActivationPlan, Loader } from './loader.ts';
 import type { Log, Scheduler } from './seams.ts';
+import type { Trials } from './trials.ts';
 import type { TurnLoop } from './turn-loop.ts';
 import type { WatchRegistry } from './watch-registry.ts';
 
@@ -30,6 +32,7 @@ export interface RoutingParts {
   readonly loader: Loader;
   readonly loop: TurnLoop;
   readonly watches: WatchRegistry;
+  readonly trials: Trials;
   readonly scheduler: Scheduler;
   readonly log: Log;
 }
@@ -113,6 +116,7 @@ export class Routing {
       return;
     }
     catalog.use(activation);
+    if (activation.poisoned) job.deaths = limits.suspicionMax;
     if (activation.phase === LOADING) activation.mailbox.push(job);
     else loop.push(job);
   }
@@ -187,10 +191,24 @@ export class Routing {
     parts.catalog.add(activation);
     this.loads++;
     parts.loader.load(activation).then(
-      (plan) => this.loaded(activation, plan),
+      (plan) => this.examined(activation, plan),
       (error: unknown) => this.loadFailed(activation, error),
     );
     return activation;
+  }
+
+  /** Suspects prove themselves before the actor enters the active sandbox. */
+  private examined(activation: Activation, plan: ActivationPlan): void {
+    // Earlier strikes are in the history: whatever this actor does next has to prove itself.
+    if (activation.strikes > 0) for (const job of activation.mailbox) job.deaths ||= 1;
+    if (activation.phase !== LOADING || activation.mailbox.every((job) => job.deaths === 0)) {
+      this.loaded(activation, plan);
+      return;
+    }
+    this.parts.trials.examine(activation, plan).then(
+      () => this.loaded(activation, plan),
+      (error: unknown) => this.loadFailed(activation, error),
+    );
   }
 
   private loaded(activation: Activation, plan: ActivationPlan): void {
@@ -201,12 +219,11 @@ export class Routing {
     activation.handle = this.nextHandle++;
     const { mailbox } = activation;
     activation.mailbox = [];
-    // Earlier strikes are in the history: whatever this actor does next, it does alone.
-    if (activation.strikes > 0) for (const job of mailbox) job.deaths ||= 1;
-    const job = new Job(JOB_ACTIVATE, activation);
-    job.write = plan.write;
-    job.deaths = mailbox[0] === undefined || mailbox[0].deaths === 0 ? 0 : 1;
-    loop.push(job);
+    if (!activation.poisoned) {
+      const job = new Job(JOB_ACTIVATE, activation);
+      job.write = plan.write;
+      loop.push(job);
+    }
     for (const waiting of mailbox) loop.push(waiting);
   }
 

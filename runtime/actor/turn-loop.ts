@@ -4,8 +4,7 @@
  * T1  Jobs enter a batch in the order in which they became ready; commands of one actor therefore run in the order in which
  *     they were submitted, behind the activation that they need.
  * T2  A command may run before the one in front of it is durable; its answer leaves through the output gate.
- * T3  At most `batchesInFlightMax` batches are in the sandbox. A command that may have ended a sandbox before (`deaths` above
- *     0) is alone: no other command is in its batch, and no other batch is in flight, so that the next death names it.
+ * T3  At most `batchesInFlightMax` batches are in the sandbox.
  * T4  While the loop is held (a deployment, a rebuild), nothing enters the sandbox; commands wait.
  */
 
@@ -15,10 +14,9 @@ import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
 import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
 import { BatchWriter } from '../sandbox/batch.ts';
-import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
 import type { Job } from './job.ts';
-import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
+import { JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
 import type { CommitGroup, OutputGate } from './output-gate.ts';
 import type { Clock, Entropy, Scheduler } from './seams.ts';
 
@@ -38,7 +36,6 @@ export interface TurnHost {
 interface SentBatch {
   readonly id: number;
   readonly jobs: Job[];
-  alone: boolean;
 }
 
 export class TurnLoop {
@@ -116,8 +113,8 @@ export class TurnLoop {
   }
 
   /** The sandbox is gone: gives back what it had not answered, batch by batch, and then what was ready. */
-  abandon(): { unanswered: { jobs: Job[]; alone: boolean }[]; ready: Job[] } {
-    const unanswered = this.inFlight.map((batch) => ({ jobs: batch.jobs, alone: batch.alone }));
+  abandon(): { unanswered: Job[][]; ready: Job[] } {
+    const unanswered = this.inFlight.map((batch) => batch.jobs);
     this.inFlight.length = 0;
     const ready = this.ready.slice(this.readyFrom);
     this.ready = [];
@@ -147,33 +144,19 @@ export class TurnLoop {
 
   /** Builds and sends one batch; false when nothing may be sent now. */
   private sendBatch(): boolean {
-    if (this.inFlight.some((batch) => batch.alone)) return false;
     const group = this.gate.take();
     const jobs = this.freeBatches.pop() ?? [];
     const { writer, ready } = this;
     const now = this.clock.now();
     writer.begin(this.nextBatchId, this.pool.generation);
-    let alone = false;
-    // A suspect's batch holds its activation and itself, nothing else (T3).
-    let suspect: Activation | null = null;
-    while (this.readyFrom < ready.length && !alone) {
+    while (this.readyFrom < ready.length) {
       const job = ready[this.readyFrom]!;
-      if (job.deaths > 0) {
-        if (this.inFlight.length > 0) break;
-        if (jobs.length > 0 && (suspect === null || job.activation !== suspect)) break;
-        if (job.kind === JOB_ACTIVATE) suspect = job.activation;
-        else alone = true;
-      } else if (suspect !== null) break;
       if (writer.items >= limits.batchItemsMax || writer.bytes >= limits.batchBytesMax) break;
       this.readyFrom++;
-      if (!this.host.admit(job, group)) {
-        alone = false;
-        continue;
-      }
+      if (!this.host.admit(job, group)) continue;
       this.write(job, now);
       jobs.push(job);
     }
-    alone ||= suspect !== null;
     this.compactReady();
     // What `admit` answered goes out in front of the batch, through the gate like everything else.
     this.gate.commit(group);
@@ -181,7 +164,7 @@ export class TurnLoop {
       this.freeBatches.push(jobs);
       return this.jobsReady > 0 && this.inFlight.length === 0;
     }
-    this.inFlight.push({ id: this.nextBatchId++, jobs, alone });
+    this.inFlight.push({ id: this.nextBatchId++, jobs });
     this.batchesSent++;
     this.itemsSent += jobs.length;
     this.pool.send(writer);

@@ -319,6 +319,24 @@ class ProcessPool implements SandboxPool {
     this.pace(true);
   }
 
+  async trial(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null> {
+    await this.until(() => this.spare?.child.ready === true);
+    const member = this.spare!;
+    const writer = new BatchWriter();
+    writer.begin(0, 0);
+    write(writer);
+    const deadline = batchDeadlineMs(writer.items, writer.bytes);
+    return new Promise((resolve) => {
+      const ended = (end: ChildEnd): void => resolve(end.code);
+      member.abandoned.add(ended);
+      member.child.send(writer.finish(deadline), deadline, () => {
+        member.abandoned.delete(ended);
+        resolve(null);
+      });
+      this.pace(true);
+    });
+  }
+
   private compare(sample: Sample, buffer: Buffer, from: number, to: number): void {
     const results = new ResultReader();
     results.over(buffer, from, to);

@@ -117,6 +117,12 @@ export interface SandboxPool {
   /** Runs a decision again in the spare and compares; drops the sample when the spare is busy or absent. */
   sample(sample: Sample): void;
 
+  /**
+   * Runs a batch in the spare, as soon as there is a warm one, and throws the results away. Answers null when its process lived
+   * through it, otherwise how it ended; the active process is not touched.
+   */
+  trial(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null>;
+
   /** The results of one batch. The reader's bytes are valid only during the call. */
   onResults: (results: ResultReader) => void;
   onLost: (loss: SandboxLoss) => void;
