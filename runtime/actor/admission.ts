@@ -23,6 +23,8 @@ export interface AdmissionParts {
   readonly duplicates: Duplicates;
   readonly strikes: Strikes;
   readonly clock: Clock;
+  /** Queues a job for admission again. */
+  readonly again: (job: Job) => void;
 }
 
 export class Admission {
@@ -110,22 +112,42 @@ export class Admission {
     const command = job.command!;
     hashScope(scope, command.principal, command.key);
     const now = Math.max(this.parts.clock.now(), bucket.nowMs);
-    const slot = job.keyIsNew ? -1 : keys.find(scope.hi, scope.lo, now);
+    const slot = keys.find(scope.hi, scope.lo, now, job.otherKeys);
     if (slot < 0) {
       job.keySlot = keys.enter(scope.hi, scope.lo);
       return true;
     }
     const position = keys.position(slot);
     if (position === 0) {
+      job.keySlot = slot;
       (activation.joiners ??= []).push(job);
-      return false;
+    } else this.answerLater(job, activation, version, position, group);
+    return false;
+  }
+
+  /**
+   * A keyed command has ended. Who waited for it is answered from its record at once, before later keys can push it out of the
+   * window, or, when there is none, tries in its place.
+   */
+  ended(first: Job, recorded: boolean, group: CommitGroup): void {
+    const activation = first.activation!;
+    const { joiners, keys } = activation;
+    if (joiners === null || first.keySlot < 0) return;
+    const others = joiners.filter((job) => job.keySlot !== first.keySlot);
+    activation.joiners = others.length === 0 ? null : others;
+    for (const job of joiners) {
+      if (job.keySlot !== first.keySlot) continue;
+      if (recorded) this.answerLater(job, activation, job.version!, keys.position(first.keySlot), group);
+      else this.parts.again(job);
     }
-    // Groups leave in order, so when this one does, the record of the first answer is durable.
+  }
+
+  /** Groups leave in order, so when this one does, the record of the first answer is durable. */
+  private answerLater(job: Job, activation: Activation, version: TypeVersion, position: number, group: CommitGroup): void {
     group.released.push((durable) => {
-      if (!durable || activation.phase === GONE || bucket.stopped) this.parts.routing.reroute(job);
+      if (!durable || activation.phase === GONE || activation.bucket.stopped) this.parts.routing.reroute(job);
       else void this.answerDuplicate(job, activation, version, position);
     });
-    return false;
   }
 
   private async answerDuplicate(job: Job, activation: Activation, version: TypeVersion, position: number): Promise<void> {
@@ -134,7 +156,7 @@ export class Admission {
     try {
       const outcome = await duplicates.answer(job, activation, version, position);
       if (outcome.kind === 'other') {
-        job.keyIsNew = true;
+        (job.otherKeys ??= []).push(position);
         routing.reroute(job);
         return;
       }

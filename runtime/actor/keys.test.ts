@@ -94,3 +94,27 @@ t.test('scope: principal and key do not run into each other', async (t) => {
   }
   t.equal(seen.size, 100_000, 'no collision among similar keys');
 });
+
+t.test('commands that end without a record take no room, whatever is remembered in front of them', async (t) => {
+  const window = new KeyWindow(slab, 8, 60_000);
+  window.restore({ hi: 1, lo: 1, position: 1, nowSeconds: 0 });
+  const onTheirWay: number[] = [];
+  for (let i = 0; i < 10_000; i++) {
+    onTheirWay.push(window.enter(2, i));
+    if (onTheirWay.length === 3) window.remove(onTheirWay.shift()!);
+  }
+  for (const slot of onTheirWay) t.equal(window.position(slot), 0, 'slots on their way keep their numbers');
+  t.ok((window as unknown as { mask: number }).mask < 32, 'the row stayed small');
+  window.record(onTheirWay[0]!, 7, 1_000);
+  window.remove(onTheirWay[1]!);
+  t.equal(window.position(window.find(1, 1, 0)), 1);
+  t.equal(window.position(window.find(2, 9_998, 0)), 7);
+  t.same([...window.entries()].map(({ position }) => position), [1, 7]);
+});
+
+t.test('a position that holds another key is passed over', async (t) => {
+  const window = new KeyWindow(slab, 8, 60_000);
+  for (const position of [3, 5]) window.restore({ hi: 1, lo: 1, position, nowSeconds: 0 });
+  t.equal(window.position(window.find(1, 1, 0, [5])), 3);
+  t.equal(window.find(1, 1, 0, [3, 5]), -1);
+});

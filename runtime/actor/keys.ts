@@ -58,6 +58,8 @@ export class KeyWindow {
   /** Slots below are finished (K3). */
   private finished = 0;
   private remembered = 0;
+  /** Slots in `[first, finished)` whose command ended without a record. */
+  private removed = 0;
   // The row, taken apart: these are read for every command.
   private row: Row | null = null;
   private chunk: Chunk | null = null;
@@ -77,9 +79,10 @@ export class KeyWindow {
 
   /**
    * The slot that holds the key, the newest first, or -1. `nowMs` is the recorded time the decision would have.
-   * A slot older than the age limit at that time is forgotten (K1).
+   * A slot older than the age limit at that time is forgotten (K1). `others` are positions that were looked at and hold
+   * another key with the same hash (K4).
    */
-  find(hi: number, lo: number, nowMs: number): number {
+  find(hi: number, lo: number, nowMs: number, others: readonly number[] | null = null): number {
     const { chunk, mask, fingerprints, first } = this;
     if (chunk === null) return -1;
     const { bytes, words } = chunk;
@@ -87,7 +90,9 @@ export class KeyWindow {
       if (bytes[fingerprints + (slot & mask)] !== hi) continue;
       const at = this.at(slot);
       if (words[at] !== lo || words[at + 2] === REMOVED) continue;
-      if (this.position(slot) === 0) return slot;
+      const position = this.position(slot);
+      if (position === 0) return slot;
+      if (others !== null && others.includes(position)) continue;
       return words[at + 3]! + this.ageMaxSeconds >= Math.floor(nowMs / 1_000) ? slot : -1;
     }
     return -1;
@@ -102,7 +107,7 @@ export class KeyWindow {
 
   /** Enters a key whose command is being sent; finish it with `record` or `remove`, in order. */
   enter(hi: number, lo: number): number {
-    if (this.next - this.first > this.mask) this.grow();
+    if (this.next - this.first > this.mask) this.makeRoom();
     const slot = this.next++;
     const at = this.at(slot);
     const { bytes, words } = this.chunk!;
@@ -133,6 +138,7 @@ export class KeyWindow {
     if (this.chunk === null) return;
     assert(slot >= this.finished && slot < this.next, 'keyed commands finish in order');
     this.chunk.words[this.at(slot) + 2] = REMOVED;
+    this.removed++;
     this.finished = slot + 1;
     this.forgetOldest();
   }
@@ -162,7 +168,7 @@ export class KeyWindow {
     if (this.row !== null) this.slab.give(this.row);
     this.row = this.chunk = null;
     this.mask = -1;
-    this.first = this.next = this.finished = this.remembered = 0;
+    this.first = this.next = this.finished = this.remembered = this.removed = 0;
   }
 
   private at(slot: number): number {
@@ -172,12 +178,33 @@ export class KeyWindow {
   private forgetOldest(): void {
     while (this.first < this.finished) {
       const removed = this.chunk!.words[this.at(this.first) + 2] === REMOVED;
-      if (!removed) {
+      if (removed) this.removed--;
+      else {
         if (this.remembered <= this.keysMax) return;
         this.remembered--;
       }
       this.first++;
     }
+  }
+
+  /** Behind a key that stays remembered, commands without a record would otherwise pile up for ever. */
+  private makeRoom(): void {
+    if (this.removed > 0 && this.removed * 2 > this.mask) this.compact();
+    else this.grow();
+  }
+
+  /** Moves what is remembered up to the slots on their way. Nobody holds the number of a finished slot. */
+  private compact(): void {
+    const { words, bytes } = this.chunk!;
+    let to = this.finished;
+    for (let slot = this.finished - 1; slot >= this.first; slot--) {
+      const from = this.at(slot);
+      if (words[from + 2] === REMOVED || --to === slot) continue;
+      words.copyWithin(this.at(to), from, from + ENTRY_WORDS);
+      bytes[this.fingerprints + (to & this.mask)] = bytes[this.fingerprints + (slot & this.mask)]!;
+    }
+    this.first = to;
+    this.removed = 0;
   }
 
   private grow(): void {

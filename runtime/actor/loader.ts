@@ -17,6 +17,7 @@ import {
 import type { ActorHistory, Journal, StoredRecord } from '../journal/journal.ts';
 import type { BatchWriter } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
+import { GONE } from './activation.ts';
 import type { Bundles, LoadedBundleEntry, TypeVersion } from './bundles.ts';
 import { hashScope } from './keys.ts';
 import type { DecodedSnapshot } from './snapshots.ts';
@@ -50,6 +51,8 @@ export class Loader {
   async load(activation: Activation): Promise<ActivationPlan> {
     const history = await this.journal.readActor(activation.bucketId, activation.address, activation.actorHash);
     const { snapshot, records } = await this.usable(activation, history);
+    // Dropped meanwhile: what it would take from here on, a row for its keys above all, nobody would give back.
+    if (activation.phase === GONE) throw new TroupeError('SANDBOX_LOST', 'dropped while its history was read');
     if (snapshot !== null) this.takeSnapshot(activation, snapshot);
     const steps: FoldStep[] = [];
     for (const stored of records) this.takeRecord(activation, stored, steps);

@@ -1,0 +1,62 @@
+/** What applies a key twice, or lets a duplicate wait for ever? */
+
+import t from 'tap';
+
+import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
+import type { KeyWindow } from './keys.ts';
+import { accountBundle, startEngine } from './testing/harness.ts';
+import type { TestEngine } from './testing/harness.ts';
+
+const account = 'test.v1.Account:a';
+
+async function setUp(limits: { keysPerActorMax?: number } = {}): Promise<TestEngine> {
+  const journal = createMemoryJournal();
+  await journal.open();
+  const node = await startEngine({ journal, bucketBits: 0, limits });
+  await node.engine.deploy(accountBundle());
+  await node.send(account, 'Open', { amount: 1_000 });
+  return node;
+}
+
+t.test('a duplicate that came while the first was on its way gets its answer, however many keys follow', async (t) => {
+  const node = await setUp({ keysPerActorMax: 2 });
+  const first = node.send(account, 'Withdraw', { amount: 1 }, 'same');
+  const second = node.send(account, 'Withdraw', { amount: 1 }, 'same');
+  const others = Array.from({ length: 20 }, (_, i) => node.send(account, 'Withdraw', { amount: 1 }, `other ${i}`));
+  t.same(await second, await first);
+  await Promise.all(others);
+  t.match((await node.get(account)).body, { withdrawals: 21 });
+  await node.close();
+});
+
+t.test('a duplicate whose first ended without a record takes its place', async (t) => {
+  const node = await setUp();
+  const wrong = node.send(account, 'Withdraw', { amount: 'much' }, 'same');
+  const right = node.send(account, 'Withdraw', { amount: 5 }, 'same');
+  const again = node.send(account, 'Withdraw', { amount: 5 }, 'same');
+  t.match(await wrong, { error: { code: 'BAD_BODY' } });
+  t.match(await right, { error: null, seq: 2 });
+  t.same(await again, await right);
+  t.match((await node.get(account)).body, { withdrawals: 1 });
+  t.equal(node.engine.stat().commandsWaiting, 0);
+  await node.close();
+});
+
+t.test('keys with one hash: each is known for what it is, the older one too', async (t) => {
+  const node = await setUp();
+  // All keys get the same place in the window.
+  const { catalog } = node.engine as unknown as { catalog: { find(address: string): { keys: KeyWindow } } };
+  const { keys } = catalog.find(account);
+  const enter = keys.enter.bind(keys);
+  const find = keys.find.bind(keys);
+  keys.enter = () => enter(1, 1);
+  keys.find = (_hi, _lo, ...rest) => find(1, 1, ...rest);
+  const a = await node.send(account, 'Withdraw', { amount: 1 }, 'a');
+  const b = await node.send(account, 'Withdraw', { amount: 2 }, 'b');
+  const c = node.send(account, 'Withdraw', { amount: 3 }, 'c');
+  t.same(await node.send(account, 'Withdraw', { amount: 1 }, 'a'), a);
+  t.same(await node.send(account, 'Withdraw', { amount: 2 }, 'b'), b);
+  t.same(await node.send(account, 'Withdraw', { amount: 3 }, 'c'), await c);
+  t.match((await node.get(account)).body, { withdrawals: 3 });
+  await node.close();
+});
