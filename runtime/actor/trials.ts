@@ -34,6 +34,7 @@ export interface TrialParts {
 export class Trials {
   private readonly parts: TrialParts;
   trials = 0;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: TrialParts) {
     this.parts = parts;
@@ -116,9 +117,14 @@ export class Trials {
     );
   }
 
+  /** One at a time: a death must name who died of it. */
   private run(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null> {
-    this.trials++;
-    return this.parts.pool.trial(write);
+    const next = this.last.then(() => {
+      this.trials++;
+      return this.parts.pool.trial(write);
+    });
+    this.last = next.catch(() => null);
+    return next;
   }
 }
 
