@@ -7,6 +7,7 @@ import type { BucketHead, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import { Bucket } from './bucket.ts';
 import { restoreCheckpoint } from './snapshots.ts';
+import { countsForType } from './turns.ts';
 
 /** Takes over where the log stands, and folds the bucket's records behind its checkpoint. */
 export async function openFold(bucket: Bucket, head: BucketHead, journal: Journal): Promise<void> {
@@ -40,7 +41,7 @@ export function foldRecord(bucket: Bucket, record: RecordReader): void {
   if (record.kind === KIND_FAILED) bucket.strikeType(`${splitAddress(record.actor).type} ${record.bundleHex()}`);
   if (record.kind !== KIND_CONTROL && record.kind !== KIND_QUARANTINED) return;
   if (record.activation !== null) bucket.activate(record.activation, record.nowMs);
-  if (record.strike !== null) bucket.strikeType(`${record.strike.type} ${record.strike.bundle.toString('hex')}`);
+  if (record.strike !== null && countsForType(record.strike.code)) bucket.strikeType(`${record.strike.type} ${record.strike.bundle.toString('hex')}`);
   if (record.quarantine !== null && record.quarantine.actor === '') {
     const key = `${record.quarantine.type} ${record.quarantine.bundle.toString('hex')}`;
     if (record.quarantine.released) bucket.typeQuarantines.delete(key);

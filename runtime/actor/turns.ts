@@ -124,7 +124,7 @@ export class Turns {
     writeStrike(wire, activation.address, activation.type, version.bundle.hashBytes, code);
     this.finish(activation, group);
     activation.strikes++;
-    activation.bucket.strikeType(version.key);
+    if (countsForType(code)) activation.bucket.strikeType(version.key);
   }
 
   /** The actor is taken out of service under this bundle. */
@@ -229,6 +229,14 @@ export class Turns {
     }
     chain(this.digest, ZERO, buffer, this.payloadFrom, this.payloadTo);
   }
+}
+
+/**
+ * A death that may have come from outside counts against its command, and against the type only when the command has failed
+ * for good: or a node whose sandboxes are killed by its machine would put types out of service that did nothing.
+ */
+export function countsForType(code: string): boolean {
+  return code !== 'SANDBOX_LOST';
 }
 
 export function itemError(result: ResultReader): AnswerError {
