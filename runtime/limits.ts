@@ -86,6 +86,8 @@ export const limits = {
   // Journal.
   appendBytesMax: 16 * MIB,
   segmentFileBytes: 64 * MIB,
+  /** Full files that may wait to be sealed while the journal is busy; a start reads all of them. */
+  unsealedFilesMax: 6,
 
   // Gateway.
   frameBytesMax: 1 * MIB,

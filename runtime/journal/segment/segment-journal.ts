@@ -79,6 +79,8 @@ const realSeams: SegmentJournalSeams = {
   idleMs: 25,
 };
 
+/** There is nothing to gain by putting off what takes a moment. */
+const SMALL_FILE_BYTES = 1024 * 1024;
 const APPENDED: AppendOutcome = { kind: 'appended' };
 
 export function createSegmentJournal(options: SegmentJournalOptions, seams: Partial<SegmentJournalSeams> = {}): Journal {
@@ -103,6 +105,7 @@ class SegmentJournal implements Journal {
   private lock: DirectoryLock | null = null;
   private state: 'new' | 'open' | 'closed' = 'new';
   private inFlight = 0;
+  private appendedBytes = 0;
 
   constructor(options: SegmentJournalOptions, seams: SegmentJournalSeams) {
     this.directory = options.directory;
@@ -118,11 +121,13 @@ class SegmentJournal implements Journal {
     this.commit.onFailure = (error) => this.onFatal?.(error);
     this.commit.onDiskFull = (error) => this.warn(`${this.directory} is full, appends are refused: ${error.message}`);
     this.sealing = new Sealing(seams.sealer(), {
+      backlog: () => this.logs.logs.length - 1,
+      appendedBytes: () => this.appendedBytes,
       full: () => (this.logs.logs.length > 1 ? this.logs.logs[0] : undefined),
       request: (log) => this.sealRequest(log),
       sealed: (log, segment) => this.replace(log, segment),
       warn: this.warn,
-    });
+    }, { filesMax: fileBytes < SMALL_FILE_BYTES ? 0 : limits.unsealedFilesMax });
     this.logs.onRolled = () => setImmediate(() => this.rolled());
   }
 
@@ -343,6 +348,7 @@ class SegmentJournal implements Journal {
 
   private take(bucket: BucketState, append: Append): void {
     assert.equal(append.actorHashes.length, 2 * append.count);
+    this.appendedBytes += append.bytes.length;
     this.commit.frameFor(append.bytes.length + 8 * append.count).run(append);
     bucket.position += append.count;
     // A copy: the caller may use its object again.
