@@ -12,7 +12,7 @@ import type { TestEngine } from './testing/harness.ts';
 
 const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
 const seconds = Number(process.env['CHAOS_SECONDS'] ?? 8);
-const usual: ChaosOptions = { seed, seconds, clients: 12, actors: 40, failOneIn: 60, delayMaxMs: 3, killEveryMs: 500, deployEveryMs: 900 };
+const usual: ChaosOptions = { seed, seconds, clients: 12, actors: 40, failOneIn: 30, delayMaxMs: 3, killEveryMs: 500, deployEveryMs: 900 };
 
 t.setTimeout(seconds * 1_000 + 120_000);
 

@@ -37,7 +37,7 @@ export class ChaosJournal {
     const own: Partial<Journal> = {
       append: (batch) => this.append(batch),
       openBucket: async (bucket) => {
-        await sleep(this.random.below(20));
+        await sleep(this.random.below(60));
         const head = await this.inner.openBucket(bucket);
         this.shut.delete(bucket.index);
         return head;
@@ -89,7 +89,7 @@ export class ChaosJournal {
   }
 
   private async landLater(append: Append): Promise<void> {
-    await sleep(this.random.below(25));
+    await sleep(this.random.below(60));
     const [outcome] = await this.inner.append([append]);
     if (outcome?.kind === 'appended') this.landedLate++;
   }

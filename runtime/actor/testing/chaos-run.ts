@@ -101,14 +101,14 @@ class Chaos {
     return `test.v1.Account:${i % 3 === 0 ? `{root${i % 6}}` : ''}${i}`;
   }
 
-  /** Sends bursts to one actor without waiting, then waits for all of them. */
+  /** Sends commands to one actor without waiting for answers, then waits for all of them. */
   async client(name: string): Promise<void> {
     const counts = new Map<string, number>();
     const { random } = this;
     while (!this.done) {
       const actor = this.address(random.below(this.options.actors));
       const burst: Promise<void>[] = [];
-      for (let i = 1 + random.below(6); i > 0; i--) {
+      for (let i = 1 + random.below(9); i > 0; i--) {
         const n = (counts.get(actor) ?? 0) + 1;
         counts.set(actor, n);
         const note = `${name} ${this.notes++}`;
@@ -117,6 +117,7 @@ class Chaos {
         this.sent.push(command);
         burst.push(this.attempts(command));
         if (key !== '' && random.below(8) === 0) burst.push(this.attempt(command).then(() => {}));
+        if (random.below(3) === 0) await sleep(random.below(3));
       }
       if (random.below(10) === 0) burst.push(this.node.get(this.address(random.below(this.options.actors))).then(() => {}));
       await Promise.all(burst);
