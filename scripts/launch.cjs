@@ -104,7 +104,7 @@ function stamp(root) {
 function runOn(root, args, done) {
   var child = childProcess.spawn(
     nodeBinary(root),
-    ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', '--require', path.join(root, 'scripts', 'follow.cjs')].concat(args),
+    ['--no-node-snapshot', '--max-semi-space-size=32', '--disable-warning=ExperimentalWarning', '--require', path.join(root, 'scripts', 'follow.cjs')].concat(args),
     { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: environment(root) }
   );
   ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'].forEach(function (signal) {

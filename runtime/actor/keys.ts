@@ -83,9 +83,9 @@ export class KeyWindow {
    * another key with the same hash (K4).
    */
   find(hi: number, lo: number, nowMs: number, others: readonly number[] | null = null): number {
-    const { chunk, mask, fingerprints, first } = this;
-    if (chunk === null) return -1;
-    const { bytes, words } = chunk;
+    if (this.chunk === null || !this.mayHold(this.chunk.words, hi, lo)) return -1;
+    const { mask, fingerprints, first } = this;
+    const { bytes, words } = this.chunk;
     for (let slot = this.next - 1; slot >= first; slot--) {
       if (bytes[fingerprints + (slot & mask)] !== hi) continue;
       const at = this.at(slot);
@@ -96,6 +96,25 @@ export class KeyWindow {
       return words[at + 3]! + this.ageMaxSeconds >= Math.floor(nowMs / 1_000) ? slot : -1;
     }
     return -1;
+  }
+
+  /**
+   * Whether any entry of the row has this hash, in the window or not: a new key, the common case, is told by four fingerprints
+   * at a time. A byte of a word is zero exactly when the borrow of subtracting one from it reaches its top bit.
+   */
+  private mayHold(words: Uint32Array, hi: number, lo: number): boolean {
+    const pattern = Math.imul(hi, 0x01010101);
+    const from = this.fingerprints >> 2;
+    const count = (this.mask + 1) >> 2;
+    for (let i = 0; i < count; i++) {
+      const x = words[from + i]! ^ pattern;
+      if (((x - 0x01010101) & ~x & 0x80808080) === 0) continue;
+      const entry = this.entriesAt + i * 4 * ENTRY_WORDS;
+      for (let byte = 0; byte < 4; byte++) {
+        if (((x >>> (byte * 8)) & 0xff) === 0 && words[entry + byte * ENTRY_WORDS] === lo) return true;
+      }
+    }
+    return false;
   }
 
   /** Position of the record that answered the slot's command; 0 while it is on its way (K2). */

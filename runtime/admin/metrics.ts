@@ -99,6 +99,8 @@ const sandboxCounters: readonly Reading<SandboxStat>[] = [
   ['troupe_sandbox_samples_different_total', 'Decisions that differed when run again; anything but 0 is a defect', (s) => s.samplesDifferent],
 ];
 
+/** Times that wait for a scrape; with more, the older half is counted at once. */
+const COMMAND_TIMES_MAX = 100_000;
 const commandTimeBuckets = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export function createMetrics(sources: MetricSources): Metrics {
@@ -121,8 +123,17 @@ export function createMetrics(sources: MetricSources): Metrics {
     help: 'Time from a command to its answer, of one command in 64',
     buckets: commandTimeBuckets,
     registers: [registry],
+    collect() {
+      for (const seconds of waiting.splice(0)) this.observe(seconds);
+    },
   });
-  return { registry, onCommandTime: (ms) => commandTime.observe(ms / 1_000) };
+  // Observing costs microseconds; between two scrapes the times are only put down, up to a bound.
+  const waiting: number[] = [];
+  const onCommandTime = (ms: number): void => {
+    if (waiting.push(ms / 1_000) < COMMAND_TIMES_MAX) return;
+    for (const seconds of waiting.splice(0, COMMAND_TIMES_MAX / 2)) commandTime.observe(seconds);
+  };
+  return { registry, onCommandTime };
 }
 
 function gauges<S>(registry: Registry, source: (() => S) | undefined, readings: readonly Reading<S>[]): void {

@@ -40,7 +40,7 @@ export class NodeProcess {
     this.port = options.port;
     this.admin = `http://127.0.0.1:${options.adminPort}`;
     const args = [
-      '--no-node-snapshot', ...(options.nodeArgs ?? []), CLI, 'start',
+      '--no-node-snapshot', '--max-semi-space-size=32', ...(options.nodeArgs ?? []), CLI, 'start',
       '--data', options.data, '--port', String(options.port), '--admin-port', String(options.adminPort), ...(options.startArgs ?? []),
     ];
     this.child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -4,7 +4,7 @@
  * string per slot, so a client that sends ever new names costs what it would cost without this.
  */
 
-const SLOTS = 4_096;
+const SLOTS = 65_536;
 const BYTES_MAX = 64;
 
 const kept: string[] = new Array<string>(SLOTS).fill('');
