@@ -27,14 +27,26 @@ export interface ServedType {
 /** The records of one bucket in one append. */
 export class PendingAppend {
   readonly wire = new WireWriter(1_024);
-  readonly actorHashes: number[] = [];
+  /** Two words a record, as far as `count` goes. */
+  actorHashes = new Uint32Array(16);
   count = 0;
   position = 0;
   readonly headBefore: MutableHash64 = { hi: 0, lo: 0 };
 
+  /** Before `count` grows. */
+  addHash(hi: number, lo: number): void {
+    const at = this.count * 2;
+    if (at === this.actorHashes.length) {
+      const grown = new Uint32Array(at * 2);
+      grown.set(this.actorHashes);
+      this.actorHashes = grown;
+    }
+    this.actorHashes[at] = hi;
+    this.actorHashes[at + 1] = lo;
+  }
+
   reset(position: number, head: Hash64): void {
     this.wire.reset();
-    this.actorHashes.length = 0;
     this.count = 0;
     this.position = position;
     this.headBefore.hi = head.hi;
@@ -111,7 +123,7 @@ export function gather(bucket: Bucket, pending: PendingAppend, record: WireWrite
   wire.reserve(record.length + varintSize(record.length));
   wire.varint(record.length);
   wire.raw(record.buffer, 0, record.length);
-  pending.actorHashes.push(hashHi >>> 0, hashLo >>> 0);
+  pending.addHash(hashHi, hashLo);
   pending.count++;
   bucket.position++;
   chain(bucket.head, bucket.head, record.buffer, 0, record.length);

@@ -58,7 +58,7 @@ export interface BucketHead {
 
 /**
  * Records for one bucket. `bytes` holds them one after the other, each with its length in front as a protobuf varint;
- * `actorHashes` has two numbers (hi, lo of the XXH64 of the actor's full address in UTF-8) per record, both 0 for a record
+ * `actorHashes` has at least two numbers (hi, lo of the XXH64 of the actor's full address in UTF-8) per record, both 0 for a record
  * of the bucket itself.
  */
 export interface Append {

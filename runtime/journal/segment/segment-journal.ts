@@ -347,7 +347,7 @@ class SegmentJournal implements Journal {
   }
 
   private take(bucket: BucketState, append: Append): void {
-    assert.equal(append.actorHashes.length, 2 * append.count);
+    assert(append.actorHashes.length >= 2 * append.count);
     this.appendedBytes += append.bytes.length;
     this.commit.frameFor(append.bytes.length + 8 * append.count).run(append);
     bucket.position += append.count;
