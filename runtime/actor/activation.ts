@@ -53,8 +53,9 @@ export class Activation {
   /** Head of the bucket's log behind the actor's newest record. */
   lastHeadHi = 0;
   lastHeadLo = 0;
-  /** Records behind the newest snapshot, and how long folding them took or is expected to take. */
+  /** Records behind the newest snapshot, and at most how long folding them will take, from what they took to be made. */
   recordsSinceSnapshot = 0;
+  replayMs = 0;
   snapshotOnItsWay = false;
   stateBytes = 0;
   strikes = 0;

@@ -8,20 +8,18 @@ import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
 import type { Bundles, TypeVersion } from './bundles.ts';
 import type { Duplicates } from './duplicates.ts';
-import type { AnswerError } from './engine.ts';
+import type { AnswerError, CommandRequest } from './engine.ts';
 import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
 import { hashScope } from './keys.ts';
 import type { CommitGroup } from './output-gate.ts';
 import type { Routing } from './routing.ts';
 import type { Clock } from './seams.ts';
-import type { Strikes } from './strikes.ts';
 
 export interface AdmissionParts {
   readonly bundles: Bundles;
   readonly routing: Routing;
   readonly duplicates: Duplicates;
-  readonly strikes: Strikes;
   readonly clock: Clock;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -75,20 +73,15 @@ export class Admission {
     const version = this.parts.bundles.served.get(activation.type);
     if (version === undefined) return refuse(job, group, unknownType(activation.type));
     job.version = version;
+    const { command } = job;
+    // What was answered once is answered like that for ever, whatever became of the actor, its type or the command's name.
+    if (command !== null && command.key !== '' && this.seenBefore(job, command, activation, group)) return false;
     const quarantine = quarantineOf(activation, version);
     if (quarantine !== null) return refuse(job, group, quarantine);
-    if (job.strike !== null) this.parts.strikes.record(job, group);
-    if (job.kind === JOB_GET) return this.admitGet(job, group);
-    return this.admitCommand(job, activation, version, group);
+    return command === null || this.admitCommand(job, command, activation, version, group);
   }
 
-  private admitGet(job: Job, group: CommitGroup): boolean {
-    if (job.deaths < limits.suspicionMax) return true;
-    return refuse(job, group, { code: 'BEHAVIOR_FAILED', message: 'the sandbox ended on every try to read this actor' });
-  }
-
-  private admitCommand(job: Job, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
-    const command = job.command!;
+  private admitCommand(job: Job, command: CommandRequest, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
     const index = version.commandIndexes.get(command.name);
     if (index === undefined) {
       return refuse(job, group, {
@@ -97,32 +90,24 @@ export class Admission {
       });
     }
     job.commandIndex = index;
-    if (command.key !== '' && !this.admitKey(job, activation, version, group)) return false;
-    if (job.deaths >= limits.suspicionMax) {
-      this.parts.strikes.fail(job, group);
-      return false;
-    }
+    if (command.key !== '') job.keySlot = activation.keys.enter(this.scope.hi, this.scope.lo);
     return true;
   }
 
-  /** False when the key was seen before: the job then waits for, or is answered from, the first one. */
-  private admitKey(job: Job, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
+  /** True when the key was seen before: the job then waits for, or is answered from, the first one. Leaves the key's hash in `scope`. */
+  private seenBefore(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
     const { scope } = this;
     const { keys, bucket } = activation;
-    const command = job.command!;
     hashScope(scope, command.principal, command.key);
     const now = Math.max(this.parts.clock.now(), bucket.nowMs);
     const slot = keys.find(scope.hi, scope.lo, now, job.otherKeys);
-    if (slot < 0) {
-      job.keySlot = keys.enter(scope.hi, scope.lo);
-      return true;
-    }
+    if (slot < 0) return false;
     const position = keys.position(slot);
     if (position === 0) {
       job.keySlot = slot;
       (activation.joiners ??= []).push(job);
-    } else this.answerLater(job, activation, version, position, group);
-    return false;
+    } else this.answerLater(job, activation, position, group);
+    return true;
   }
 
   /**
@@ -137,24 +122,24 @@ export class Admission {
     activation.joiners = others.length === 0 ? null : others;
     for (const job of joiners) {
       if (job.keySlot !== first.keySlot) continue;
-      if (recorded) this.answerLater(job, activation, job.version!, keys.position(first.keySlot), group);
+      if (recorded) this.answerLater(job, activation, keys.position(first.keySlot), group);
       else this.parts.again(job);
     }
   }
 
   /** Groups leave in order, so when this one does, the record of the first answer is durable. */
-  private answerLater(job: Job, activation: Activation, version: TypeVersion, position: number, group: CommitGroup): void {
+  private answerLater(job: Job, activation: Activation, position: number, group: CommitGroup): void {
     group.released.push((durable) => {
       if (!durable || activation.phase === GONE || activation.bucket.stopped) this.parts.routing.reroute(job);
-      else void this.answerDuplicate(job, activation, version, position);
+      else void this.answerDuplicate(job, activation, position);
     });
   }
 
-  private async answerDuplicate(job: Job, activation: Activation, version: TypeVersion, position: number): Promise<void> {
+  private async answerDuplicate(job: Job, activation: Activation, position: number): Promise<void> {
     const { routing, duplicates } = this.parts;
     let body: Buffer = Buffer.alloc(0);
     try {
-      const outcome = await duplicates.answer(job, activation, version, position);
+      const outcome = await duplicates.answer(job, activation, position);
       if (outcome.kind === 'other') {
         (job.otherKeys ??= []).push(position);
         routing.reroute(job);

@@ -21,11 +21,13 @@ export async function openFold(bucket: Bucket, head: BucketHead, journal: Journa
     restoreCheckpoint(bucket, head.checkpoint.bytes);
     from = head.checkpoint.position + 1;
   }
+  bucket.recordedMs = bucket.nowMs;
   if (from > head.position) return;
   const record = new RecordReader();
   for await (const stored of journal.readBucket(head.bucket, from, head.position + 1)) {
     foldRecord(bucket, record.over(stored.bytes));
   }
+  bucket.recordedMs = bucket.nowMs;
 }
 
 /** Takes one record into the bucket's fold. @throws TroupeError JOURNAL_VERSION */

@@ -64,6 +64,8 @@ export class Bucket {
   durablePosition = 0;
   /** The newest recorded time; the next decision's is not before it. */
   nowMs = 0;
+  /** The recorded time of the last record encoded; decisions on their way may have a later one already, below `nowMs`. */
+  recordedMs = 0;
   /** Gathers the records of this tick (B2). */
   pending: PendingAppend | null = null;
   appendsInFlight = 0;

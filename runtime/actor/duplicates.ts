@@ -7,7 +7,7 @@ import { RecordReader } from '../codec/record.ts';
 import type { Journal } from '../journal/journal.ts';
 import { FORMAT_JSON, PAYLOAD_REPLY } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
-import type { Bundles, TypeVersion } from './bundles.ts';
+import type { Bundles } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
@@ -29,8 +29,11 @@ export class Duplicates {
     this.calls = calls;
   }
 
-  /** Answers `job` from the record at `position`, which must be durable. */
-  async answer(job: Job, activation: Activation, version: TypeVersion, position: number): Promise<DuplicateOutcome> {
+  /**
+   * Answers `job` from the record at `position`, which must be durable. Bodies are compared as the bundle that decided saw
+   * them: under a newer schema the same body could have another normal form, or none.
+   */
+  async answer(job: Job, activation: Activation, position: number): Promise<DuplicateOutcome> {
     const { bucketId, address, actorHash } = activation;
     const found = await this.journal.readActorRecords(bucketId, address, actorHash, { from: position, to: position + 1 });
     const stored = found[0];
@@ -39,11 +42,12 @@ export class Duplicates {
     const command = job.command!;
     if (record.key !== command.key || record.principal !== command.principal) return { kind: 'other' };
     if (record.name !== command.name) return conflict(command.key, `command ${record.name}`);
-    const body = await this.calls.normalise(version, job.commandIndex, command.format, command.body);
-    if ('error' in body) return { kind: 'failed', error: body.error };
     // A command that failed for good never reached the point where its payload is known in normal form.
-    if (record.failure === null && !samePayload(record, body.bytes)) return conflict(command.key, 'another body');
     if (record.failure !== null) return failed('BEHAVIOR_FAILED', record.failure.message);
+    const decidedBy = (await this.bundles.load(record.bundleHex())).types.get(activation.type)!;
+    const body = await this.calls.normalise(decidedBy, decidedBy.commandIndexes.get(record.name)!, command.format, command.body);
+    if ('error' in body) return { kind: 'failed', error: body.error };
+    if (!samePayload(record, body.bytes)) return conflict(command.key, 'another body');
     if (record.rejection !== null) {
       return { kind: 'failed', error: { code: 'REJECTED', reason: record.rejection.code, message: record.rejection.message } };
     }

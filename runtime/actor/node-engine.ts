@@ -50,7 +50,7 @@ import { Strikes } from './strikes.ts';
 import type { TurnHost } from './turn-loop.ts';
 import { TurnLoop } from './turn-loop.ts';
 import { Trials } from './trials.ts';
-import { Turns } from './turns.ts';
+import { Turns, loadErrorOf } from './turns.ts';
 import { WatchRegistry } from './watch-registry.ts';
 import { openWatch } from './watch-open.ts';
 
@@ -99,6 +99,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly routing: Routing;
   private readonly admission: Admission;
   private readonly losses: Losses;
+  private readonly strikes: Strikes;
   private readonly recovery: BucketRecovery;
   private readonly deployments: Deployments;
   private commandsAnswered = 0;
@@ -119,7 +120,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.loader = new Loader(journal, this.bundles);
     this.passivation = new Passivation(catalog, this.loop, limitsInForce);
     const { gate, loop, turns, bundles, loader } = this;
-    const strikes = new Strikes(turns, buckets, log);
+    this.strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls);
     const trials = new Trials({ pool, bundles, clock, entropy });
     this.routing = new Routing({
@@ -129,7 +130,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
-    this.admission = new Admission({ bundles, routing, duplicates, strikes, clock, again: (job) => loop.push(job) });
+    this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
     this.losses = new Losses({ loop, gate, routing, catalog, trials, log });
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log });
     const { deployments } = this;
@@ -244,6 +245,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       if (request) this.routing.reroute(job);
       return;
     }
+    if (request && job.deaths >= limits.suspicionMax) {
+      this.tookCulprit(job, activation, group);
+      return;
+    }
     switch (job.kind) {
       case JOB_COMMAND:
         this.tookCommand(job, activation, result, group);
@@ -296,6 +301,18 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     if (activation.joiners !== null) this.admission.ended(job, !failed, group);
   }
 
+  /** What may not enter the sandbox has come to its turn. */
+  private tookCulprit(job: Job, activation: Activation, group: CommitGroup): void {
+    if (activation.loadError !== null) {
+      job.error = loadErrorOf(activation);
+      group.jobs.push(job);
+    } else if (job.kind === JOB_GET) this.strikes.refuse(job, group);
+    else {
+      this.strikes.fail(job, group);
+      if (activation.joiners !== null) this.admission.ended(job, true, group);
+    }
+  }
+
   private tookActivate(activation: Activation, result: ResultReader): void {
     if (result.status !== STATUS_FAILED) {
       this.catalog.resize(activation, result.stateBytes);
@@ -320,6 +337,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       activation,
       put: encodeSnapshot(activation, state),
       records: activation.recordsSinceSnapshot,
+      replayMs: activation.replayMs,
     });
   }
 

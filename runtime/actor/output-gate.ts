@@ -26,6 +26,7 @@ export interface TakenSnapshot {
   readonly activation: Activation;
   readonly put: SnapshotPut;
   readonly records: number;
+  readonly replayMs: number;
 }
 
 /** Everything one tick has to say, and what must be durable before it may. */
@@ -246,9 +247,11 @@ export class OutputGate {
   }
 
   private handOver(group: CommitGroup): void {
-    for (const { activation, records } of group.snapshots) {
+    for (const { activation, records, replayMs } of group.snapshots) {
       activation.snapshotOnItsWay = false;
-      if (!group.failed) activation.recordsSinceSnapshot -= records;
+      if (group.failed) continue;
+      activation.recordsSinceSnapshot -= records;
+      activation.replayMs -= replayMs;
     }
     // A fold is written only once the position it names is durable; after a failure it is simply taken again later.
     if (group.failed || this.stops.size > 0) return;

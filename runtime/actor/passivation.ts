@@ -15,8 +15,6 @@ export class Passivation {
   private readonly catalog: Catalog;
   private readonly loop: TurnLoop;
   private readonly limits: EngineLimits;
-  /** Measured time of folding one record, a moving average; starts at a guess. */
-  private readonly foldMs = 0.005;
   /** Activations that the running checkpoint has not looked at yet. */
   private sweep: Activation[] | null = null;
   passivations = 0;
@@ -30,7 +28,7 @@ export class Passivation {
 
   /** A record of this actor was encoded. */
   recorded(activation: Activation): void {
-    if (snapshotDue(activation, this.foldMs, this.limits.recordsPerSnapshotMax)) this.snapshot(activation);
+    if (snapshotDue(activation, this.limits.recordsPerSnapshotMax)) this.snapshot(activation);
   }
 
   /** The journal wants its tail short: every actor with enough records gets a snapshot, some in every tick. */
@@ -75,7 +73,8 @@ export class Passivation {
     for (const activation of this.catalog.fromOldest()) {
       if (count <= 0 || looked++ > 2 * limits.passivationsPerTickMax) return;
       if (activation.phase !== RESIDENT || activation.waiting > 0 || activation.inSandbox > 0) continue;
-      if (activation.snapshotOnItsWay || activation.bucket.stopped) continue;
+      // The history of a poisoned one ends sandboxes: as long as it is here, it is known not to be folded again.
+      if (activation.snapshotOnItsWay || activation.bucket.stopped || activation.poisoned) continue;
       if (activation.recordsSinceSnapshot > 0 && activation.stateBundle !== null) {
         this.snapshot(activation);
         count--;

@@ -155,11 +155,11 @@ function readKey(bytes: Buffer, from: number, to: number): RememberedKey {
   return { hi, lo, position, nowSeconds };
 }
 
-/** Whether folding what stands behind the last snapshot would take too long; `foldMs` is the measured time per record. */
-export function snapshotDue(activation: Activation, foldMs: number, recordsMax: number): boolean {
+/** Whether what stands behind the last snapshot is too much to fold again. */
+export function snapshotDue(activation: Activation, recordsMax: number): boolean {
   const records = activation.recordsSinceSnapshot;
   if (activation.snapshotOnItsWay || records === 0) return false;
-  return records >= recordsMax || records * foldMs >= limits.replayTimePerActorMaxMs;
+  return records >= recordsMax || activation.replayMs >= limits.replayTimePerActorMaxMs;
 }
 
 /** The fold of a bucket as it stands behind the last encoded record. */

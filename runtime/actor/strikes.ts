@@ -1,7 +1,7 @@
 /**
- * Strikes: what a command that ends its sandbox leaves in the log. Every death that names its culprit is recorded, so that a
- * poisonous command is known for what it is after a restart; the last one is recorded as failed and answered like this for
- * ever; too many quarantine the actor, or the type under its bundle, while all others go on.
+ * Strikes: what a request that ends its sandbox leaves in the log, once its trials have named it (trials.ts). A command is
+ * recorded as failed and answered like this for ever, a read leaves a strike; too many quarantine the actor, or the type under
+ * its bundle, while all others go on. Each is recorded when its turn has come, like a decision.
  */
 
 import { limits } from '../limits.ts';
@@ -24,25 +24,24 @@ export class Strikes {
     this.log = log;
   }
 
-  /** A death that names this job, and is not the command's last. */
-  record(job: Job, group: CommitGroup): void {
+  /** A read that ends sandboxes: a strike in the actor's history, so that a restart knows. */
+  refuse(job: Job, group: CommitGroup): void {
     const activation = job.activation!;
-    const { bucket } = activation;
-    const code = job.strike!;
-    // The command's last strike is recorded by `fail`.
-    if (job.command !== null && job.deaths >= limits.suspicionMax) return;
+    const { nowMs } = job;
+    const code = job.strike ?? 'SANDBOX_LOST';
     job.strike = null;
-    this.turns.strike(activation, job.version!, code, Math.max(bucket.nowMs, job.nowMs), group);
+    this.turns.strike(activation, job.version!, code, nowMs, group);
     this.log.warn({ actor: activation.address, code, bundle: job.version!.bundle.hash }, 'strike');
-    this.quarantineTypeWhenDue(job.version!, bucket.nowMs, group);
+    this.quarantineTypeWhenDue(job.version!, group);
+    job.error = { code: 'BEHAVIOR_FAILED', message: `the sandbox ended on every try to read this actor: ${code}` };
+    group.jobs.push(job);
   }
 
   /** The command's last strike. */
   fail(job: Job, group: CommitGroup): void {
     const activation = job.activation!;
     const version = job.version!;
-    const nowMs = Math.max(activation.bucket.nowMs, job.nowMs);
-    job.nowMs = nowMs;
+    const { nowMs } = job;
     this.turns.failed(job, version, job.strike ?? 'SANDBOX_LOST', group);
     job.strike = null;
     this.log.error({ actor: activation.address, command: job.command!.name, bundle: version.bundle.hash }, 'command failed for good');
@@ -50,17 +49,18 @@ export class Strikes {
       this.turns.quarantineActor(activation, version, `${activation.strikes} strikes`, nowMs, group);
       this.log.error({ actor: activation.address, bundle: version.bundle.hash }, 'actor quarantined');
     }
-    this.quarantineTypeWhenDue(version, nowMs, group);
+    this.quarantineTypeWhenDue(version, group);
   }
 
-  private quarantineTypeWhenDue(version: TypeVersion, nowMs: number, group: CommitGroup): void {
+  private quarantineTypeWhenDue(version: TypeVersion, group: CommitGroup): void {
     let strikes = 0;
     for (const bucket of this.buckets) strikes += bucket.typeStrikes.get(version.key) ?? 0;
     if (strikes < limits.strikesPerTypeMax) return;
     const reason = `${strikes} strikes of this type under bundle ${version.bundle.hash.slice(0, 12)}`;
     for (const bucket of this.buckets) {
       if (bucket.stopped || bucket.typeQuarantines.has(version.key)) continue;
-      this.turns.control(bucket, KIND_QUARANTINED, Math.max(nowMs, bucket.nowMs), group, (wire) => {
+      // Not the time of now: decisions that are in the sandbox come behind it, and have theirs already.
+      this.turns.control(bucket, KIND_QUARANTINED, bucket.recordedMs, group, (wire) => {
         writeQuarantine(wire, '', version.type, version.bundle.hashBytes, false, reason);
       });
       bucket.typeQuarantines.set(version.key, reason);

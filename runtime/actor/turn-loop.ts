@@ -16,7 +16,7 @@ import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
 import { BatchWriter } from '../sandbox/batch.ts';
 import { GONE } from './activation.ts';
 import type { Job } from './job.ts';
-import { JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
+import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
 import type { CommitGroup, OutputGate } from './output-gate.ts';
 import type { Clock, Entropy, Scheduler } from './seams.ts';
 
@@ -33,9 +33,16 @@ export interface TurnHost {
   afterTick(): void;
 }
 
+/** No actor has it. */
+const NO_HANDLE = 0;
+
+/** So long a batch may be under way without its items having cost anything worth counting. */
+const PASSAGE_MS = 1;
+
 interface SentBatch {
   readonly id: number;
   readonly jobs: Job[];
+  readonly sentAt: number;
 }
 
 export class TurnLoop {
@@ -53,6 +60,7 @@ export class TurnLoop {
   private readonly freeBatches: Job[][] = [];
   private nextBatchId = 1;
   private scheduled = false;
+  private lastResultsAt = 0;
   private holds = 0;
   private drained: (() => void)[] = [];
   private untilSample: number;
@@ -164,7 +172,7 @@ export class TurnLoop {
       this.freeBatches.push(jobs);
       return this.jobsReady > 0 && this.inFlight.length === 0;
     }
-    this.inFlight.push({ id: this.nextBatchId++, jobs });
+    this.inFlight.push({ id: this.nextBatchId++, jobs, sentAt: this.clock.monotonic() });
     this.batchesSent++;
     this.itemsSent += jobs.length;
     this.pool.send(writer);
@@ -179,6 +187,7 @@ export class TurnLoop {
         const { bucket } = activation!;
         if (now > bucket.nowMs) bucket.nowMs = now;
         job.nowMs = bucket.nowMs;
+        if (this.writeCulprit(job)) return;
         job.seedHi = this.entropy.next() | 0;
         job.seedLo = this.entropy.next() | 0;
         job.sampled = --this.untilSample <= 0;
@@ -200,6 +209,7 @@ export class TurnLoop {
         return;
       }
       case JOB_GET:
+        if (this.writeCulprit(job)) return;
         activation!.inSandbox++;
         writer.read(activation!.handle, job.version!.bundle.index, job.get!.format);
         return;
@@ -212,6 +222,18 @@ export class TurnLoop {
         if (activation !== null && activation.phase !== GONE) activation.inSandbox++;
         job.write!(writer);
     }
+  }
+
+  /**
+   * Who may not enter keeps its place all the same, with an item that does nothing: recorded at once, its failure would
+   * overtake what is in the sandbox, in the log, in the key window, and in recorded time.
+   */
+  private writeCulprit(job: Job): boolean {
+    if (job.deaths < limits.suspicionMax) return false;
+    job.activation!.inSandbox++;
+    job.nowMs = job.activation!.bucket.nowMs;
+    this.writer.drop(NO_HANDLE);
+    return true;
   }
 
   private compactReady(): void {
@@ -228,10 +250,14 @@ export class TurnLoop {
     const batch = this.inFlight.shift();
     assert(batch !== undefined && batch.id === results.id, 'results come in the order of the batches');
     const group = this.gate.take();
+    const shareMs = this.shareMs(batch);
     for (const job of batch.jobs) {
       assert(results.next(), 'a result for every item');
       const { activation } = job;
-      if (activation !== null && activation.inSandbox > 0) activation.inSandbox--;
+      if (activation !== null) {
+        if (activation.inSandbox > 0) activation.inSandbox--;
+        if (job.kind === JOB_COMMAND || job.kind === JOB_ACTIVATE) activation.replayMs += shareMs;
+      }
       this.host.took(job, results, group);
     }
     assert(!results.next(), 'no more results than items');
@@ -240,6 +266,14 @@ export class TurnLoop {
     this.gate.commit(group);
     this.wakeDrained();
     if (this.jobsReady > 0) this.schedule();
+  }
+
+  /** What one item of the batch cost, the way to the sandbox and back left out. */
+  private shareMs(batch: SentBatch): number {
+    const now = this.clock.monotonic();
+    const tookMs = now - Math.max(batch.sentAt, this.lastResultsAt);
+    this.lastResultsAt = now;
+    return Math.max(0, tookMs - PASSAGE_MS) / batch.jobs.length;
   }
 
   private wakeDrained(): void {

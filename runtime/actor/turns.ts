@@ -106,7 +106,7 @@ export class Turns {
     wire.raw(version.provenance);
     wire.uint(23, activation.lastPosition);
     writeFailure(wire, 'BEHAVIOR_FAILED', `the sandbox ended on every try: ${code}`);
-    const position = this.finish(activation, group);
+    const position = this.finish(activation, group, job.nowMs);
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position, job.nowMs);
     activation.strikes++;
     activation.bucket.strikeType(version.key);
@@ -122,7 +122,7 @@ export class Turns {
     writeCircumstances(wire, nowMs, 0, 0);
     wire.uint(23, activation.lastPosition);
     writeStrike(wire, activation.address, activation.type, version.bundle.hashBytes, code);
-    this.finish(activation, group);
+    this.finish(activation, group, nowMs);
     activation.strikes++;
     if (countsForType(code)) activation.bucket.strikeType(version.key);
   }
@@ -134,7 +134,7 @@ export class Turns {
     writeCircumstances(wire, nowMs, 0, 0);
     wire.uint(23, activation.lastPosition);
     writeQuarantine(wire, activation.address, '', version.bundle.hashBytes, false, reason);
-    this.finish(activation, group);
+    this.finish(activation, group, nowMs);
     activation.quarantined = { reason, bundle: version.bundle.hash };
   }
 
@@ -167,7 +167,7 @@ export class Turns {
     wire.uint(23, activation.lastPosition);
     if (result.sendTo !== null) writeSendNumbers(wire, activation.bucket, result.sendTo);
     if (tailFrom >= 0) wire.raw(buffer, tailFrom, tailTo);
-    const position = this.finish(activation, group);
+    const position = this.finish(activation, group, job.nowMs);
     activation.seq += result.events;
     activation.strikes = 0;
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position, job.nowMs);
@@ -189,7 +189,7 @@ export class Turns {
       result.buffer.subarray(result.migratedFrom, result.migratedTo),
       from === null ? Buffer.alloc(0) : from.hashBytes,
     );
-    this.finish(activation, group);
+    this.finish(activation, group, nowMs);
   }
 
   /** `address` is the activation's, from wherever it is at hand. */
@@ -203,8 +203,9 @@ export class Turns {
     return wire;
   }
 
-  private finish(activation: Activation, group: CommitGroup): number {
+  private finish(activation: Activation, group: CommitGroup, nowMs: number): number {
     const { bucket } = activation;
+    bucket.recordedMs = nowMs;
     const position = gather(bucket, this.gate.pending(group, bucket), this.scratch, activation.hashHi, activation.hashLo);
     activation.headMovedTo(position, bucket.head);
     activation.recordsSinceSnapshot++;
