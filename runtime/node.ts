@@ -60,13 +60,20 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   const journal = createJournal(settings, log);
   journal.onFatal = fail;
   const opening = performance.now();
+  // The sandbox processes start while the journal recovers.
+  const pool = createSandboxPool({
+    rssMaxBytes: settings.sandboxRssMaxMib * 1024 * 1024,
+    decideTimeMaxMs: settings.decideTimeMaxMs,
+    isolateMemoryMaxMib: settings.isolateMemoryMaxMib,
+  });
+  const started = pool.start();
+  started.catch(() => {});
+  closing.push(() => pool.close());
   await journal.open();
   closing.push(() => journal.close());
   const bucketBits = await settleBuckets(settings);
-  const pool = createSandboxPool({ rssMaxBytes: settings.sandboxRssMaxMib * 1024 * 1024 });
   const store = settings.journal === 'memory' ? new MemoryBundleStore() : await BundleStore.open(join(settings.data, 'bundles'));
-  await pool.start();
-  closing.push(() => pool.close());
+  await started;
   const engine = new NodeEngine({
     journal, pool, store, log, bucketBits,
     checks: { hash: bundleHash, compatible: checkStateCompatible },

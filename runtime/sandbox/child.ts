@@ -32,6 +32,7 @@ export interface ChildEnd {
 }
 
 export interface ChildOptions {
+  readonly isolateMemoryMaxMib: number;
   /** Replaces the program that runs; tests give one that fails. */
   readonly entry: URL;
   readonly rssMaxBytes: number;
@@ -82,7 +83,7 @@ export class SandboxChild {
     this.options = options;
     const reads = readableDirectories().map((directory) => `--allow-fs-read=${directory}`);
     const flags = ['--no-node-snapshot', '--no-warnings', '--permission', '--allow-addons', '--allow-worker', ...reads];
-    this.process = spawn(process.execPath, [...flags, fileURLToPath(options.entry)], {
+    this.process = spawn(process.execPath, [...flags, fileURLToPath(options.entry), String(options.isolateMemoryMaxMib)], {
       cwd: '/',
       env: { LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],

@@ -53,9 +53,9 @@ export class SandboxIsolate {
   private readonly contexts = new Map<number, ivm.Context>();
   private readonly engineHash = engineHash();
 
-  constructor() {
+  constructor(memoryMaxMib: number = limits.isolateMemoryMaxMib) {
     this.isolate = new ivm.Isolate({
-      memoryLimit: limits.isolateMemoryMaxMib,
+      memoryLimit: memoryMaxMib,
       onCatastrophicError: (message) => {
         process.stderr.write(`isolate: ${message}\n`);
         process.kill(process.pid, 'SIGKILL');

@@ -20,19 +20,23 @@ export interface SandboxPoolOptions {
   /** Program of the process; tests replace it. */
   readonly entry?: URL;
   readonly rssMaxBytes?: number;
+  readonly decideTimeMaxMs?: number;
+  readonly isolateMemoryMaxMib?: number;
 }
 
 export function createSandboxPool(options: SandboxPoolOptions = {}): SandboxPool {
   return new ProcessPool({
     entry: options.entry ?? new URL(import.meta.url.replace(/pool(\.[jt]s)$/, 'process$1')),
     rssMaxBytes: options.rssMaxBytes ?? limits.sandboxRssMaxMib * 1024 * 1024,
+    isolateMemoryMaxMib: options.isolateMemoryMaxMib ?? limits.isolateMemoryMaxMib,
+    decideTimeMaxMs: options.decideTimeMaxMs ?? limits.decideTimeMaxMs,
   });
 }
 
 /** Deadline of a batch inside the process, in milliseconds. */
-export function batchDeadlineMs(items: number, bytes: number): number {
+export function batchDeadlineMs(items: number, bytes: number, decideTimeMaxMs: number): number {
   const forBytes = (bytes / (1024 * 1024)) * limits.batchTimePerMibMs;
-  return Math.ceil(Math.min(limits.batchTimeMaxMs, limits.decideTimeMaxMs + limits.batchTimePerItemMs * items) + forBytes);
+  return Math.ceil(Math.min(limits.batchTimeMaxMs, decideTimeMaxMs + limits.batchTimePerItemMs * items) + forBytes);
 }
 
 const WATCH_MS = 10;
@@ -43,6 +47,10 @@ const RETRY_MAX_MS = 5_000;
 /** Numbers of bundles that are only checked; installed ones are counted from 1. */
 const CHECKED_BUNDLE_FIRST = 0x4000_0000;
 const SAMPLES_OPEN_MAX = 4;
+
+interface PoolSettings extends ChildOptions {
+  readonly decideTimeMaxMs: number;
+}
 
 interface Member {
   readonly child: SandboxChild;
@@ -60,7 +68,7 @@ class ProcessPool implements SandboxPool {
   onLost: SandboxPool['onLost'] = () => {};
   onMismatch: SandboxPool['onMismatch'] = () => {};
 
-  private readonly options: ChildOptions;
+  private readonly options: PoolSettings;
   private readonly installed = new Map<number, Buffer>();
   private readonly results = new ResultReader();
   private readonly internal = new BatchWriter();
@@ -81,7 +89,7 @@ class ProcessPool implements SandboxPool {
   private readonly counters = { losses: 0, samplesCompared: 0, samplesDifferent: 0 };
   private readonly changeListeners = new Set<() => void>();
 
-  constructor(options: ChildOptions) {
+  constructor(options: PoolSettings) {
     this.options = options;
   }
 
@@ -287,7 +295,7 @@ class ProcessPool implements SandboxPool {
   // --- batches ---
 
   send(batch: BatchWriter): void {
-    const frame = batch.finish(batchDeadlineMs(batch.items, batch.bytes));
+    const frame = batch.finish(batchDeadlineMs(batch.items, batch.bytes, this.options.decideTimeMaxMs));
     if (this.active === null) this.unsent.push({ id: batch.id, items: batch.items, frame: Buffer.from(frame) });
     else this.pass(this.active, batch.id, batch.items, frame);
     if (!this.fast) this.pace(true);
@@ -295,7 +303,7 @@ class ProcessPool implements SandboxPool {
 
   private pass(member: Member, id: number, items: number, frame: Buffer): void {
     member.batches.push(id);
-    member.child.send(frame, batchDeadlineMs(items, frame.length), (buffer, from, to) => {
+    member.child.send(frame, batchDeadlineMs(items, frame.length, this.options.decideTimeMaxMs), (buffer, from, to) => {
       member.batches.shift();
       this.results.over(buffer, from, to);
       this.onResults(this.results);
@@ -311,7 +319,7 @@ class ProcessPool implements SandboxPool {
     writer.decide(1, sample.bundle, sample.command, FORMAT_PROTO, sample.body, sample.nowMs, sample.seedHi, sample.seedLo, sample.caller, false);
     writer.drop(1);
     member.samples++;
-    const deadline = batchDeadlineMs(3, writer.bytes);
+    const deadline = batchDeadlineMs(3, writer.bytes, this.options.decideTimeMaxMs);
     member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
       member.samples--;
       this.compare(sample, buffer, from, to);
@@ -325,7 +333,7 @@ class ProcessPool implements SandboxPool {
     const writer = new BatchWriter();
     writer.begin(0, 0);
     write(writer);
-    const deadline = batchDeadlineMs(writer.items, writer.bytes);
+    const deadline = batchDeadlineMs(writer.items, writer.bytes, this.options.decideTimeMaxMs);
     return new Promise((resolve) => {
       const ended = (end: ChildEnd): void => resolve(end.code);
       member.abandoned.add(ended);

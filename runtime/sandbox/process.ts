@@ -45,7 +45,7 @@ function die(): never {
 }
 
 class Server {
-  private readonly isolate = new SandboxIsolate();
+  private readonly isolate = new SandboxIsolate(Number(process.argv[2] ?? limits.isolateMemoryMaxMib));
   private readonly reader = new WireReader();
   private readonly out = new WireWriter();
   private input: Buffer = this.isolate.input;
