@@ -25,10 +25,13 @@ message Deposit { int64 amount = 1 [jstype = JS_NUMBER]; string note = 2; }
 message Withdraw { int64 amount = 1 [jstype = JS_NUMBER]; string note = 2; }
 message DepositReply { int64 balance = 1 [jstype = JS_NUMBER]; }
 message WithdrawReply { int64 balance = 1 [jstype = JS_NUMBER]; }
+message Loop { int64 amount = 1 [jstype = JS_NUMBER]; string note = 2; }
+message LoopReply {}
 message Deposited { int64 amount = 1 [jstype = JS_NUMBER]; }
 message Withdrawn { int64 amount = 1 [jstype = JS_NUMBER]; }
 message AccountEvent { oneof event { Deposited deposited = 1; Withdrawn withdrawn = 2; } }
-service AccountCommands { rpc Deposit(Deposit) returns (DepositReply); rpc Withdraw(Withdraw) returns (WithdrawReply); }
+service AccountCommands { rpc Deposit(Deposit) returns (DepositReply); rpc Withdraw(Withdraw) returns (WithdrawReply);
+  rpc Loop(Loop) returns (LoopReply); }
 `;
 
 function bundle(generation: number): Buffer {
@@ -46,6 +49,7 @@ export default defineActor('test.v1.Account', {
       ctx.emit('Withdrawn', { amount: amount - part });
       return { balance: state.balance - amount };
     },
+    Loop() { for (;;) {} },
   },
   evolve: {
     Deposited: (state, { amount }) => ({ ...state, balance: state.balance + amount }),
@@ -63,6 +67,7 @@ export interface ChaosOptions {
   readonly delayMaxMs: number;
   readonly killEveryMs: number;
   readonly deployEveryMs: number;
+  readonly poisonEveryMs: number;
   /** Switches a mechanism off. */
   readonly sabotage?: (node: TestEngine) => void;
 }
@@ -149,12 +154,28 @@ class Chaos {
 
   async killer(): Promise<void> {
     const { killEveryMs } = this.options;
+    let answered = 0;
     while (!this.done && killEveryMs > 0) {
       await sleep(killEveryMs / 2 + this.random.below(killEveryMs));
       const { activePid } = this.node.pool.stat();
-      if (activePid === 0) continue;
+      const { commandsAnswered } = this.node.engine.stat();
+      // A process that is killed while it starts is started ever more slowly; that is not what is looked for here.
+      if (activePid === 0 || commandsAnswered < answered + 100) continue;
+      answered = commandsAnswered;
       process.kill(activePid, 'SIGKILL');
       this.kills++;
+    }
+  }
+
+  /** Commands that never return, in the middle of everything. */
+  async poisoner(): Promise<void> {
+    const { poisonEveryMs, actors } = this.options;
+    for (let n = 0; poisonEveryMs > 0; n++) {
+      await sleep(poisonEveryMs / 2 + this.random.below(poisonEveryMs));
+      if (this.done) return;
+      const command: Sent = { note: `poison ${n}`, client: 'poisoner', actor: this.address(this.random.below(actors)), key: `p${n}`, n, name: 'Loop', amount: 1, answers: [] };
+      this.sent.push(command);
+      await this.attempts(command);
     }
   }
 
@@ -215,7 +236,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   rates.failOneIn = options.failOneIn;
   options.sabotage?.(node);
   for (const i of [0, 1, 2]) chaos.watch(chaos.address(i));
-  const pests = [chaos.killer(), chaos.deployer()];
+  const pests = [chaos.killer(), chaos.deployer(), chaos.poisoner()];
   const clients = Array.from({ length: options.clients }, (_, i) => chaos.client(`c${i}`));
   await sleep(options.seconds * 1_000);
   chaos.done = true;
