@@ -3,7 +3,7 @@
  * behind which port.
  */
 
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Logger } from 'pino';
@@ -18,6 +18,7 @@ import { checkStateCompatible } from './bundle/compatibility.ts';
 import { MemoryBundleStore } from './bundle/memory-store.ts';
 import { BundleStore } from './bundle/store.ts';
 import { TroupeError } from './codec/errors.ts';
+import { makeDataFolder } from './config/data-folder.ts';
 import type { Settings } from './config/defaults.ts';
 import type { AuthSettings } from './gateway/auth.ts';
 import { createAuthenticator } from './gateway/auth.ts';
@@ -56,6 +57,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
+  if (settings.journal !== 'memory') makeDataFolder(settings.data);
   const auth = await createAuthenticator(authSettings(settings));
   const journal = createJournal(settings, log);
   journal.onFatal = fail;
@@ -178,7 +180,6 @@ async function version(): Promise<string> {
 async function settleBuckets(settings: Settings): Promise<number> {
   const wanted = Math.log2(settings.buckets);
   if (settings.journal === 'memory') return wanted;
-  await mkdir(settings.data, { recursive: true });
   const file = join(settings.data, 'node.json');
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
