@@ -72,7 +72,8 @@ export const limits = {
   recordsPerCheckpointSnapshotMin: 16,
   /** so many a tick. */
   checkpointSnapshotsPerTickMax: 64,
-  passivationsPerTickMax: 512,
+  /** More than one tick can activate, or a flood of new actors would outrun passivation: each takes a snapshot and a drop. */
+  passivationsPerTickMax: 4_096,
   /** or when folding them again is expected to take this long. */
   replayTimePerActorMaxMs: 5,
   /** Rough size of all resident states; above it the least recently used actors are passivated. */
@@ -119,6 +120,8 @@ assert(limits.decisionBytesMax + limits.bodyBytesMax < limits.appendBytesMax);
 assert(limits.stateBytesMax + limits.bodyBytesMax < limits.batchBytesMax);
 // One actor alone must not fill the node, one connection must not fill an actor's mailbox twice over.
 assert(limits.mailboxLengthMax < limits.commandsWaitingMax);
+// A tick fills at most so many items; an actor that comes takes two, one that leaves is looked at twice.
+assert(limits.passivationsPerTickMax >= limits.batchItemsMax * limits.batchesInFlightMax);
 assert(limits.requestsInFlightPerConnectionMax <= limits.mailboxLengthMax);
 // A connection must be paused before it is closed for its queue, with room for the answers that are then still to come.
 assert(limits.queuedBytesPauseAt + limits.frameBytesMax < limits.queuedBytesPerConnectionMax);

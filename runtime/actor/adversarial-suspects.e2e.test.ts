@@ -9,12 +9,12 @@ import type { TestEngine } from './testing/harness.ts';
 
 t.setTimeout(60_000);
 
-async function setUp(overrides: { activationsMax?: number } = {}): Promise<{ node: TestEngine; restart: () => Promise<TestEngine> }> {
+async function setUp(): Promise<{ node: TestEngine; restart: () => Promise<TestEngine> }> {
   const disk = new MemoryStore();
   const store = new MemoryBundleStore();
   const journal = createMemoryJournal(disk);
   await journal.open();
-  const node = await startEngine({ journal, store, bucketBits: 1, limits: overrides });
+  const node = await startEngine({ journal, store, bucketBits: 1 });
   const restart = async (): Promise<TestEngine> => {
     await node.close();
     await journal.close();
@@ -73,17 +73,5 @@ t.test('a history that takes longer to fold than a batch may last ends nobody fo
   process.kill(node.pool.stat().activePid, 'SIGKILL');
   const answers = await Promise.all(Array.from({ length: 3 }, () => node.send(account(0), 'Open', { amount: 1 })));
   t.same(answers.map(({ error }) => error), [null, null, null]);
-  await node.close();
-});
-
-t.test('actors that come in a flood leave memory as fast as they come', async (t) => {
-  const { node } = await setUp({ activationsMax: 100 });
-  await node.engine.deploy(accountBundle());
-  let most = 0;
-  const flood: Promise<unknown>[] = [];
-  for (let i = 0; i < 20_000; i++) flood.push(node.get(account(i)).then(() => (most = Math.max(most, node.engine.stat().activations))));
-  await Promise.all(flood);
-  for (let i = 0; i < 40; i++) await node.get(account(i % 3));
-  t.ok(node.engine.stat().activations <= 110, `${node.engine.stat().activations} are left of ${most}`);
   await node.close();
 });

@@ -1,10 +1,10 @@
 /**
  * Opens a bucket again whose append was not `appended`.
  *
- * R1  The new epoch comes first, the log is read after it (E3): whatever was still on its way under the old epoch can then no
+ * V1  The new epoch comes first, the log is read after it (E3): whatever was still on its way under the old epoch can then no
  *     longer land behind our back. Until the bucket serves again, none of its actors is activated.
- * R2  The bucket stays stopped until its log is folded: a decision before that would give out channel numbers twice.
- * R3  It serves again between two turns, when nothing of it is in the sandbox. Everything that waited goes on in the order in
+ * V2  The bucket stays stopped until its log is folded: a decision before that would give out channel numbers twice.
+ * V3  It serves again between two turns, when nothing of it is in the sandbox. Everything that waited goes on in the order in
  *     which it was submitted. A deployment that the log lacks is completed in front of it.
  */
 
@@ -61,7 +61,7 @@ export class BucketRecovery {
     await this.serve(bucket);
   }
 
-  /** R3 */
+  /** V3 */
   private async serve(bucket: Bucket): Promise<void> {
     const { gate, routing, loop, deployments, watches } = this.parts;
     loop.hold();

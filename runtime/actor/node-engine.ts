@@ -148,6 +148,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.buckets.push(...(await openBuckets(journal, bucketBits ?? limits.bucketBits)));
     await this.deployments.restore();
     this.state = null;
+    this.routing.refusal = null;
     this.checkpoint();
   }
 

@@ -38,9 +38,7 @@ export class Passivation {
 
   afterTick(): void {
     if (this.sweep !== null) this.sweepOn();
-    const tooMany = this.catalog.size - this.limits.activationsMax;
-    if (tooMany <= 0 && this.catalog.stateBytes <= this.limits.stateBytesResidentMax) return;
-    this.passivate(Math.min(Math.max(tooMany, 1), limits.passivationsPerTickMax));
+    if (this.overfull) this.passivate();
   }
 
   /** True while there is more to do although no command comes in. */
@@ -49,7 +47,8 @@ export class Passivation {
   }
 
   get overfull(): boolean {
-    return this.catalog.size > this.limits.activationsMax;
+    const { catalog } = this;
+    return catalog.size > this.limits.activationsMax || catalog.stateBytes > this.limits.stateBytesResidentMax;
   }
 
   private sweepOn(): void {
@@ -68,22 +67,28 @@ export class Passivation {
     }
   }
 
-  private passivate(count: number): void {
+  /** Takes out what is too much, in actors or in bytes, or begins to. */
+  private passivate(): void {
+    let actors = this.catalog.size - this.limits.activationsMax;
+    let bytes = this.catalog.stateBytes - this.limits.stateBytesResidentMax;
     let looked = 0;
     for (const activation of this.catalog.fromOldest()) {
-      if (count <= 0 || looked++ > 2 * limits.passivationsPerTickMax) return;
+      if ((actors <= 0 && bytes <= 0) || looked++ > limits.passivationsPerTickMax) return;
+      const { stateBytes } = activation;
       if (activation.phase !== RESIDENT || activation.waiting > 0 || activation.inSandbox > 0) continue;
       // The history of a poisoned one ends sandboxes: as long as it is here, it is known not to be folded again.
       if (activation.snapshotOnItsWay || activation.bucket.stopped || activation.poisoned) continue;
       if (activation.recordsSinceSnapshot > 0 && activation.stateBundle !== null) {
         this.snapshot(activation);
-        count--;
+        actors--;
+        bytes -= stateBytes;
         continue;
       }
       // A2: whoever activates it again reads the durable log.
       if (activation.lastPosition > activation.bucket.durablePosition) continue;
       this.drop(activation);
-      count--;
+      actors--;
+      bytes -= stateBytes;
     }
   }
 

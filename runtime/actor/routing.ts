@@ -48,8 +48,8 @@ export class Routing {
   waiting = 0;
   waitingBytes = 0;
   loads = 0;
-  /** Set when the node stops. */
-  refusal: AnswerError | null = null;
+  /** Set while the node cannot take requests. */
+  refusal: AnswerError | null = { code: 'NOT_READY', message: 'the node is starting' };
 
   constructor(parts: RoutingParts) {
     this.parts = parts;
