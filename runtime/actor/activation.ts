@@ -43,6 +43,8 @@ export class Activation {
   joiners: Job[] | null = null;
   /** Commands between `submit` and their answer, mailbox included. */
   waiting = 0;
+  /** Those of them that have a key. */
+  keyedWaiting = 0;
   /** Items in the sandbox that are not answered. */
   inSandbox = 0;
 

@@ -76,7 +76,7 @@ export class Routing {
     if (job.kind !== JOB_COMMAND && job.kind !== JOB_GET) return;
     this.waiting--;
     if (job.command !== null) this.waitingBytes -= job.command.body.length;
-    if (job.activation !== null) job.activation.waiting--;
+    if (job.activation !== null) leave(job.activation, job);
   }
 
   /**
@@ -105,12 +105,13 @@ export class Routing {
         this.failSoon(job, { code: error.code, message: error.message });
         return;
       }
-    } else if (activation.waiting >= this.parts.limits.mailboxLengthMax) {
+    } else if (this.isFull(activation, job)) {
       this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address}` });
       return;
     }
     job.activation = activation;
     activation.waiting++;
+    if (isKeyed(job)) activation.keyedWaiting++;
     if (activation.bucket.stopped) {
       activation.bucket.held.push(job);
       return;
@@ -121,6 +122,15 @@ export class Routing {
     else loop.push(job);
   }
 
+  /**
+   * Whoever is not answered may ask again, after a restart too; so no more commands with keys may wait than keys are remembered,
+   * or the answer of the first would be forgotten before its client can ask.
+   */
+  private isFull(activation: Activation, job: Job): boolean {
+    const { mailboxLengthMax, keysPerActorMax } = this.parts.limits;
+    return activation.waiting >= mailboxLengthMax || (isKeyed(job) && activation.keyedWaiting >= keysPerActorMax);
+  }
+
   /** Takes a job that was on its way through the sandbox back to the start. */
   reroute(job: Job): void {
     this.detach(job);
@@ -128,7 +138,7 @@ export class Routing {
   }
 
   private detach(job: Job): void {
-    if (job.activation !== null) job.activation.waiting--;
+    if (job.activation !== null) leave(job.activation, job);
     job.activation = null;
     job.keySlot = -1;
     job.error = null;
@@ -240,6 +250,15 @@ export class Routing {
     activation.mailbox = [];
     for (const job of mailbox) this.failSoon(job, answer);
   }
+}
+
+function isKeyed(job: Job): boolean {
+  return job.command !== null && job.command.key !== '';
+}
+
+function leave(activation: Activation, job: Job): void {
+  activation.waiting--;
+  if (isKeyed(job)) activation.keyedWaiting--;
 }
 
 /** For sorting jobs into the order in which they were submitted. */

@@ -52,7 +52,7 @@ export const settingSpecs = {
   mailboxLengthMax: integer(limits.mailboxLengthMax, '<n>', 'Commands waiting for one actor; above it MAILBOX_FULL.', z.int().min(1).max(1_000_000)),
   commandsWaitingMax: integer(limits.commandsWaitingMax, '<n>', 'Commands waiting in the whole node; above it OVERLOADED.', z.int().min(1).max(10_000_000)),
   activationsMax: integer(limits.activationsMax, '<n>', 'Actors held in memory; the least recently used leave first.', z.int().min(16).max(10_000_000)),
-  keysPerActorMax: integer(limits.keysPerActorMax, '<n>', 'Command keys remembered per actor; a key that is older is not recognised any more.', z.int().min(1).max(100_000)),
+  keysPerActorMax: integer(limits.keysPerActorMax, '<n>', 'Command keys remembered per actor; an older key is not recognised any more. As many commands with keys may wait for one actor.', z.int().min(1).max(100_000)),
   keyAgeMaxMs: integer(limits.keyAgeMaxMs, '<ms>', 'Age up to which a command key is remembered.', z.int().min(1_000)),
 
   connectionsMax: integer(limits.connectionsMax, '<n>', 'Open WebSocket connections.', z.int().min(1).max(1_000_000)),
