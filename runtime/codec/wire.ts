@@ -40,9 +40,12 @@ export class WireWriter {
     return Buffer.from(this.buffer.subarray(from, this.length));
   }
 
+  /** Small enough to be inlined wherever it is called. */
   reserve(bytes: number): void {
-    const needed = this.length + bytes;
-    if (needed <= this.buffer.length) return;
+    if (this.length + bytes > this.buffer.length) this.grow(this.length + bytes);
+  }
+
+  private grow(needed: number): void {
     let size = this.buffer.length * 2;
     while (size < needed) size *= 2;
     const grown = Buffer.allocUnsafeSlow(size);
@@ -57,6 +60,11 @@ export class WireWriter {
 
   varint(value: number): void {
     this.reserve(10);
+    if (value < 0x80) this.buffer[this.length++] = value;
+    else this.longVarint(value);
+  }
+
+  private longVarint(value: number): void {
     const buffer = this.buffer;
     let at = this.length;
     while (value > 0x7fff_ffff) {
@@ -86,8 +94,18 @@ export class WireWriter {
   }
 
   rawFixed64(hi: number, lo: number): void {
-    this.rawFixed32(lo);
-    this.rawFixed32(hi);
+    this.reserve(8);
+    const buffer = this.buffer;
+    const at = this.length;
+    buffer[at] = lo;
+    buffer[at + 1] = lo >>> 8;
+    buffer[at + 2] = lo >>> 16;
+    buffer[at + 3] = lo >>> 24;
+    buffer[at + 4] = hi;
+    buffer[at + 5] = hi >>> 8;
+    buffer[at + 6] = hi >>> 16;
+    buffer[at + 7] = hi >>> 24;
+    this.length = at + 8;
   }
 
   rawFixed32(value: number): void {
