@@ -76,10 +76,19 @@ t.test('SIGINT, passed on twice by terminal and launcher, still ends in order', 
 t.test('a port that is taken, a folder that is in use, settings that are wrong', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const taken = new Node(['--port', String((server.address() as AddressInfo).port), '--data', t.testdir({ a: {} })]);
+  const taken = new Node(['--port', String((server.address() as AddressInfo).port), '--data', t.testdir({ a: {}, file: '', half: { journal: '' } })]);
   t.equal(await taken.end(), 5);
   t.match(taken.err, /error ADDRESS_IN_USE: .*\nhint: .*\nsee docs\/errors\/ADDRESS_IN_USE\.md/);
+  const adminTaken = new Node(['--admin-port', String((server.address() as AddressInfo).port), '--data', path.join(t.testdirName, 'a')]);
+  t.equal(await adminTaken.end(), 5);
+  t.match(adminTaken.err, /error ADDRESS_IN_USE: .*\nhint: .*--admin-port/);
   server.close();
+
+  for (const unusable of ['file', 'file/below', 'half']) {
+    const refused = new Node(['--data', path.join(t.testdirName, unusable)]);
+    t.equal(await refused.end(), 2, unusable);
+    t.match(refused.err, /error CONFIG_INVALID: .* cannot be a folder for data/, unusable);
+  }
 
   const data = path.join(t.testdirName, 'a');
   const holder = new Node(['--data', data]);

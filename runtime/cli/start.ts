@@ -29,7 +29,7 @@ export function addStart(program: Command, terminal: Terminal): void {
   for (const name of settingNames) {
     const { kind, value, help, preset } = settingSpecs[name];
     const shown = kind === 'list' || preset === '' ? '' : ` (default ${String(preset)})`;
-    if (kind === 'switch') command.option(preset ? `--no-${flagOf(name).slice(2)}` : flagOf(name), preset ? `switch off: ${help}` : help);
+    if (kind === 'switch') command.option(preset ? `--no-${flagOf(name).slice(2)}` : flagOf(name), help);
     else command.option(`${flagOf(name)} ${value}`, `${help}${shown}`);
   }
   command.action(async (options: Record<string, unknown>) => {

@@ -18,7 +18,7 @@ export function makeDataFolder(folder: string): void {
     if (!statSync(path).isDirectory()) throw new Error('it is not a folder');
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new TroupeError('CONFIG_INVALID', `${path} cannot be the data folder: ${(error as Error).message}`, { cause: error });
+    throw new TroupeError('CONFIG_INVALID', `${path} cannot be a folder for data: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -28,8 +28,8 @@ const MIB = 1024 * KIB;
 
 export const settingSpecs = {
   data: text('data', '<folder>', 'Folder of the journal and the bundles; one node at a time.'),
-  node: text('node-1', '<name>', 'Name of this node, in its log and in the records of new epochs.', z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'is 1 to 64 letters, digits, dots, dashes or underscores')),
-  buckets: integer(2 ** limits.bucketBits, '<n>', 'Buckets of a new data folder, a power of two; fixed once the folder exists.', z.int().min(1).max(4_096).refine((n) => (n & (n - 1)) === 0, 'is not a power of two')),
+  node: text('node-1', '<name>', 'Name of this node, in its log and in the records of new epochs.', z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')),
+  buckets: integer(2 ** limits.bucketBits, '<n>', 'Buckets of a new data folder, a power of two; fixed once the folder exists.', z.int().min(1).max(4_096).refine((n) => (n & (n - 1)) === 0, 'must be a power of two')),
 
   host: text('127.0.0.1', '<address>', 'Address on which the WebSocket gateway listens.'),
   port: integer(7070, '<port>', 'Port of the gateway; 0 takes a free one.', port),
@@ -46,7 +46,7 @@ export const settingSpecs = {
   origin: list([], '<origin...>', 'Origins of web pages that may connect, or `*` for any, with jwt only. Pages of other origins are refused.'),
 
   journal: choice(['segment', 'memory'], 'segment', 'Where records go: `segment` (files in the data folder) or `memory` (gone with the process).'),
-  sync: toggle(true, 'Synchronise the disk before anything is acknowledged. Without it a power loss takes acknowledged commands.'),
+  sync: toggle(true, 'Acknowledge without synchronising the disk (as `false` in a variable or the file): a power loss takes acknowledged commands.'),
   segmentFileBytes: integer(limits.segmentFileBytes, '<bytes>', 'Size at which a journal file is sealed and compressed.', z.int().min(1 * MIB).max(1_024 * MIB)),
 
   mailboxLengthMax: integer(limits.mailboxLengthMax, '<n>', 'Commands waiting for one actor; above it MAILBOX_FULL.', z.int().min(1).max(1_000_000)),
@@ -90,7 +90,7 @@ export function variableOf(name: string): string {
   return `TROUPE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-function text(preset: string, value: string, help: string, schema: z.ZodString = z.string().min(1, 'is empty')): SettingSpec<z.ZodString> {
+function text(preset: string, value: string, help: string, schema: z.ZodString = z.string().min(1)): SettingSpec<z.ZodString> {
   return { kind: 'text', schema, preset, help, value };
 }
 

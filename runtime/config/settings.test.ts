@@ -56,6 +56,11 @@ t.test('variables of the command line itself are known', async (t) => {
 t.test('wrong values are refused under the name they were written with', async (t) => {
   t.match(refusal(() => loadSettings({ flags: { port: 'abc' }, env: {} })), /--port is "abc"/);
   t.match(refusal(() => loadSettings({ flags: { port: '-1' }, env: {} })), /--port/);
+  t.equal(refusal(() => loadSettings({ flags: { port: '70000' }, env: {} })), '--port is 70000: must be at most 65535');
+  t.equal(refusal(() => loadSettings({ flags: { idlePingMs: '5' }, env: {} })), '--idle-ping-ms is 5: must be at least 100');
+  t.equal(refusal(() => loadSettings({ flags: { auth: 'basic' }, env: {} })), '--auth is "basic": must be one of none, jwt');
+  t.match(refusal(() => loadSettings({ flags: { keyAgeMaxMs: '9'.repeat(30) }, env: {} })), /must be/);
+  t.match(refusal(() => loadSettings({ flags: {}, env: {}, configFile: file(t, { origin: 'https://a.example' }) })), /must be a list of texts$/);
   t.match(refusal(() => loadSettings({ flags: { port: '1e3' }, env: {} })), /whole number/);
   t.match(refusal(() => loadSettings({ flags: {}, env: { TROUPE_PORT: '65536' } })), /TROUPE_PORT is 65536/);
   t.match(refusal(() => loadSettings({ flags: {}, env: {}, configFile: file(t, { port: '7070' }) })), /"port" in .*troupe\.json/);
@@ -85,6 +90,9 @@ t.test('without tokens a node listens on loopback alone', async (t) => {
 
 t.test('what no setting can get wrong alone', async (t) => {
   t.match(refusal(() => loadSettings({ flags: { auth: 'jwt' }, env: {} })), /needs --auth-secret-file/);
+  for (const name of ['authSecretFile', 'authPublicKeyFile', 'authJwksFile', 'authIssuer', 'authAudience', 'authScope']) {
+    t.equal(refusal(() => loadSettings({ flags: { [name]: 'x' }, env: {} })), `${flagOf(name)} has no effect without --auth jwt`);
+  }
   t.match(refusal(() => loadSettings({ flags: { auth: 'jwt', authSecretFile: 'a', authJwksFile: 'b' }, env: {} })), /only one of/);
   t.match(refusal(() => loadSettings({ flags: { mailboxLengthMax: '100', commandsWaitingMax: '99' }, env: {} })), /fill the node/);
   t.match(refusal(() => loadSettings({ flags: { mailboxLengthMax: '100' }, env: {} })), /twice over/);

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 import { TroupeError } from '../codec/errors.ts';
-import { defaults, flagOf, settingNames, settingSpecs, variableOf, type SettingName, type Settings } from './defaults.ts';
+import { defaults, flagOf, settingNames, settingSpecs, variableOf, type SettingKind, type SettingName, type Settings } from './defaults.ts';
 import { limits } from '../limits.ts';
 import { nearest } from './nearest.ts';
 
@@ -111,8 +111,23 @@ function check(source: Source): object {
   const issue = result.error.issues[0]!;
   const name = String(issue.path[0]) as SettingName;
   const value = JSON.stringify(source.values[name]);
-  throw new TroupeError('CONFIG_INVALID', `${source.nameOf(name)} is ${value}: ${issue.message}`);
+  throw new TroupeError('CONFIG_INVALID', `${source.nameOf(name)} is ${value}: ${complaint(issue, settingSpecs[name].kind)}`);
 }
+
+const wanted: Record<SettingKind, string> = { text: 'must be text', integer: 'must be a whole number', switch: 'must be true or false', list: 'must be a list of texts' };
+
+/** What must be, in our words: the library's speak of its own types. */
+function complaint(issue: z.core.$ZodIssue, kind: SettingKind): string {
+  switch (issue.code) {
+    case 'invalid_type': return wanted[kind];
+    case 'invalid_value': return `must be one of ${issue.values.join(', ')}`;
+    case 'too_big': return `must be at most ${String(issue.maximum)}`;
+    case 'too_small': return kind === 'integer' ? `must be at least ${String(issue.minimum)}` : 'must not be empty';
+    default: return issue.message;
+  }
+}
+
+const jwtSettings = ['authSecretFile', 'authPublicKeyFile', 'authJwksFile', 'authIssuer', 'authAudience', 'authScope'] as const;
 
 /** What no setting can get wrong alone. */
 function checkTogether(settings: Settings): void {
@@ -123,6 +138,10 @@ function checkTogether(settings: Settings): void {
     // Without tokens whoever reaches the port may send any command and deploy any code.
     for (const [flag, host] of [['--host', settings.host], ['--admin-host', settings.adminHost]] as const) {
       if (!isLoopback(host)) fail(`${flag} ${host} can be reached from other machines, which needs --auth jwt`);
+    }
+    // Whoever gives a key means to have tokens checked; nobody would, and nothing would show it.
+    for (const name of jwtSettings) {
+      if (settings[name] !== '') fail(`${flagOf(name)} has no effect without --auth jwt`);
     }
   }
   const keys = [settings.authSecretFile, settings.authPublicKeyFile, settings.authJwksFile].filter((file) => file !== '').length;
