@@ -57,7 +57,9 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  if (settings.journal !== 'memory') makeDataFolder(settings.data);
+  if (settings.journal !== 'memory') {
+    for (const part of ['', 'journal', 'bundles']) makeDataFolder(join(settings.data, part));
+  }
   const auth = await createAuthenticator(authSettings(settings));
   const journal = createJournal(settings, log);
   journal.onFatal = fail;
@@ -127,6 +129,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
     host: settings.adminHost,
     port: settings.adminPort,
     onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),
+    onRefused: ({ code, message, location }) => log.warn({ code, message, location }, 'deployment refused'),
   });
   const gatewayAddress = await gateway.listen();
   closing.push(async () => {

@@ -40,6 +40,7 @@ function ask(port: number, method: string, path: string, headers: OutgoingHttpHe
 async function start(engine: ScriptedEngine, auth?: Authenticator, bundleBytesMax = 1_000) {
   const stats = newStats();
   stats.commands = 41;
+  const refused: string[] = [];
   const metrics = createMetrics({
     durability: 'disk', version: '1.2.3', isReady: () => engine.readiness === null,
     gateway: () => stats, engine: () => ({ activations: 7 }),
@@ -47,9 +48,10 @@ async function start(engine: ScriptedEngine, auth?: Authenticator, bundleBytesMa
   });
   const admin = createAdmin({
     engine, host: '127.0.0.1', port: 0, auth: auth ?? await createAuthenticator({ kind: 'none' }), metrics, bundleBytesMax,
+    onRefused: (error) => refused.push(error.code),
   });
   const { port } = await admin.listen();
-  return { admin, port, stats, metrics };
+  return { admin, port, stats, metrics, refused };
 }
 
 t.test('health, metrics and views', async (t) => {
@@ -92,7 +94,7 @@ t.test('health, metrics and views', async (t) => {
 
 t.test('deploy', async (t) => {
   const engine = new ScriptedEngine();
-  const { admin, port } = await start(engine);
+  const { admin, port, refused } = await start(engine);
   t.teardown(() => admin.close());
   let deployed: Buffer = Buffer.alloc(0);
   engine.onDeploy = (content) => {
@@ -112,6 +114,7 @@ t.test('deploy', async (t) => {
   t.match(await ask(port, 'POST', '/v1/bundles', typed, '{}'), {
     status: 422, json: { error: { code: 'BUNDLE_INVALID', location: 'order.js:3:4', reason: 'SYNTAX', hint: String } },
   });
+  t.same(refused, ['BUNDLE_INVALID'], 'the node can log it');
 });
 
 t.test('without tokens: programs of this machine only', async (t) => {
@@ -121,10 +124,10 @@ t.test('without tokens: programs of this machine only', async (t) => {
     t.match(await ask(port, 'GET', '/live', { host }), { status: 200 }, host);
   }
   for (const host of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1', '[::2]', 'localhost:x']) {
-    t.match(await ask(port, 'GET', '/live', { host }), { status: 403, json: { error: { code: 'FORBIDDEN' } } }, host);
+    t.match(await ask(port, 'GET', '/live', { host }), { status: 403, json: { error: { code: 'FORBIDDEN', hint: /loopback names/ } } }, host);
   }
   for (const origin of ['http://evil.example', 'null', `http://127.0.0.1:${port}`]) {
-    t.match(await ask(port, 'GET', '/live', { origin }), { status: 403, json: { error: { code: 'ORIGIN_REFUSED' } } }, origin);
+    t.match(await ask(port, 'GET', '/live', { origin }), { status: 403, json: { error: { code: 'ORIGIN_REFUSED', hint: /gateway alone/ } } }, origin);
   }
   const auth = await createAuthenticator({ kind: 'none' });
   for (const host of ['0.0.0.0', '::', '192.168.1.1', 'node.example']) {

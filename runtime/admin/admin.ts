@@ -31,6 +31,8 @@ export interface AdminSettings {
   readonly bundleBytesMax?: number;
   /** A defect met while answering. */
   readonly onDefect?: (error: unknown) => void;
+  /** A bundle that was not put in service. */
+  readonly onRefused?: (error: TroupeError) => void;
 }
 
 export interface Admin {
@@ -51,7 +53,9 @@ export function createAdmin(settings: AdminSettings): Admin {
   server.addHook('onRequest', async (request) => admit(request.url.split('?', 1)[0]!, request.headers, settings.auth));
   server.setErrorHandler((error, _request, reply) => answerError(reply, known(error as Error, settings)));
   server.setNotFoundHandler((_request, reply) => {
-    void reply.code(404).send(errorBody(new TroupeError('BAD_REQUEST', 'there is nothing at this path')));
+    void reply.code(404).send(errorBody(new TroupeError('BAD_REQUEST', 'the admin port has nothing at this path', {
+      hint: 'docs/GATEWAY.md lists the paths of the admin port; WebSocket clients connect to the gateway (--port, 7070 by default).',
+    })));
   });
   addHealth(server, settings);
   addBundles(server, settings);
@@ -63,7 +67,9 @@ export function createAdmin(settings: AdminSettings): Admin {
         await server.listen({ host, port });
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-        throw new TroupeError('ADDRESS_IN_USE', `the admin port cannot listen on ${host}:${port}`, { cause });
+        throw new TroupeError('ADDRESS_IN_USE', `the admin port cannot listen on ${host}:${port}`, {
+          cause, hint: 'Something else listens there, perhaps another node; choose another port with --admin-port (0 takes a free one).',
+        });
       }
       return { host, port: (server.server.address() as AddressInfo).port };
     },
@@ -84,7 +90,7 @@ function addHealth(server: FastifyInstance, { engine, metrics }: AdminSettings):
   });
 }
 
-function addBundles(server: FastifyInstance, { engine }: AdminSettings): void {
+function addBundles(server: FastifyInstance, { engine, onRefused }: AdminSettings): void {
   // A page can send JSON or a form to any address without asking first, but not this type.
   server.removeAllContentTypeParsers();
   server.addContentTypeParser(BUNDLE_MEDIA_TYPE, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -92,7 +98,10 @@ function addBundles(server: FastifyInstance, { engine }: AdminSettings): void {
     if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
       throw new TroupeError('BAD_REQUEST', `send the bundle as the body, with content-type ${BUNDLE_MEDIA_TYPE}`);
     }
-    return engine.deploy(request.body);
+    return engine.deploy(request.body).catch((error: unknown) => {
+      if (error instanceof TroupeError) onRefused?.(error);
+      throw error;
+    });
   });
 }
 

@@ -7,7 +7,7 @@ import { TroupeError } from '../codec/errors.ts';
 import { ADMIN_SCOPE } from '../gateway/auth.ts';
 import type { Authenticator } from '../gateway/auth.ts';
 import { bearerOf } from '../gateway/handshake.ts';
-import { isLoopbackHost, isLoopbackHostHeader } from '../gateway/loopback.ts';
+import { isLoopbackHost, isLoopbackHostHeader, LOOPBACK_HINT } from '../gateway/loopback.ts';
 
 export interface GuardedHeaders {
   readonly origin?: string | undefined;
@@ -27,9 +27,13 @@ export function checkExposure(host: string, auth: Authenticator): void {
 
 /** @throws TroupeError ORIGIN_REFUSED, FORBIDDEN, UNAUTHENTICATED */
 export async function admit(path: string, headers: GuardedHeaders, auth: Authenticator): Promise<void> {
-  if (headers.origin !== undefined) throw new TroupeError('ORIGIN_REFUSED', 'the admin port does not answer to pages');
+  if (headers.origin !== undefined) {
+    throw new TroupeError('ORIGIN_REFUSED', 'the admin port does not answer to web pages', {
+      hint: 'The request has an Origin header, and --origin concerns the gateway alone: ask the admin port from a program that sends none.',
+    });
+  }
   if (auth.kind === 'none') {
-    if (!isLoopbackHostHeader(headers.host)) throw new TroupeError('FORBIDDEN', 'the Host header is not a name of this machine');
+    if (!isLoopbackHostHeader(headers.host)) throw new TroupeError('FORBIDDEN', 'the Host header is not a loopback name of this machine', { hint: LOOPBACK_HINT });
     return;
   }
   if (openPaths.has(path)) return;

@@ -2,9 +2,12 @@
 
 import { TroupeError } from '../codec/errors.ts';
 import type { Deployed, RecordView, ServedBehavior } from '../actor/engine.ts';
-import { fromWire } from './terminal.ts';
+import { defaults } from '../config/defaults.ts';
 import type { NodeOptions } from './node-options.ts';
+import { fromWire } from './terminal.ts';
 
+/** What the gateway answers to whoever asks it for anything but a WebSocket. */
+const UPGRADE_REQUIRED = 426;
 const BUNDLE_TYPE = 'application/vnd.troupe.bundle+json';
 
 export class AdminClient {
@@ -41,6 +44,11 @@ export class AdminClient {
     const text = await response.text();
     const body = parse(text);
     if (response.ok && body !== undefined) return body;
+    if (response.status === UPGRADE_REQUIRED) {
+      throw new TroupeError('BAD_REQUEST', `${this.node.admin} is the gateway of a node: this port speaks WebSocket`, {
+        hint: `--admin is the admin port, http://${defaults.adminHost}:${defaults.adminPort} unless the node was started with another; --url is the gateway.`,
+      });
+    }
     const error = (body as { error?: unknown } | undefined)?.error;
     if (typeof error === 'object' && error !== null) throw fromWire(error);
     throw new TroupeError('UNREACHABLE', `what answers at ${this.node.admin}${path} is no admin port of Troupe (HTTP ${response.status})`);

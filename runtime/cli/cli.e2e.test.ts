@@ -96,6 +96,9 @@ t.test('wrong input is exit code 2, before anything is sent', async (t) => {
     t.equal(ran.out, '', args.join(' '));
   }
   t.equal(engine.submitted.length, before);
+  t.match((await troupe(['send', order, 'X', '{'])).err, /\nhint: See `troupe send --help`/);
+  t.match((await troupe(['events', order, '--from', 'x'])).err, /\nhint: See `troupe events --help`/);
+  t.match((await troupe(['start', '--port', 'x'])).err, /\nhint: See `troupe start --help`/);
 });
 
 t.test('no node is exit code 3', async (t) => {
@@ -116,7 +119,13 @@ t.test('what answers but is no node says so', async (t) => {
   t.match(ran.err, /is no admin port/);
   const mixedUp = await troupe(['behaviors'], { env: { TROUPE_ADMIN: `http://127.0.0.1:${gatewayPort}` } });
   t.equal(mixedUp.code, 2);
-  t.match(mixedUp.err, /this port speaks WebSocket/);
+  t.match(mixedUp.err, /is the gateway of a node: this port speaks WebSocket\nhint: --admin is/);
+  const swapped = await troupe(['get', order], { env: { TROUPE_URL: `ws://127.0.0.1:${adminPort}` } });
+  t.equal(swapped.code, 3);
+  t.match(swapped.err, /is the admin port of a node, not its gateway\nhint: --url is/);
+  const foreign = await troupe(['get', order], { env: { TROUPE_URL: `ws://0.0.0.0:${gatewayPort}` } });
+  t.equal(foreign.code, 4);
+  t.match(foreign.err, /error FORBIDDEN: .*0\.0\.0\.0.*\nhint: Without tokens/);
 });
 
 t.test('get prints state and seq', async (t) => {
@@ -138,7 +147,10 @@ t.test('deploy packs and reports; a refusal is exit code 1 with file and line', 
   const bad = await troupe(['deploy', shop]);
   t.equal(bad.code, 1);
   t.match(bad.err, /error BUNDLE_INVALID: order\.js does not compile\nat: order\.js:3:1\n/);
-  t.equal((await troupe(['deploy', shop, t.testdir()])).code, 1, 'a folder that is none is found before anything is sent');
+  const none = await troupe(['deploy', shop, t.testdir()]);
+  t.equal(none.code, 1, 'a folder that is none is found before anything is sent');
+  t.match(none.err, /troupe\.json: is missing[\s\S]*hint: Nothing was sent/);
+  t.match(await troupe(['test', t.testdir()]), { code: 1, err: /\nhint: Nothing was sent/ });
 });
 
 t.test('events shows records; --follow goes on with new ones until interrupted', async (t) => {
@@ -153,6 +165,17 @@ t.test('events shows records; --follow goes on with new ones until interrupted',
   t.equal(JSON.parse(String((await lines.next()).value)).position, 5);
   child.kill('SIGINT');
   await once(child, 'close');
+});
+
+t.test('events of an actor without any', async (t) => {
+  engine.recordList = [];
+  engine.behaviorList = [{ type: 'shop.v1.Order', bundle: 'ab', foldHash: '', commands: [], events: [], quarantined: null }];
+  t.match(await troupe(['events', order]), { code: 0, out: '', err: /no records/ });
+  t.match(await troupe(['events', 'shop.v1.Ordr:o-1']), { code: 1, out: '', err: /error UNKNOWN_ACTOR_TYPE: .*did you mean shop\.v1\.Order\?/ });
+});
+
+t.test('the version', async (t) => {
+  t.match(await troupe(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/, err: '' });
 });
 
 t.test('token mints what the node accepts', async (t) => {

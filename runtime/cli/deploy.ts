@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 
 import type { PackedBundle } from '../bundle/pack.ts';
 import { AdminClient } from './admin-client.ts';
+import { localFolder } from './local-folder.ts';
 import { nodeOptions, withAdmin, withJson, withToken } from './node-options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -15,7 +16,7 @@ export function addDeploy(program: Command, terminal: Terminal): void {
     const { packDirectory } = await import('../bundle/pack.ts');
     // All are packed before the first is sent: a mistake in the last one leaves the node as it was.
     const packed: PackedBundle[] = [];
-    for (const folder of folders) packed.push(await packDirectory(folder));
+    for (const folder of folders) packed.push(await localFolder(packDirectory(folder)));
     const admin = new AdminClient(node);
     for (const [i, bundle] of packed.entries()) {
       const progress = packed.length > 1 ? `[${i + 1}/${packed.length}] ` : '';

@@ -6,6 +6,9 @@
 import type { Command } from 'commander';
 
 import type { RecordView } from '../actor/engine.ts';
+import { parseAddress } from '../codec/address.ts';
+import { TroupeError } from '../codec/errors.ts';
+import { nearest } from '../config/nearest.ts';
 import { AdminClient } from './admin-client.ts';
 import { withClient } from './gateway-client.ts';
 import { checkedAddress, nodeOptions, withAdmin, withGateway, withJson, withToken } from './node-options.ts';
@@ -38,6 +41,7 @@ export function addEvents(program: Command, terminal: Terminal): void {
     const readPage: ReadPage = (from, max) => admin.records(actor, from, max);
     const show = (record: RecordView): void => terminal.data(node.json ? JSON.stringify(record) : recordText(record));
     let shown = await readNew(readPage, cursor, show, PAGE);
+    if (shown === 0) await checkType(admin, actor);
     if (options['follow'] !== true) {
       if (shown === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}`);
       return;
@@ -46,6 +50,18 @@ export function addEvents(program: Command, terminal: Terminal): void {
       for await (const _event of client.watch(actor, { from: cursor.from })) shown += await readNew(readPage, cursor, show, PAGE);
     });
   });
+}
+
+/**
+ * An actor without records is nothing strange, one of a type that nobody has deployed is a slip of the pen.
+ * @throws TroupeError UNKNOWN_ACTOR_TYPE
+ */
+async function checkType(admin: AdminClient, actor: string): Promise<void> {
+  const { type } = parseAddress(actor);
+  const known = (await admin.behaviors()).map((behavior) => behavior.type);
+  if (known.includes(type)) return;
+  const near = nearest(type, known);
+  throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${type}${near === null ? '' : `; did you mean ${near}?`}`);
 }
 
 /** Shows every record that the cursor has not seen and moves it on; answers how many there were. */

@@ -3,8 +3,11 @@
  * heavy to load (the node, the packer, token signing) is loaded by the command that needs it, when it runs.
  */
 
+import { readFileSync } from 'node:fs';
+
 import { Command, CommanderError } from 'commander';
 
+import { catalogue, TroupeError } from '../codec/errors.ts';
 import { addBehaviors } from './behaviors.ts';
 import { addDeploy } from './deploy.ts';
 import { addEvents } from './events.ts';
@@ -12,15 +15,18 @@ import { exitCodes } from './exit-codes.ts';
 import { addGet } from './get.ts';
 import { addSend } from './send.ts';
 import { addStart } from './start.ts';
-import { processTerminal, report } from './terminal.ts';
+import { processTerminal, report, withHint } from './terminal.ts';
 import { addTest } from './test-command.ts';
 import { addToken } from './token.ts';
 import { addTypes } from './types.ts';
 
 async function main(argv: string[]): Promise<number> {
+  let running = '';
   const program = new Command('troupe')
     .description('A sharded actor runtime with scripted behaviours: run a node, deploy behaviours, talk to actors.')
+    .version(version(), '--version', 'print the version')
     .exitOverride()
+    .hook('preAction', (_program, command) => void (running = command.name()))
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(`${text.replace(/^error: /, 'error CONFIG_INVALID: ').trimEnd()}\nhint: add --help to see what there is.\n`) })
     .helpCommand(false)
@@ -32,8 +38,18 @@ async function main(argv: string[]): Promise<number> {
   } catch (error) {
     // commander has said on stderr what is wrong (or shown the help that was asked for).
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    return report(processTerminal, error, argv.includes('--json'));
+    return report(processTerminal, hinted(error, running), argv.includes('--json'));
   }
+}
+
+/** Points at the help of the command that met the error: the catalogue's hint for wrong settings is that of a node. */
+function hinted(error: unknown, command: string): unknown {
+  if (!(error instanceof TroupeError) || error.code !== 'CONFIG_INVALID' || command === 'start') return error;
+  return error.hint === catalogue.CONFIG_INVALID.hint ? withHint(error, `See \`troupe ${command} --help\` and docs/CLI.md.`) : error;
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 }
 
 // A reader that has seen enough (`troupe events ... | head`) is no failure.

@@ -41,7 +41,7 @@ export function printableLines(text: string): string {
 export function errorText(error: TroupeError): string {
   const reason = error.reason === undefined || error.reason === '' ? '' : ` (${printable(error.reason)})`;
   const location = error.location === undefined || error.location === '' ? '' : `\nat: ${printable(error.location)}`;
-  return `error ${error.code}${reason}: ${printableLines(error.message)}${location}\nhint: ${error.hint}\nsee docs/errors/${error.code}.md`;
+  return `error ${error.code}${reason}: ${printableLines(error.message)}${location}\nhint: ${printable(error.hint)}\nsee docs/errors/${error.code}.md`;
 }
 
 /** The same for machines, one line. */
@@ -63,13 +63,20 @@ export function toTroupeError(thrown: unknown): TroupeError {
   return new TroupeError('INTERNAL', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
 }
 
+/** The same error with what to do about it in this situation. */
+export function withHint(error: TroupeError, hint: string): TroupeError {
+  const { code, message, reason, location, cause } = error;
+  return new TroupeError(code, message, { hint, cause, ...(reason !== undefined && { reason }), ...(location !== undefined && { location }) });
+}
+
 /** An error that came over the wire. A code that this version does not know is a newer node's. */
-export function fromWire(error: { code?: unknown; message?: unknown; reason?: unknown; location?: unknown }): TroupeError {
+export function fromWire(error: { code?: unknown; message?: unknown; reason?: unknown; location?: unknown; hint?: unknown }): TroupeError {
   const code: ErrorCode = typeof error.code === 'string' && isErrorCode(error.code) ? error.code : 'INTERNAL';
   const text = typeof error.message === 'string' ? error.message : catalogue[code].hint;
   const message = code === error.code ? text : `${String(error.code)}: ${text}`;
   return new TroupeError(code, message, {
     ...(typeof error.reason === 'string' && error.reason !== '' && { reason: error.reason }),
     ...(typeof error.location === 'string' && error.location !== '' && { location: error.location }),
+    ...(typeof error.hint === 'string' && error.hint !== '' && { hint: error.hint }),
   });
 }

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 
 import { TroupeError } from '../codec/errors.ts';
+import { localFolder } from './local-folder.ts';
 import { withJson } from './node-options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -14,7 +15,7 @@ export function addTest(program: Command, terminal: Terminal): void {
     const { runScenarios, formatReport } = await import('../scenario/run.ts');
     let failed = 0;
     for (const folder of folders) {
-      const result = await runScenarios(folder);
+      const result = await localFolder(runScenarios(folder));
       failed += result.failed;
       terminal.data(options['json'] === true ? JSON.stringify({ folder, ...result }) : formatReport(result));
     }

@@ -5,6 +5,7 @@ import path from 'node:path';
 
 import type { Command } from 'commander';
 
+import { localFolder } from './local-folder.ts';
 import type { Terminal } from './terminal.ts';
 
 const FILE = 'types.d.ts';
@@ -14,7 +15,7 @@ export function addTypes(program: Command, terminal: Terminal): void {
   command.option('--write', `write them into the folder, as ${FILE}, for editors`);
   command.action(async (folder: string, options: Record<string, unknown>) => {
     const { typesOf } = await import('../bundle/types.ts');
-    const text = await typesOf(folder);
+    const text = await localFolder(typesOf(folder));
     if (options['write'] !== true) return terminal.data(text.trimEnd());
     const file = path.join(folder, FILE);
     await writeFile(file, text);

@@ -85,6 +85,8 @@ export interface TroupeErrorDetails {
   readonly reason?: string;
   /** "<file>:<line>:<column>" or "<file>@<offset>". */
   readonly location?: string;
+  /** What to do about it here, where the catalogue's hint does not fit the situation. */
+  readonly hint?: string;
   readonly cause?: unknown;
 }
 
@@ -93,6 +95,7 @@ export class TroupeError extends Error {
   readonly code: ErrorCode;
   readonly reason: string | undefined;
   readonly location: string | undefined;
+  readonly hint: string;
 
   constructor(code: ErrorCode, message: string, details: TroupeErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -100,10 +103,7 @@ export class TroupeError extends Error {
     this.code = code;
     this.reason = details.reason;
     this.location = details.location;
-  }
-
-  get hint(): string {
-    return catalogue[this.code].hint;
+    this.hint = details.hint ?? catalogue[code].hint;
   }
 
   get retryable(): boolean {

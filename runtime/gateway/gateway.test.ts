@@ -120,6 +120,7 @@ t.test('bad frames and requests: an error each, no effect, and the connection se
     t.match(await talker.ask(frame), { id, ok: false, error: { code, message: /./, hint: /./, retryable: false } }, `${frame.slice(0, 70)} ${code}`);
     t.match(await talker.ask('{"id":"good","get":"a.B:1"}'), { id: 'good', ok: true });
   }
+  t.match(await talker.ask(' [ ] '), { id: null, error: { code: 'BAD_FRAME', message: /an empty list/ } });
   talker.socket.send(Buffer.from('{"id":"1","get":"a.B:1"}'), { binary: true });
   t.match(await talker.json(), { id: null, error: { code: 'BAD_FRAME', message: /text frames only/ } });
   t.equal(rig.engine.submitted.length, 0, 'nothing of all this reached the engine');

@@ -227,16 +227,18 @@ function checkSettings(settings: GatewaySettings): void {
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code !== 'EADDRINUSE') return error;
-  return new TroupeError('ADDRESS_IN_USE', `the gateway cannot listen on ${host}:${port}`, { cause: error });
+  return new TroupeError('ADDRESS_IN_USE', `the gateway cannot listen on ${host}:${port}`, {
+    cause: error, hint: 'Something else listens there, perhaps another node; choose another port with --port (0 takes a free one).',
+  });
 }
 
 function answerPlainHttp(_request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(426, { 'content-type': 'application/json', connection: 'close', upgrade: 'websocket' });
-  response.end(errorText('BAD_REQUEST', 'this port speaks WebSocket'));
+  response.end(errorText('BAD_REQUEST', 'this is the gateway: this port speaks WebSocket', 'Health, metrics, deploying and records are on the admin port (--admin-port, 7071 by default).'));
 }
 
 function answerRefusal(socket: Socket, refusal: Refusal): void {
-  const body = errorText(refusal.code, refusal.message);
+  const body = errorText(refusal.code, refusal.message, refusal.hint);
   socket.write(
     `HTTP/1.1 ${refusal.status} ${refusal.status === 403 ? 'Forbidden' : 'Service Unavailable'}\r\n` +
     `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
@@ -245,8 +247,8 @@ function answerRefusal(socket: Socket, refusal: Refusal): void {
   socket.destroySoon();
 }
 
-function errorText(code: keyof typeof catalogue, message: string): string {
-  const { hint, retryable } = catalogue[code];
+function errorText(code: keyof typeof catalogue, message: string, hint: string = catalogue[code].hint): string {
+  const { retryable } = catalogue[code];
   return JSON.stringify({ error: { code, message, hint, retryable } });
 }
 

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 
 import type { Codec } from './codec.ts';
 import { jsonCodec } from './json.ts';
-import { isLoopbackHostHeader } from './loopback.ts';
+import { isLoopbackHostHeader, LOOPBACK_HINT } from './loopback.ts';
 import { protoCodec } from './proto.ts';
 
 const TOKEN_PREFIX = 'troupe.bearer.';
@@ -23,6 +23,8 @@ export interface Refusal {
   readonly status: number;
   readonly code: 'ORIGIN_REFUSED' | 'FORBIDDEN' | 'NOT_READY' | 'OVERLOADED';
   readonly message: string;
+  /** Where that of the code does not fit. */
+  readonly hint?: string;
 }
 
 /** Subprotocol and token of a request. The token is never confirmed as a subprotocol, or it would come back in a header. */
@@ -59,7 +61,7 @@ export function refuseForeign(request: IncomingMessage, origins: ReadonlySet<str
     return { status: 403, code: 'ORIGIN_REFUSED', message: `pages of ${shown(origin)} may not connect` };
   }
   if (!tokens && !isLoopbackHostHeader(host)) {
-    return { status: 403, code: 'FORBIDDEN', message: `the host ${shown(host ?? '')} is not a name of this machine` };
+    return { status: 403, code: 'FORBIDDEN', message: `the host ${shown(host ?? '')} is not a loopback name of this machine`, hint: LOOPBACK_HINT };
   }
   return null;
 }

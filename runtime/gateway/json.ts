@@ -86,6 +86,7 @@ function readFrame(frame: Buffer, from: number, to: number, connection: Connecti
   const listed = at < to && frame[at] === OPEN_BRACKET;
   if (listed) {
     at = scanner.space(at + 1);
+    if (at < to && frame[at] === CLOSE_BRACKET) return { code: 'BAD_FRAME', message: 'the frame is an empty list, which asks for nothing' };
     for (;;) {
       if (into.length === limits.requestsPerFrameMax) {
         return { code: 'FRAME_TOO_LARGE', message: `a frame has at most ${limits.requestsPerFrameMax} requests` };

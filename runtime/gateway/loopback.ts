@@ -5,6 +5,9 @@
 
 import { isIP } from 'node:net';
 
+/** For whoever came with another name: the hint of FORBIDDEN speaks of tokens, and here there are none. */
+export const LOOPBACK_HINT = 'Without tokens a node answers to loopback names only, such as 127.0.0.1 and localhost: use one of them, or start the node with --auth jwt.';
+
 /** Whether nobody outside of this machine reaches what listens on `host`. */
 export function isLoopbackHost(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
