@@ -104,6 +104,15 @@ t.test('tokens that are not', async (t) => {
   for (const [label, authenticator, token] of cases) {
     await t.rejects(authenticator.identify(token), { code: 'UNAUTHENTICATED' }, label);
   }
+  const said = (label: string) => {
+    const [, authenticator, token] = cases.find(([name]) => name === label)!;
+    return authenticator.identify(token).then(() => 'accepted', (error: Error) => error.message);
+  };
+  for (const [label, what] of [
+    ['noise', /is not a JWT$/], ['noise in three parts', /is not a JWT$/], ['unsigned', /algorithm/], ['another secret', /signature is wrong/],
+    ['an unknown key id', /no key of the key set/], ['expired', /has expired$/], ['without expiry', /its exp is missing$/],
+    ['not yet valid', /not valid yet/], ['another issuer', /its iss is not the one/], ['no issuer', /its iss is missing$/],
+  ] as const) t.match(await said(label), what, label);
   t.notMatch(await bySecret.identify(good.slice(0, -2)).catch((error: Error) => error.message), good.slice(0, 20), 'a token is not repeated in a message');
 });
 

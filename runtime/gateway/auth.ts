@@ -95,9 +95,24 @@ async function verified(verify: Verify, token: string, options: JWTVerifyOptions
   try {
     return await verify(token, options);
   } catch (cause) {
-    // The library's code says what is wrong (expired, bad signature) without a word of the token.
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'not a token';
-    throw new TroupeError('UNAUTHENTICATED', `the token is refused: ${why}`, { cause });
+    throw new TroupeError('UNAUTHENTICATED', `the token is refused: ${whyRefused(cause)}`, { cause });
+  }
+}
+
+/** What is wrong with a token, without a word of what is in it: short, because it is the reason of a close frame as well. */
+function whyRefused(cause: unknown): string {
+  const { code, claim, reason } = cause as { code?: unknown; claim?: unknown; reason?: unknown };
+  switch (code) {
+    case 'ERR_JWT_EXPIRED': return 'it has expired';
+    case 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED': return 'its signature is wrong; it was signed with another key, or changed';
+    case 'ERR_JOSE_ALG_NOT_ALLOWED': return 'it is signed with an algorithm that does not fit this node\'s key';
+    case 'ERR_JWKS_NO_MATCHING_KEY': return 'no key of the key set fits it';
+    case 'ERR_JWKS_MULTIPLE_MATCHING_KEYS': return 'it names no key (kid), and several of the key set fit it';
+    case 'ERR_JWT_CLAIM_VALIDATION_FAILED':
+      if (claim === 'nbf' && reason === 'check_failed') return 'it is not valid yet (nbf)';
+      return `its ${String(claim)} ${reason === 'missing' ? 'is missing' : reason === 'invalid' ? 'is malformed' : 'is not the one asked for'}`;
+    case 'ERR_JOSE_NOT_SUPPORTED': return 'it is signed in a way that is not supported';
+    default: return 'it is not a JWT';
   }
 }
 
