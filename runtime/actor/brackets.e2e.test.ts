@@ -122,3 +122,19 @@ t.test('a read is answered only after an ownership check that began after it arr
   t.match(again, { seq: 1, body: { balance: '10' } });
   await node.close();
 });
+
+t.test('without that check a former owner answers from a state that others may have left behind', async (t) => {
+  const faulty = new FaultyJournal(createMemoryJournal());
+  const journal = faulty.asJournal();
+  await journal.open();
+  const node = await startEngine({ journal });
+  await node.engine.deploy(accountBundle());
+  await node.send(account, 'Open', { amount: 10 });
+  const { gate } = node.engine as unknown as { gate: { confirm: (group: { confirmSettled: boolean }) => void } };
+  gate.confirm = (group) => {
+    group.confirmSettled = true;
+  };
+  faulty.owned = false;
+  t.match(await node.get(account), { error: null, body: { balance: '10' } }, 'it does not know that it was replaced');
+  await node.close();
+});
