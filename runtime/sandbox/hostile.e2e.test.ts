@@ -58,8 +58,9 @@ t.test('modules that are refused name file, line and column', async (t) => {
   t.setTimeout(300_000);
   const pool = createSandboxPool();
   await pool.start();
-  for (const { name, module, at } of refused) {
-    await t.rejects(pool.check(bundle(module, hostileProto)), { code: 'BUNDLE_INVALID', location: `actor.js:${at}` }, name);
+  for (const { name, module, at, reason } of refused) {
+    const expected = { code: 'BUNDLE_INVALID', location: `actor.js:${at}`, message: reason ?? /./ };
+    await t.rejects(pool.check(bundle(module, hostileProto)), expected, name);
   }
   await t.rejects(pool.check(bundle(`import { defineActor } from 'troupe';\nfor (;;);`, hostileProto)), { code: 'BUNDLE_INVALID' }, 'a loop at load');
   await t.rejects(pool.check(bundle(`const a = []; for (;;) a.push([a]);`, hostileProto)), { code: 'BUNDLE_INVALID' }, 'memory at load');

@@ -15,13 +15,14 @@ import { readBundle } from './bundle-content.ts';
 import type { BundleContent } from './bundle-content.ts';
 import { BundleError, invalid } from './bundle-error.ts';
 import { engineHash, foldHash } from './fold-hash.ts';
-import { prepareModule } from './module-source.ts';
-import type { ColumnShift } from './module-source.ts';
+import { lineColumn, prepareModule } from './module-source.ts';
+import type { ColumnShift, Token } from './module-source.ts';
 import { realmAdvice, realmGlobals } from './realm-globals.ts';
 import { closingSource, hubSource, lockdownSource, prologueSource, realmSource } from './realm-source.ts';
 import type { LoadedBundle, LoadedType } from './sandbox.ts';
 import { readSchema } from './schema.ts';
 import type { Schema } from './schema.ts';
+import { undeclaredName } from './undeclared-names.ts';
 
 /** The isolate cannot go on; the process must end. */
 export class IsolateEnded extends Error {
@@ -99,13 +100,15 @@ export class SandboxIsolate {
   }
 
   /**
+   * `anew`: it is about to be deployed, so that names which nothing declares are looked for. A bundle that is in service is loaded
+   * without: it is history, and what reads it must not become stricter.
    * @throws BundleError when the bundle is refused
    * @throws IsolateEnded
    */
-  load(bundle: number, bytes: Uint8Array, deadlineMs: number): LoadedBundle {
+  load(bundle: number, bytes: Uint8Array, deadlineMs: number, anew: boolean): LoadedBundle {
     const content = readBundle(bytes);
     const schema = readSchema(content.protos);
-    return this.guarded(() => new BundleLoad(this.isolate, content, schema, deadlineMs).load(this.io, (realm) => {
+    return this.guarded(() => new BundleLoad(this.isolate, content, schema, deadlineMs, anew).load(this.io, (realm) => {
       const context = realm.context;
       this.addRealm.applySync(undefined, [bundle, realm.functions.derefInto()] as never);
       this.contexts.set(bundle, context);
@@ -138,16 +141,18 @@ class BundleLoad {
   private readonly content: BundleContent;
   private readonly schema: Schema;
   private readonly timeout: number;
+  private readonly anew: boolean;
   private readonly context: ivm.Context;
   private readonly modules = new Map<string, ivm.Module>();
   private readonly paths = new Map<ivm.Module, string>();
   private readonly shifts: Record<string, readonly ColumnShift[]> = {};
 
-  constructor(isolate: ivm.Isolate, content: BundleContent, schema: Schema, timeout: number) {
+  constructor(isolate: ivm.Isolate, content: BundleContent, schema: Schema, timeout: number, anew: boolean) {
     this.isolate = isolate;
     this.content = content;
     this.schema = schema;
     this.timeout = timeout;
+    this.anew = anew;
     this.context = isolate.createContextSync();
   }
 
@@ -189,27 +194,50 @@ class BundleLoad {
     return module;
   }
 
+  /** What was written is compiled before what is made of it, so that V8 says what is wrong with it, and where. */
   private compile(file: string, source: string): void {
+    this.compiled(file, source).release();
     const prepared = prepareModule(file, source);
+    if (this.anew) this.refuseUndeclared(file, source, prepared.tokens);
     this.shifts[file] = prepared.shifts;
-    let module: ivm.Module;
-    try {
-      module = this.isolate.compileModuleSync(prepared.source, { filename: `bundle:${file}` });
-    } catch (error) {
-      throw this.moduleError(error, file);
-    }
+    const module = this.compiled(file, prepared.source);
     this.modules.set(file, module);
     this.paths.set(module, file);
     for (const specifier of module.dependencySpecifiers) this.checkImport(file, source, specifier);
+  }
+
+  private compiled(file: string, source: string): ivm.Module {
+    try {
+      return this.isolate.compileModuleSync(source, { filename: `bundle:${file}` });
+    } catch (error) {
+      throw this.moduleError(error, file);
+    }
+  }
+
+  private refuseUndeclared(file: string, source: string, tokens: readonly Token[]): void {
+    const compiles = (start: number, end: number, text: string): boolean => {
+      try {
+        this.compiled(file, source.slice(0, start) + text + source.slice(end)).release();
+        return true;
+      } catch (error) {
+        if (error instanceof BundleError) return false;
+        throw error;
+      }
+    };
+    const found = undeclaredName(tokens, ({ start, end }) => {
+      const name = source.slice(start, end);
+      // The second would be no error within a regular expression or a text.
+      return compiles(start, end, `(0, ${name})`) && !compiles(start, end, `${name} @`);
+    });
+    if (found !== null) throw invalid(`${file}:${lineColumn(source, found.start)}`, found.reason);
   }
 
   private checkImport(file: string, source: string, specifier: string): void {
     if (specifier === 'troupe' || specifier === 'troupe:guard') return;
     if (this.content.modules.has(resolve(file, specifier))) return;
     const at = Math.max(source.indexOf(`'${specifier}'`), source.indexOf(`"${specifier}"`), 0);
-    const before = source.slice(0, at).split('\n');
     throw invalid(
-      `${file}:${before.length}:${before[before.length - 1]!.length + 1}`,
+      `${file}:${lineColumn(source, at)}`,
       `it imports ${JSON.stringify(specifier)}: only modules of the bundle, by relative path, and "troupe" can be imported`,
     );
   }

@@ -64,6 +64,22 @@ t.test('modules that are refused', async (t) => {
   for (const [source, at] of bad) t.equal(refusal(source), `m.js:${at}`, source);
 });
 
+t.test('a bracket that does not match names both places', async (t) => {
+  const reason = (source: string): string => {
+    try {
+      prepareModule('m.js', source);
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  t.equal(reason('f(\n  1\n}'), '`}` at 3:1 does not match `(` opened at 1:2');
+  t.equal(reason('const s = `${ [ }`'), '`}` at 1:17 does not match `[` opened at 1:15');
+  t.equal(reason('const s = `${ ) }`'), '`)` at 1:15 does not match `${` opened at 1:12');
+  t.equal(reason(']'), '`]` at 1:1 closes nothing');
+  t.equal(reason('{\n  [\n'), '`[` opened at 2:3 is not closed');
+});
+
 t.test('guards keep lines and tell of their columns', async (t) => {
   const source = 'function f() {\n  try { g(); } catch (error) { return 1; }\n  try { g(); } catch { return 2; } finally { h(); }\n  try { g(); } finally { return 3; }\n}\nfunction g() {}\nfunction h() {}';
   const prepared = prepareModule('m.js', source);

@@ -20,9 +20,11 @@ export type ColumnShift = readonly [line: number, column: number, by: number];
 export interface PreparedModule {
   readonly source: string;
   readonly shifts: readonly ColumnShift[];
+  /** Of the module as it was written. */
+  readonly tokens: readonly Token[];
 }
 
-interface Token {
+export interface Token {
   readonly kind: 'name' | 'punctuator' | 'literal' | 'template';
   readonly text: string;
   readonly start: number;
@@ -39,6 +41,8 @@ interface Token {
 
 interface Frame {
   readonly open: string;
+  /** Behind the bracket. */
+  readonly from: number;
   /** What the bracket encloses. */
   readonly role: 'function' | 'block' | 'object' | 'class' | 'group' | 'substitution';
   readonly part: 'try' | 'catch' | '';
@@ -66,9 +70,18 @@ const punctuators = [
   '+=', '-=', '*=', '/=', '%=', '&=', '|=', '^=', '<<', '>>', '**',
 ];
 
-/** @throws BundleError with file, line, column and reason */
+/**
+ * Takes what the compiler has taken: what is wrong with the syntax, V8 says better.
+ * @throws BundleError with file, line, column and reason
+ */
 export function prepareModule(file: string, source: string): PreparedModule {
   return new ModuleReader(file, source).read();
+}
+
+/** `line:column`, both from 1. */
+export function lineColumn(source: string, at: number): string {
+  const before = source.slice(0, at).split(/\r\n|[\n\r\u2028\u2029]/);
+  return `${before.length}:${before[before.length - 1]!.length + 1}`;
 }
 
 class ModuleReader {
@@ -76,7 +89,7 @@ class ModuleReader {
   private readonly source: string;
   private readonly tokens: Token[] = [];
   private readonly stack: Frame[] = [];
-  private readonly top: Frame = { open: '', role: 'block', part: '', regexAfter: true, head: '', ternaries: 0, classPending: false };
+  private readonly top: Frame = { open: '', from: 0, role: 'block', part: '', regexAfter: true, head: '', ternaries: 0, classPending: false };
   private readonly inserts: { readonly at: number; readonly text: string }[] = [];
   private readonly bindings: string[] = [];
   private readonly callables = new Set<string>();
@@ -100,8 +113,7 @@ class ModuleReader {
   }
 
   private position(at: number): string {
-    const before = this.source.slice(0, at).split(/\r\n|[\n\r\u2028\u2029]/);
-    return `${before.length}:${before[before.length - 1]!.length + 1}`;
+    return lineColumn(this.source, at);
   }
 
   private frame(): Frame {
@@ -132,7 +144,7 @@ class ModuleReader {
         newline = false;
       }
     }
-    if (this.stack.length > 0) this.fail(source.length, `${this.frame().open} is not closed`);
+    if (this.stack.length > 0) this.fail(source.length, `${this.opened(this.frame())} is not closed`);
   }
 
   private token(char: string, newline: boolean): void {
@@ -277,13 +289,18 @@ class ModuleReader {
   }
 
   private open(open: string, role: Frame['role'], part: Frame['part'], regexAfter: boolean, head: string): void {
-    this.stack.push({ open, role, part, regexAfter, head, ternaries: 0, classPending: false });
+    this.stack.push({ open, from: this.at, role, part, regexAfter, head, ternaries: 0, classPending: false });
+  }
+
+  private opened(frame: Frame): string {
+    return `\`${frame.open}\` opened at ${this.position(frame.from - frame.open.length)}`;
   }
 
   private close(text: string, start: number): void {
     const frame = this.stack.pop();
     const expected = text === '}' ? '{' : text === ')' ? '(' : '[';
-    if (frame?.open !== expected) this.fail(start, `${text} closes nothing`);
+    if (frame === undefined) this.fail(start, `\`${text}\` at ${this.position(start)} closes nothing`);
+    if (frame.open !== expected) this.fail(start, `\`${text}\` at ${this.position(start)} does not match ${this.opened(frame)}`);
     this.closed = frame;
     if (text === ')') this.regexAfterParenthesis = statementHeads.has(frame.head);
   }
@@ -488,6 +505,6 @@ class ModuleReader {
     const names = [...new Set(this.bindings)];
     if (names.length > 0) text += `\n;export { ${names.map((name) => `${name} as ${hidden}${name}`).join(', ')} };`;
     if (inserts.length > 0) text += `\n;import { caught as ${guard} } from 'troupe:guard';`;
-    return { source: text, shifts };
+    return { source: text, shifts, tokens: this.tokens };
   }
 }

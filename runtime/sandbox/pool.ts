@@ -13,6 +13,7 @@ import { BatchWriter, ResultReader } from './batch.ts';
 import { SandboxChild } from './child.ts';
 import type { ChildEnd, ChildOptions } from './child.ts';
 import { readLoaded } from './loaded-bundle.ts';
+import { CHECKED_BUNDLE_FIRST } from './process-frames.ts';
 import { FORMAT_PROTO } from './sandbox.ts';
 import type { LoadedBundle, Sample, SampleMismatch, SandboxLoss, SandboxPool, SandboxStat } from './sandbox.ts';
 
@@ -44,8 +45,6 @@ const IDLE_WATCHES_MAX = 100;
 const START_FAILURES_MAX = 3;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
-/** Numbers of bundles that are only checked; installed ones are counted from 1. */
-const CHECKED_BUNDLE_FIRST = 0x4000_0000;
 const SAMPLES_OPEN_MAX = 4;
 
 interface PoolSettings extends ChildOptions {

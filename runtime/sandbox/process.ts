@@ -16,7 +16,7 @@ import { WireReader, WireWriter } from '../codec/wire.ts';
 import { limits } from '../limits.ts';
 import { BundleError } from './bundle-error.ts';
 import { IsolateEnded, SandboxIsolate } from './isolate.ts';
-import { FAREWELL } from './process-frames.ts';
+import { CHECKED_BUNDLE_FIRST, FAREWELL } from './process-frames.ts';
 import type { LoadedBundle } from './sandbox.ts';
 
 const LIFE_LINE = 3;
@@ -157,7 +157,7 @@ class Server {
     }
     if (content.length === 0) return this.isolate.unload(bundle);
     try {
-      this.writeLoaded(this.isolate.load(bundle, content, deadlineMs));
+      this.writeLoaded(this.isolate.load(bundle, content, deadlineMs, bundle >= CHECKED_BUNDLE_FIRST));
     } catch (error) {
       if (!(error instanceof BundleError)) throw error;
       const { out } = this;

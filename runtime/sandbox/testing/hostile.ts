@@ -164,6 +164,21 @@ export interface RefusedModule {
   readonly module: string;
   /** Line and column that the refusal must name. */
   readonly at: string;
+  readonly reason?: RegExp;
+}
+
+/** A module whose fifth line, within decide, is `line`. */
+function syntax(line: string): string {
+  return `import { defineActor } from 'troupe';
+export default defineActor('test.v1.Victim', {
+  initialState: () => ({}),
+  decide: { Do(state, command, ctx) {
+    ${line}
+  } },
+  evolve: { Done: (state) => state },
+});
+// The end.
+`;
 }
 
 const actor = `export default defineActor('test.v1.Victim', { initialState: () => ({}), decide: { Do() { return {}; } }, evolve: { Done: (s) => s } });`;
@@ -187,6 +202,22 @@ export const refused: readonly RefusedModule[] = [
   { name: 'initial state of a wrong type', module: `import { defineActor } from 'troupe';\nexport default defineActor('test.v1.Victim', { initialState: () => ({ count: 'x' }), decide: { Do() {} }, evolve: { Done: (s) => s } });`, at: '2:16' },
   { name: 'throws while it loads', module: `import { defineActor } from 'troupe';\nnull.x;\n${actor}`, at: '2:6' },
   { name: 'what is not in the realm, while it loads', module: `import { defineActor } from 'troupe';\nconst t = Date.now();\n${actor}`, at: '2:11' },
+  // Places are V8's: a syntax error is told as the compiler tells it, before anything of ours reads the module.
+  { name: 'an if without )', module: syntax('if (command.n > 1 { return {}; }'), at: '5:23', reason: /: SyntaxError: Unexpected token '\{'/ },
+  { name: 'a missing operand', module: syntax('return { count: state.count + };'), at: '5:35', reason: /: SyntaxError: Unexpected token '}'/ },
+  { name: 'a missing operand before a call', module: syntax('return Object(state.count + );'), at: '5:33', reason: /: SyntaxError: Unexpected token '\)'/ },
+  { name: 'a { too many', module: syntax('if (command.n > 1) { { return {}; }'), at: '8:2', reason: /: SyntaxError: Unexpected token '\)'/ },
+  { name: 'a } too many', module: syntax('if (command.n > 1) { return {}; } }'), at: '7:3', reason: /: SyntaxError: missing \) after argument list/ },
+  { name: 'a text without end', module: syntax("return { text: 'x };"), at: '5:20', reason: /: SyntaxError: Invalid or unexpected token/ },
+  { name: 'a template without end', module: syntax('return { text: `x };'), at: '10:1', reason: /: SyntaxError: Unexpected end of input/ },
+  { name: 'a regular expression without end', module: syntax('return /x(.test(state);'), at: '5:12', reason: /: SyntaxError: Invalid regular expression: missing \// },
+  { name: 'a comment without end', module: syntax('return {}; /* x'), at: '5:16', reason: /: SyntaxError: Invalid or unexpected token/ },
+  // What a decision would touch, found before one does.
+  { name: 'Date in a decision', module: syntax('return { count: Date.now() };'), at: '5:21', reason: / Date is not available in a behaviour: use ctx.now/ },
+  { name: 'Math.random in a decision', module: syntax('return { count: Math.random() };'), at: '5:21', reason: /Math.random is not available in a behaviour: use ctx.random/ },
+  { name: 'process in a decision', module: syntax('return { text: process.env.HOME };'), at: '5:20', reason: /process is not available/ },
+  { name: 'a timer in a decision', module: syntax('setTimeout(() => {}, 5); return {};'), at: '5:5', reason: /use ctx.timer/ },
+  { name: 'a misspelt name in a decision', module: syntax('return { count: comand.n };'), at: '5:21', reason: /comand is not defined/ },
   { name: 'typed array of the module', module: `import { defineActor } from 'troupe';\nconst table = new Uint8Array(4);\n${actor}`, at: '1:1' },
   { name: 'generator of the module', module: `import { defineActor } from 'troupe';\nconst numbers = (function* () { yield 1; })();\n${actor}`, at: '1:1' },
 ];
