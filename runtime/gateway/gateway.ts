@@ -3,7 +3,8 @@
  *
  * G1  Nothing of a client reaches the engine before its handshake is complete and its token was accepted.
  * G2  A client that may not in is told why in a way it can see: by HTTP status before the upgrade (origin, host, load),
- *     by close code after it (token, subprotocol), because a browser shows its page the code but not the status.
+ *     by close code after it (token, subprotocol), because a browser shows its page the code but not the status. Of a
+ *     subprotocol that does not fit only a client hears that accepts a handshake without one, which browsers do not.
  */
 
 import { randomBytes } from 'node:crypto';
