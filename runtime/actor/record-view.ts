@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 
 import type { StoredRecord } from '../journal/journal.ts';
-import { PAYLOAD_COMMAND, PAYLOAD_EVENT, PAYLOAD_REPLY } from '../sandbox/sandbox.ts';
+import { PAYLOAD_COMMAND, PAYLOAD_EVENT, PAYLOAD_REPLY, PAYLOAD_STATE } from '../sandbox/sandbox.ts';
 import type { Bundles, LoadedBundleEntry } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { RecordView } from './engine.ts';
@@ -28,6 +28,7 @@ interface DecodedRecord {
   nowMs: number;
   bundle: Uint8Array;
   payload?: Payload;
+  migration?: { state: Uint8Array };
   events: ({ name: string } & Payload)[];
   sends: ({ to: string; name: string } & Payload)[];
   sendNumbers: number[];
@@ -62,8 +63,7 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
   const hash = Buffer.from(record.bundle).toString('hex');
   const bundle = hash === '' ? null : await bundles.load(hash);
   const { type } = splitAddress(record.actor);
-  const body = (kind: number, of: string, name: string, data: Payload | undefined): Promise<unknown> =>
-    bodyOf(calls, bundle, of, kind, name, data);
+  const body: Body = (kind, of, name, data) => bodyOf(calls, bundle, of, kind, name, data);
   return {
     position: record.position,
     bucket: record.bucketIndex,
@@ -76,7 +76,7 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
     principal: record.principal,
     nowMs: record.nowMs,
     bundle: hash,
-    payload: record.payload == null ? null : await body(PAYLOAD_COMMAND, type, record.name, record.payload),
+    payload: await viewPayload(record, type, body),
     events: await Promise.all(
       record.events.map(async (event, i) => ({
         seq: record.firstSeq + i,
@@ -101,11 +101,15 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
   };
 }
 
-async function viewTimer(
-  timer: DecodedRecord['timers'][number],
-  type: string,
-  body: (kind: number, of: string, name: string, data: Payload | undefined) => Promise<unknown>,
-): Promise<unknown> {
+type Body = (kind: number, of: string, name: string, data: Payload | undefined) => Promise<unknown>;
+
+/** What came in: the body of a command; for a migration, which no command brought, the state that it carried over. */
+async function viewPayload({ payload, migration, name }: DecodedRecord, type: string, body: Body): Promise<unknown> {
+  if (migration != null) return body(PAYLOAD_STATE, type, '', { data: migration.state });
+  return payload == null ? null : body(PAYLOAD_COMMAND, type, name, payload);
+}
+
+async function viewTimer(timer: DecodedRecord['timers'][number], type: string, body: Body): Promise<unknown> {
   if (timer.armed == null) return { name: timer.name, cancelled: true };
   const { dueMs, command, everyMs } = timer.armed;
   return { name: timer.name, dueMs, everyMs, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };

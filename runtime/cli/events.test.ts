@@ -75,4 +75,5 @@ t.test('rejections, failures and records without a command', async (t) => {
   t.match(recordText(record(1, [], { rejection: { code: 'OUT_OF_STOCK', message: 'only 1 left' } })), /rejected  OUT_OF_STOCK: only 1 left/);
   t.match(recordText(record(1, [], { failure: { code: 'BEHAVIOR_TIMEOUT', message: 'too long' } })), /failed    BEHAVIOR_TIMEOUT: too long/);
   t.match(recordText(record(1, [], { command: '', kind: 'MIGRATE', principal: '', key: '', bundle: '' })), /Z {2}migrate {2}bucket 7 position 1 {2}by anyone\n/);
+  t.match(recordText(record(1, [], { command: '', kind: 'migrate', payload: { points: 70 } })), /\n {2}state {5}\{"points":70\}/);
 });

@@ -72,7 +72,8 @@ class Finder {
   *find(): Generator<UndeclaredName> {
     const uses: number[] = [];
     this.tokens.forEach((token, i) => {
-      if (token.kind !== 'name' || token.text.startsWith('#') || this.isMember(i)) return;
+      if (token.kind !== 'name' || token.text.startsWith('#')) return;
+      if (this.isMember(i)) return this.asksFor(i);
       if (this.mayDeclare(i)) this.declared.add(token.text);
       else if (this.isUse(i)) uses.push(i);
     });
@@ -102,6 +103,12 @@ class Finder {
 
   private isMember(i: number): boolean {
     return this.is(i - 1, '.') || this.is(i - 1, '?.');
+  }
+
+  /** `if (globalThis.x) x()` goes on without an x, as `typeof x` does. */
+  private asksFor(i: number): void {
+    const { text } = this.tokens[i]!;
+    if (this.tokens[i - 2]?.text === 'globalThis' && !Object.hasOwn(realmAdvice, text)) this.declared.add(text);
   }
 
   private mayDeclare(i: number): boolean {
