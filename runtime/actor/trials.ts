@@ -6,7 +6,7 @@
  *     that its process survived, together with the activation and the commands of the same actor in front of it.
  * R2  A trial that ends its process with one suspect in it names the culprit: two points for running out of time or memory,
  *     one for a death that may have come from outside. With several, they are tried again one more at a time.
- * R3  A culprit with `suspicionMax` points does not enter the active sandbox: admission records it as failed.
+ * R3  A culprit with `suspicionMax` points does not run in the active sandbox: it is recorded as failed when its turn comes.
  * R4  When the history alone ends the process, no command of the actor can be run: all that wait are culprits.
  *
  * Results of a trial are thrown away: the decision is made again, in order, in the active sandbox.
@@ -33,7 +33,6 @@ export interface TrialParts {
 
 export class Trials {
   private readonly parts: TrialParts;
-  trials = 0;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: TrialParts) {
@@ -119,10 +118,7 @@ export class Trials {
 
   /** One at a time: a death must name who died of it. */
   private run(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null> {
-    const next = this.last.then(() => {
-      this.trials++;
-      return this.parts.pool.trial(write);
-    });
+    const next = this.last.then(() => this.parts.pool.trial(write));
     this.last = next.catch(() => null);
     return next;
   }
