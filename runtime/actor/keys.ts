@@ -20,12 +20,37 @@ const POW32 = 0x1_0000_0000;
 /** Word 2 of a slot whose command ended without a record. */
 const REMOVED = 0xffff_ffff;
 
-/** `hi` is the fingerprint, eight bits. */
-export interface RememberedKey {
-  readonly hi: number;
-  readonly lo: number;
-  readonly position: number;
-  readonly nowSeconds: number;
+/** What a window remembers, the oldest first, in columns: a snapshot takes them as they are, and nothing is made per key. */
+export class KeyList {
+  count = 0;
+  /** Eight bits a key. */
+  fingerprints = new Uint8Array(128);
+  hashes = new Uint32Array(128);
+  positions = new Float64Array(128);
+  /** Recorded time. */
+  seconds = new Float64Array(128);
+
+  add(fingerprint: number, hash: number, position: number, seconds: number): void {
+    const i = this.count++;
+    if (i === this.hashes.length) this.grow();
+    this.fingerprints[i] = fingerprint;
+    this.hashes[i] = hash;
+    this.positions[i] = position;
+    this.seconds[i] = seconds;
+  }
+
+  private grow(): void {
+    const { fingerprints, hashes, positions, seconds } = this;
+    const capacity = hashes.length * 2;
+    this.fingerprints = new Uint8Array(capacity);
+    this.fingerprints.set(fingerprints);
+    this.hashes = new Uint32Array(capacity);
+    this.hashes.set(hashes);
+    this.positions = new Float64Array(capacity);
+    this.positions.set(positions);
+    this.seconds = new Float64Array(capacity);
+    this.seconds.set(seconds);
+  }
 }
 
 /** The scope of a key is (principal, actor, key); the actor is the window's owner. Two lanes over UTF-16 code units. */
@@ -162,23 +187,25 @@ export class KeyWindow {
     this.forgetOldest();
   }
 
-  /** Takes over a key from a snapshot or a record; call in the order of positions. */
-  restore(key: RememberedKey): void {
-    this.record(this.enter(key.hi, key.lo), key.position, key.nowSeconds * 1_000);
+  /** Takes over a key from a record; call in the order of positions. `fingerprint` and `hash` are `hi` and `lo` of its scope. */
+  restore(fingerprint: number, hash: number, position: number, seconds: number): void {
+    this.record(this.enter(fingerprint, hash), position, seconds * 1_000);
   }
 
-  /** What is remembered, the oldest first, without what is on its way. */
-  *entries(): Generator<RememberedKey> {
+  restoreAll(list: KeyList): void {
+    for (let i = 0; i < list.count; i++) {
+      this.restore(list.fingerprints[i]!, list.hashes[i]!, list.positions[i]!, list.seconds[i]!);
+    }
+  }
+
+  /** Puts what is remembered into `list`, without what is on its way. */
+  listTo(list: KeyList): void {
+    list.count = 0;
     for (let slot = this.first; slot < this.finished; slot++) {
       const at = this.at(slot);
       const { words, bytes } = this.chunk!;
       if (words[at + 2] === REMOVED) continue;
-      yield {
-        hi: bytes[this.fingerprints + (slot & this.mask)]!,
-        lo: words[at]!,
-        position: this.position(slot),
-        nowSeconds: words[at + 3]!,
-      };
+      list.add(bytes[this.fingerprints + (slot & this.mask)]!, words[at]!, this.position(slot), words[at + 3]!);
     }
   }
 

@@ -79,7 +79,7 @@ export class Loader {
     if (snapshot.quarantined !== '') {
       activation.quarantined = { reason: snapshot.quarantined, bundle: snapshot.quarantinedBundle };
     }
-    for (const key of snapshot.keys) activation.keys.restore(key);
+    activation.keys.restoreAll(snapshot.keys);
   }
 
   private takeRecord(activation: Activation, stored: StoredRecord, steps: FoldStep[]): void {
@@ -119,12 +119,7 @@ export class Loader {
     if (record.key === '') return;
     const { scope } = this;
     hashScope(scope, record.principal, record.key);
-    activation.keys.restore({
-      hi: scope.hi,
-      lo: scope.lo,
-      position,
-      nowSeconds: Math.floor(record.nowMs / 1_000),
-    });
+    activation.keys.restore(scope.hi, scope.lo, position, Math.floor(record.nowMs / 1_000));
   }
 
   private takeQuarantine(activation: Activation, record: RecordReader): void {

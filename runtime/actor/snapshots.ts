@@ -9,12 +9,13 @@ import type { CheckpointPut, SnapshotPut } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { Activation } from './activation.ts';
 import type { Bucket } from './bucket.ts';
-import type { RememberedKey } from './keys.ts';
+import { KeyList } from './keys.ts';
 
 /** Snapshots of another version are ignored; the fold runs from the log instead. */
-export const SNAPSHOT_VERSION = 1;
+export const SNAPSHOT_VERSION = 2;
 
 const scratch = new WireWriter();
+const keyList = new KeyList();
 
 /** The fold of one actor, as it stands, around the state that the sandbox just gave. */
 export function encodeSnapshot(activation: Activation, state: Uint8Array): SnapshotPut {
@@ -32,18 +33,14 @@ export function encodeSnapshot(activation: Activation, state: Uint8Array): Snaps
   wire.fixed64(7, foldHash.hi, foldHash.lo);
   // Without events it is the initial state of whoever decides next, not of the bundle that was in service here.
   if (activation.seq > 0) wire.bytes(8, state);
-  for (const key of activation.keys.entries()) {
-    const start = wire.begin(10);
-    wire.fixed64(1, key.hi, key.lo);
-    wire.uint(2, key.position);
-    wire.uint(3, key.nowSeconds);
-    wire.end(start);
-  }
+  activation.keys.listTo(keyList);
+  if (keyList.count > 0) writeKeys(wire, keyList);
   wire.uint(11, activation.strikes);
   if (activation.quarantined !== null) {
     wire.string(12, activation.quarantined.reason);
     wire.bytes(13, Buffer.from(activation.quarantined.bundle, 'hex'));
   }
+  wire.uint(14, SNAPSHOT_VERSION);
   return {
     bucket: bucket.id,
     actor: activation.address,
@@ -54,6 +51,31 @@ export function encodeSnapshot(activation: Activation, state: Uint8Array): Snaps
   };
 }
 
+/** Of positions and times only the steps are written: from key to key both grow, mostly by little. */
+function writeKeys(wire: WireWriter, keys: KeyList): void {
+  const { count, fingerprints, hashes } = keys;
+  const start = wire.begin(15);
+  wire.varint((1 << 3) | 2);
+  wire.varint(count);
+  wire.raw(fingerprints, 0, count);
+  const packed = wire.begin(2);
+  for (let i = 0; i < count; i++) wire.rawFixed32(hashes[i]!);
+  wire.end(packed);
+  writeSteps(wire, 3, keys.positions, count);
+  writeSteps(wire, 4, keys.seconds, count);
+  wire.end(start);
+}
+
+function writeSteps(wire: WireWriter, field: number, values: Float64Array, count: number): void {
+  const packed = wire.begin(field);
+  let before = 0;
+  for (let i = 0; i < count; i++) {
+    wire.zigzag(values[i]! - before);
+    before = values[i]!;
+  }
+  wire.end(packed);
+}
+
 export interface DecodedSnapshot {
   actor: string;
   position: number;
@@ -61,7 +83,7 @@ export interface DecodedSnapshot {
   seq: number;
   bundle: string;
   state: Buffer | null;
-  keys: RememberedKey[];
+  keys: KeyList;
   strikes: number;
   quarantined: string;
   quarantinedBundle: string;
@@ -76,7 +98,7 @@ export function decodeSnapshot(bytes: Buffer, actor: string): DecodedSnapshot | 
     seq: 0,
     bundle: '',
     state: null,
-    keys: [],
+    keys: new KeyList(),
     strikes: 0,
     quarantined: '',
     quarantinedBundle: '',
@@ -114,10 +136,6 @@ function readSnapshot(bytes: Buffer, out: DecodedSnapshot): number {
       case 8:
         out.state = wire.bytes();
         break;
-      case 10:
-        wire.span();
-        out.keys.push(readKey(bytes, wire.from, wire.to));
-        break;
       case 11:
         out.strikes = wire.varint();
         break;
@@ -130,6 +148,10 @@ function readSnapshot(bytes: Buffer, out: DecodedSnapshot): number {
       case 14:
         version = wire.varint();
         break;
+      case 15:
+        wire.span();
+        readKeys(bytes, wire.from, wire.to, out.keys);
+        break;
       default:
         wire.skip();
     }
@@ -137,22 +159,26 @@ function readSnapshot(bytes: Buffer, out: DecodedSnapshot): number {
   return version;
 }
 
-function readKey(bytes: Buffer, from: number, to: number): RememberedKey {
+function readKeys(bytes: Buffer, from: number, to: number, keys: KeyList): void {
   const wire = new WireReader().over(bytes, from, to);
-  let hi = 0;
-  let lo = 0;
-  let position = 0;
-  let nowSeconds = 0;
+  const spans: { from: number; to: number }[] = [];
   while (wire.next()) {
-    if (wire.field === 1) {
-      wire.fixed64();
-      hi = wire.hi;
-      lo = wire.lo;
-    } else if (wire.field === 2) position = wire.varint();
-    else if (wire.field === 3) nowSeconds = wire.varint();
-    else wire.skip();
+    if (wire.wireType !== 2) throw new WireError(`wire type ${wire.wireType}`);
+    wire.span();
+    spans[wire.field] = { from: wire.from, to: wire.to };
   }
-  return { hi, lo, position, nowSeconds };
+  const [, fingerprints, hashes, positions, seconds] = spans;
+  if (fingerprints === undefined || hashes === undefined || positions === undefined || seconds === undefined) throw new WireError('a column is missing');
+  if ((hashes.to - hashes.from) !== (fingerprints.to - fingerprints.from) * 4) throw new WireError('columns differ in length');
+  const position = new WireReader().over(bytes, positions.from, positions.to);
+  const second = new WireReader().over(bytes, seconds.from, seconds.to);
+  let positionBefore = 0;
+  let secondBefore = 0;
+  for (let i = 0; fingerprints.from + i < fingerprints.to; i++) {
+    positionBefore += position.zigzag();
+    secondBefore += second.zigzag();
+    keys.add(bytes[fingerprints.from + i]!, bytes.readUInt32LE(hashes.from + 4 * i), positionBefore, secondBefore);
+  }
 }
 
 /** Whether what stands behind the last snapshot is too much to fold again. */
