@@ -3,18 +3,16 @@
  * actor's.
  *
  * B1  `position` and `head` run ahead of what is durable: they stand behind the last record that was encoded.
- * B2  Records of one tick are gathered in one writer, which belongs to the journal until the append settles.
+ * B2  Both move with every record that a group takes in (group-records.ts), in the order in which groups are committed.
  */
 
 import type { BucketId } from '../codec/address.ts';
 import type { MutableHash64 } from '../codec/chain.ts';
-import { chain } from '../codec/chain.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import { hashToHex } from '../codec/hash64.ts';
 import type { DecodedActivation } from '../codec/record.ts';
-import { WireWriter, varintSize } from '../codec/wire.ts';
 import type { Job } from './job.ts';
-import type { Append, BucketHead } from '../journal/journal.ts';
+import type { BucketHead } from '../journal/journal.ts';
 
 export interface ServedType {
   /** SHA-256, hex. */
@@ -22,36 +20,6 @@ export interface ServedType {
   foldHash: Hash64;
   /** Recorded time of the activation. */
   sinceMs: number;
-}
-
-/** The records of one bucket in one append. */
-export class PendingAppend {
-  readonly wire = new WireWriter(1_024);
-  /** Two words a record, as far as `count` goes. */
-  actorHashes = new Uint32Array(16);
-  count = 0;
-  position = 0;
-  readonly headBefore: MutableHash64 = { hi: 0, lo: 0 };
-
-  /** Before `count` grows. */
-  addHash(hi: number, lo: number): void {
-    const at = this.count * 2;
-    if (at === this.actorHashes.length) {
-      const grown = new Uint32Array(at * 2);
-      grown.set(this.actorHashes);
-      this.actorHashes = grown;
-    }
-    this.actorHashes[at] = hi;
-    this.actorHashes[at + 1] = lo;
-  }
-
-  reset(position: number, head: Hash64): void {
-    this.wire.reset();
-    this.count = 0;
-    this.position = position;
-    this.headBefore.hi = head.hi;
-    this.headBefore.lo = head.lo;
-  }
 }
 
 export class Bucket {
@@ -66,8 +34,6 @@ export class Bucket {
   nowMs = 0;
   /** The recorded time of the last record encoded; decisions on their way may have a later one already, below `nowMs`. */
   recordedMs = 0;
-  /** Gathers the records of this tick (B2). */
-  pending: PendingAppend | null = null;
   appendsInFlight = 0;
   /** True after an append that was not `appended`: nothing is decided here until it has been opened again. */
   stopped = false;
@@ -114,33 +80,4 @@ export class Bucket {
   get name(): string {
     return `${this.id.index}/${2 ** this.id.bits} (${hashToHex(this.incarnation)})`;
   }
-}
-
-/**
- * Adds the record that stands in `record[0, length)` to the bucket's pending append and moves position and head. Returns the
- * record's position.
- */
-export function gather(bucket: Bucket, pending: PendingAppend, record: WireWriter, hashHi: number, hashLo: number): number {
-  const { wire } = pending;
-  wire.reserve(record.length + varintSize(record.length));
-  wire.varint(record.length);
-  wire.raw(record.buffer, 0, record.length);
-  pending.addHash(hashHi, hashLo);
-  pending.count++;
-  bucket.position++;
-  chain(bucket.head, bucket.head, record.buffer, 0, record.length);
-  return bucket.position;
-}
-
-export function toAppend(bucket: Bucket, pending: PendingAppend): Append {
-  return {
-    bucket: bucket.id,
-    epoch: bucket.epoch,
-    position: pending.position,
-    count: pending.count,
-    headBefore: { hi: pending.headBefore.hi, lo: pending.headBefore.lo },
-    headAfter: { hi: bucket.head.hi, lo: bucket.head.lo },
-    bytes: pending.wire.view(),
-    actorHashes: pending.actorHashes,
-  };
 }

@@ -114,7 +114,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { buckets, catalog, watches } = this;
     this.gate = new OutputGate(journal, this);
     this.loop = new TurnLoop(pool, this.gate, this, clock, entropy, scheduler, limitsInForce.sampleOneIn);
-    this.turns = new Turns(this.gate, parts.namespace ?? 'main');
+    this.turns = new Turns(parts.namespace ?? 'main');
     this.bundles = new Bundles(store, pool);
     this.calls = new Calls((job) => this.loop.push(job));
     this.loader = new Loader(journal, this.bundles);

@@ -4,13 +4,12 @@ import t from 'tap';
 
 import type { Append, AppendOutcome, Journal } from '../journal/journal.ts';
 import { Activation } from './activation.ts';
-import { Bucket, gather } from './bucket.ts';
+import { Bucket } from './bucket.ts';
 import type { AnswerError } from './engine.ts';
 import { JOB_COMMAND, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import { OutputGate } from './output-gate.ts';
-import { WireWriter } from '../codec/wire.ts';
 
 interface Call {
   readonly batch: readonly Append[];
@@ -42,8 +41,6 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
     groupReleased: () => {},
     bucketStopped: (bucket) => void stopped.push(bucket),
   });
-  const record = new WireWriter(16);
-  record.byte(1);
   const command = (bucket: Bucket, name: string, writes: boolean): void => {
     const group = gate.take();
     const hash = { hi: 1, lo: 1 };
@@ -55,8 +52,12 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
       failed: (error: AnswerError) => void answers.push(`${name} ${error.code}`),
     };
     group.jobs.push(job);
-    if (writes) gather(bucket, gate.pending(group, bucket), record, 1, 1);
-    else group.reads.add(bucket);
+    if (writes) {
+      group.records.begin().byte(1);
+      group.records.end(bucket, 1, 1);
+    } else {
+      group.reads.add(bucket);
+    }
     gate.commit(group);
   };
   return { gate, script, answers, stopped, command };

@@ -13,13 +13,12 @@
  *     the same group is such a check.
  */
 
-import type { MutableHash64 } from '../codec/chain.ts';
 import { WireWriter } from '../codec/wire.ts';
-import type { Append, AppendOutcome, CheckpointPut, Journal, SnapshotPut } from '../journal/journal.ts';
+import type { AppendOutcome, CheckpointPut, Journal, SnapshotPut } from '../journal/journal.ts';
 import type { Activation } from './activation.ts';
 import type { Bucket } from './bucket.ts';
-import { PendingAppend, toAppend } from './bucket.ts';
 import type { AnswerError } from './engine.ts';
+import { GroupRecords } from './group-records.ts';
 import type { Job } from './job.ts';
 
 export interface TakenSnapshot {
@@ -36,15 +35,14 @@ export class CommitGroup {
   readonly jobs: Job[] = [];
   /** Bodies of the answers. */
   readonly arena = new WireWriter(16 * 1_024);
-  readonly buckets: Bucket[] = [];
-  readonly pendings: PendingAppend[] = [];
+  readonly records = new GroupRecords();
   readonly snapshots: TakenSnapshot[] = [];
   readonly checkpoints: CheckpointPut[] = [];
   /** Buckets that were read and not written (G3). */
   readonly reads = new Set<Bucket>();
   /** Called at release, with false when one of the group's appends failed. */
   readonly released: ((durable: boolean) => void)[] = [];
-  /** What became of the appends, in the order of `buckets`. */
+  /** What became of the appends, in the order of the runs. */
   outcomes: readonly AppendOutcome[] = [];
   appendSettled = false;
   confirmSettled = false;
@@ -53,8 +51,7 @@ export class CommitGroup {
   reset(): void {
     this.jobs.length = 0;
     this.arena.reset();
-    this.buckets.length = 0;
-    this.pendings.length = 0;
+    this.records.reset();
     this.snapshots.length = 0;
     this.checkpoints.length = 0;
     this.reads.clear();
@@ -88,7 +85,6 @@ export class OutputGate {
   private readonly listener: GateListener;
   private readonly queue: CommitGroup[] = [];
   private readonly freeGroups: CommitGroup[] = [];
-  private readonly freePendings: PendingAppend[] = [];
   private readonly stops = new Map<Bucket, Stop>();
   private committed = 0;
   private releasedThrough = 0;
@@ -108,20 +104,9 @@ export class OutputGate {
     return this.freeGroups.pop() ?? new CommitGroup();
   }
 
-  /** The writer that gathers the bucket's records of this group. */
-  pending(group: CommitGroup, bucket: Bucket): PendingAppend {
-    if (bucket.pending !== null) return bucket.pending;
-    const pending = this.freePendings.pop() ?? new PendingAppend();
-    pending.reset(bucket.position + 1, bucket.head as MutableHash64);
-    bucket.pending = pending;
-    group.buckets.push(bucket);
-    group.pendings.push(pending);
-    return pending;
-  }
-
   /** Starts what the group must wait for. The group belongs to the gate from here on. */
   commit(group: CommitGroup): void {
-    if (group.jobs.length === 0 && group.buckets.length === 0 && group.snapshots.length + group.checkpoints.length === 0 && group.released.length === 0) {
+    if (group.jobs.length === 0 && group.records.isEmpty && group.snapshots.length + group.checkpoints.length === 0 && group.released.length === 0) {
       group.reset();
       this.freeGroups.push(group);
       return;
@@ -145,45 +130,35 @@ export class OutputGate {
   }
 
   private append(group: CommitGroup): void {
-    const { buckets, pendings } = group;
-    if (buckets.length === 0) {
+    if (group.records.isEmpty) {
       group.appendSettled = true;
       return;
     }
-    const batch: Append[] = new Array(buckets.length);
-    for (let i = 0; i < buckets.length; i++) {
-      const bucket = buckets[i]!;
-      batch[i] = toAppend(bucket, pendings[i]!);
-      bucket.pending = null;
-      bucket.appendsInFlight++;
-    }
-    this.journal.append(batch).then(
+    const runs = group.records.close();
+    for (let i = 0; i < runs.length; i++) runs[i]!.owner.appendsInFlight++;
+    this.journal.append(runs).then(
       (outcomes) => this.appended(group, outcomes),
-      (error: unknown) => this.appended(group, buckets.map(() => ({ kind: 'unknown', message: String(error) }))),
+      (error: unknown) => this.appended(group, runs.map(() => ({ kind: 'unknown', message: String(error) }))),
     );
   }
 
   private appended(group: CommitGroup, outcomes: readonly AppendOutcome[]): void {
-    const { buckets, pendings } = group;
+    const { runs } = group.records;
     group.outcomes = outcomes;
-    for (let i = 0; i < buckets.length; i++) {
-      const bucket = buckets[i]!;
-      const pending = pendings[i]!;
-      bucket.appendsInFlight--;
+    for (let i = 0; i < runs.length; i++) {
+      const run = runs[i]!;
+      const { owner } = run;
+      owner.appendsInFlight--;
       const outcome = outcomes[i]!;
-      if (outcome.kind === 'appended') {
-        bucket.durablePosition = pending.position + pending.count - 1;
-      } else {
-        this.stop(bucket, outcome, group);
-      }
-      this.freePendings.push(pending);
+      if (outcome.kind === 'appended') owner.durablePosition = run.position + run.count - 1;
+      else this.stop(owner, outcome, group);
     }
     group.appendSettled = true;
     this.release();
   }
 
   private confirm(group: CommitGroup): void {
-    for (const bucket of group.buckets) group.reads.delete(bucket);
+    if (group.reads.size > 0) for (const run of group.records.runs) group.reads.delete(run.owner);
     if (group.reads.size === 0) {
       group.confirmSettled = true;
       return;
@@ -265,8 +240,19 @@ export class OutputGate {
     const stop = bucket === undefined ? undefined : this.stops.get(bucket);
     if (stop === undefined || group.number < stop.from) return;
     // A record that is in the log must not be called fenced or refused, which would invite to send it again.
-    const appended = group.outcomes[group.buckets.indexOf(bucket!)]?.kind === 'appended';
+    const appended = this.wasAppended(bucket!, group);
     job.error = errorOf(appended ? { kind: 'unknown', message: 'the log is being read again' } : stop.outcome);
+  }
+
+  /** Whether the group has records of the bucket, and all of them are in the log. */
+  private wasAppended(bucket: Bucket, group: CommitGroup): boolean {
+    let seen = false;
+    for (const [i, run] of group.records.runs.entries()) {
+      if (run.owner !== bucket) continue;
+      if (group.outcomes[i]?.kind !== 'appended') return false;
+      seen = true;
+    }
+    return seen;
   }
 
   /** Waits for the groups about the bucket, not for the node to be idle, which under load it never is. */

@@ -1,8 +1,8 @@
 /**
  * The turn loop: takes what is ready, crosses into the sandbox once per tick, and gives what comes back to the output gate.
  *
- * T1  Jobs enter a batch in the order in which they became ready; commands of one actor therefore run in the order in which
- *     they were submitted, behind the activation that they need.
+ * T1  Jobs enter batches in the order in which they became ready, and within a batch those of one bucket do; commands of one
+ *     actor therefore run in the order in which they were submitted, behind the activation that they need.
  * T2  A command may run before the one in front of it is durable; its answer leaves through the output gate.
  * T3  At most `batchesInFlightMax` batches are in the sandbox.
  * T4  While the loop is held (a deployment, a rebuild), nothing enters the sandbox; commands wait.
@@ -15,6 +15,7 @@ import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
 import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
 import { BatchWriter } from '../sandbox/batch.ts';
 import { GONE } from './activation.ts';
+import { BucketOrder } from './bucket-order.ts';
 import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
 import type { CommitGroup, OutputGate } from './output-gate.ts';
@@ -54,6 +55,7 @@ export class TurnLoop {
   private readonly scheduler: Scheduler;
 
   private readonly writer = new BatchWriter();
+  private readonly order = new BucketOrder();
   private ready: Job[] = [];
   private readyFrom = 0;
   private readonly inFlight: SentBatch[] = [];
@@ -157,9 +159,10 @@ export class TurnLoop {
     const { writer, ready } = this;
     const now = this.clock.now();
     writer.begin(this.nextBatchId, this.pool.generation);
-    while (this.readyFrom < ready.length) {
+    const readyTo = Math.min(ready.length, this.readyFrom + limits.batchItemsMax);
+    this.order.sort(ready, this.readyFrom, readyTo);
+    while (this.readyFrom < readyTo && writer.bytes < limits.batchBytesMax) {
       const job = ready[this.readyFrom]!;
-      if (writer.items >= limits.batchItemsMax || writer.bytes >= limits.batchBytesMax) break;
       this.readyFrom++;
       if (!this.host.admit(job, group)) continue;
       this.write(job, now);

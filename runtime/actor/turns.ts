@@ -23,32 +23,29 @@ import {
   writeQuarantine,
   writeStrike,
 } from '../codec/record.ts';
-import { WireReader, WireWriter } from '../codec/wire.ts';
+import type { WireWriter } from '../codec/wire.ts';
+import { WireReader } from '../codec/wire.ts';
 import type { ResultReader } from '../sandbox/sandbox.ts';
 import { STATUS_FAILED, STATUS_REJECTED } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import type { Bucket } from './bucket.ts';
-import { gather } from './bucket.ts';
 import type { TypeVersion } from './bundles.ts';
 import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
-import type { CommitGroup, OutputGate } from './output-gate.ts';
+import type { CommitGroup } from './output-gate.ts';
 
 const ZERO = { hi: 0, lo: 0 };
 const FIELD_PAYLOAD = 32;
 
 export class Turns {
-  private readonly gate: OutputGate;
   private readonly namespace: string;
-  private readonly scratch = new WireWriter(4 * 1_024);
   private readonly reader = new WireReader();
   private readonly digest = { hi: 0, lo: 0 };
   /** Where the normalised payload of the last decision stands in the result's bytes. */
   payloadFrom = 0;
   payloadTo = 0;
 
-  constructor(gate: OutputGate, namespace: string) {
-    this.gate = gate;
+  constructor(namespace: string) {
     this.namespace = namespace;
   }
 
@@ -99,7 +96,7 @@ export class Turns {
   failed(job: Job, version: TypeVersion, code: ErrorCode, group: CommitGroup): void {
     const activation = job.activation!;
     const { command } = job;
-    const wire = this.begin(KIND_FAILED, activation);
+    const wire = this.begin(KIND_FAILED, activation, group);
     wire.uint(11, activation.seq + 1);
     writeOrigin(wire, command!.key, command!.principal, command!.name, command!.session);
     writeCircumstances(wire, job.nowMs, 0, 0);
@@ -117,7 +114,7 @@ export class Turns {
 
   /** A command ended the sandbox and may be tried once more. In the actor's history, so that a restart knows. */
   strike(activation: Activation, version: TypeVersion, code: ErrorCode, nowMs: number, group: CommitGroup): void {
-    const wire = this.begin(KIND_CONTROL, activation);
+    const wire = this.begin(KIND_CONTROL, activation, group);
     wire.uint(11, activation.seq + 1);
     writeCircumstances(wire, nowMs, 0, 0);
     wire.uint(23, activation.lastPosition);
@@ -129,7 +126,7 @@ export class Turns {
 
   /** The actor is taken out of service under this bundle. */
   quarantineActor(activation: Activation, version: TypeVersion, reason: string, nowMs: number, group: CommitGroup): void {
-    const wire = this.begin(KIND_QUARANTINED, activation);
+    const wire = this.begin(KIND_QUARANTINED, activation, group);
     wire.uint(11, activation.seq + 1);
     writeCircumstances(wire, nowMs, 0, 0);
     wire.uint(23, activation.lastPosition);
@@ -140,16 +137,14 @@ export class Turns {
 
   /** A record of the bucket itself; `fill` writes the fields behind the place. */
   control(bucket: Bucket, kind: number, nowMs: number, group: CommitGroup, fill: (wire: WireWriter) => void): void {
-    const wire = this.scratch;
-    wire.reset();
+    const wire = group.records.begin();
     wire.uint(1, kind);
     wire.uint(6, bucket.id.bits);
     wire.uint(7, bucket.id.index);
     writePlace(wire, bucket.position + 1, bucket.epoch, bucket.incarnation);
     wire.uint(17, nowMs);
     fill(wire);
-    const pending = this.gate.pending(group, bucket);
-    gather(bucket, pending, wire, 0, 0);
+    group.records.end(bucket, 0, 0);
     if (nowMs > bucket.nowMs) bucket.nowMs = nowMs;
   }
 
@@ -157,7 +152,7 @@ export class Turns {
     const activation = job.activation!;
     const command = job.command!;
     const { buffer, tailFrom, tailTo } = result;
-    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation, command.to);
+    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation, group, command.to);
     wire.uint(11, activation.seq + 1);
     writeOrigin(wire, command.key, command.principal, command.name, command.session);
     writeCircumstances(wire, job.nowMs, job.seedHi, job.seedLo);
@@ -179,7 +174,7 @@ export class Turns {
     const from = activation.stateBundle;
     activation.stateBundle = version.bundle;
     if (result.migratedFrom < 0) return;
-    const wire = this.begin(KIND_MIGRATE, activation);
+    const wire = this.begin(KIND_MIGRATE, activation, group);
     wire.uint(11, activation.seq + 1);
     writeCircumstances(wire, nowMs, 0, 0);
     wire.raw(version.provenance);
@@ -193,9 +188,8 @@ export class Turns {
   }
 
   /** `address` is the activation's, from wherever it is at hand. */
-  private begin(kind: number, activation: Activation, address = activation.address): WireWriter {
-    const wire = this.scratch;
-    wire.reset();
+  private begin(kind: number, activation: Activation, group: CommitGroup, address = activation.address): WireWriter {
+    const wire = group.records.begin();
     wire.uint(1, kind);
     const { bucket } = activation;
     writeActorFields(wire, this.namespace, address, activation.shardHi, activation.shardLo, bucket.id.bits, bucket.id.index);
@@ -206,7 +200,7 @@ export class Turns {
   private finish(activation: Activation, group: CommitGroup, nowMs: number): number {
     const { bucket } = activation;
     bucket.recordedMs = nowMs;
-    const position = gather(bucket, this.gate.pending(group, bucket), this.scratch, activation.hashHi, activation.hashLo);
+    const position = group.records.end(bucket, activation.hashHi, activation.hashLo);
     activation.headMovedTo(position, bucket.head);
     activation.recordsSinceSnapshot++;
     return position;

@@ -56,6 +56,7 @@ export class LogMaker {
       actorHashes.push(hash.hi, hash.lo);
     }
     this.position += actors.length;
+    const bytes = wire.copy();
     return {
       bucket: this.bucket,
       epoch: this.epoch,
@@ -63,8 +64,11 @@ export class LogMaker {
       count: actors.length,
       headBefore,
       headAfter: this.head,
-      bytes: wire.copy(),
+      bytes,
+      from: 0,
+      to: bytes.length,
       actorHashes,
+      hashesFrom: 0,
     };
   }
 

@@ -111,6 +111,7 @@ async function compareRetry(t: Test, dice: Dice, sides: Side[]): Promise<void> {
   for (const side of sides) {
     const log = side.logs[b]!;
     const made = log.records[at - 1]!;
+    const bytes = Buffer.concat([varint(made.bytes.length), made.bytes]);
     const append: Append = {
       bucket: log.bucket,
       epoch: log.epoch,
@@ -118,8 +119,11 @@ async function compareRetry(t: Test, dice: Dice, sides: Side[]): Promise<void> {
       count: 1,
       headBefore: wrong === 1 ? { hi: 0, lo: at } : log.headAt(at - 1),
       headAfter: wrong === 2 ? { hi: 0, lo: at } : made.head,
-      bytes: Buffer.concat([varint(made.bytes.length), made.bytes]),
+      bytes,
+      from: 0,
+      to: bytes.length,
       actorHashes: made.actor === '' ? [0, 0] : [hashText(made.actor).hi, hashText(made.actor).lo],
+      hashesFrom: 0,
     };
     outcomes.push((await side.journal.append([append]))[0]!.kind);
   }

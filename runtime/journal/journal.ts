@@ -14,7 +14,8 @@
  *     `appended`.
  * J4  An epoch below the highest ever seen for the bucket is answered `fenced`, and nothing is written. `openBucket`
  *     takes the highest ever seen plus one.
- * J5  Appends to one bucket take effect in the order in which they were called. After one that was not `appended`,
+ * J5  Appends to one bucket take effect in the order in which they were called, those of one call in the order of the
+ *     batch. After one that was not `appended`,
  *     every later one of that bucket that was already called is answered `conflict` or its own failure, never
  *     `appended`: no hole can be overtaken.
  * J6  An append whose outcome the adapter cannot know is answered `unknown`. The bucket then accepts no append until
@@ -57,9 +58,9 @@ export interface BucketHead {
 }
 
 /**
- * Records for one bucket. `bytes` holds them one after the other, each with its length in front as a protobuf varint;
- * `actorHashes` has at least two numbers (hi, lo of the XXH64 of the actor's full address in UTF-8) per record, both 0 for a record
- * of the bucket itself.
+ * Records for one bucket. `bytes[from, to)` holds them one after the other, each with its length in front as a protobuf varint;
+ * from `hashesFrom` on `actorHashes` has two numbers (hi, lo of the XXH64 of the actor's full address in UTF-8) per record, both
+ * 0 for a record of the bucket itself. Appends of one call may lie in the same arrays.
  */
 export interface Append {
   readonly bucket: BucketId;
@@ -69,8 +70,11 @@ export interface Append {
   readonly count: number;
   readonly headBefore: Hash64;
   readonly headAfter: Hash64;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
   readonly actorHashes: ArrayLike<number>;
+  readonly hashesFrom: number;
 }
 
 export type AppendOutcome =
@@ -154,8 +158,8 @@ export interface Journal {
   openBuckets(buckets: readonly BucketId[]): Promise<BucketHead[]>;
 
   /**
-   * Appends to several buckets, at most one entry a bucket; answers with one outcome per entry, in order. Never
-   * rejects for what happens to a bucket. All entries of one call share one synchronisation, and calls that wait for
+   * Appends to several buckets, several entries of one bucket in their order; answers with one outcome per entry, in order.
+   * Never rejects for what happens to a bucket. All entries of one call share one synchronisation, and calls that wait for
    * the disk share the next one (group commit).
    */
   append(batch: readonly Append[]): Promise<AppendOutcome[]>;

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Append, AppendOutcome, Journal } from '../../journal/journal.ts';
+import { copyAppend } from './copy-append.ts';
 import type { Random } from './random-actor.ts';
 
 export interface ChaosRates {
@@ -53,7 +54,7 @@ export class ChaosJournal {
   }
 
   private async append(batch: readonly Append[]): Promise<AppendOutcome[]> {
-    const copy = batch.map((append) => ({ ...append, bytes: Buffer.from(append.bytes), actorHashes: Array.from(append.actorHashes) }));
+    const copy = batch.map(copyAppend);
     // On their way for a while, in order (J5); and then the outcome takes its time too.
     const written = this.turn.then(() => this.write(copy));
     this.turn = written;

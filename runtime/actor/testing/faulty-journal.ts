@@ -2,6 +2,7 @@
 
 import type { BucketId } from '../../codec/address.ts';
 import type { Append, AppendOutcome, BucketHead, Journal } from '../../journal/journal.ts';
+import { copyAppend } from './copy-append.ts';
 
 interface HeldAppend {
   readonly batch: readonly Append[];
@@ -99,7 +100,7 @@ export class FaultyJournal {
   private append(batch: readonly Append[]): Promise<AppendOutcome[]> {
     this.appends++;
     // The buffers are the engine's again once it is answered (J10): what goes on later needs its own.
-    const copy = batch.map((append) => ({ ...append, bytes: Buffer.from(append.bytes), actorHashes: [...Array.from(append.actorHashes)] }));
+    const copy = batch.map(copyAppend);
     if (this.loseNext > 0) {
       this.loseNext--;
       this.delayed.push(copy);

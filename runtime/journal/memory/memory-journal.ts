@@ -189,7 +189,7 @@ function appendTo(bucket: MemoryBucket | undefined, append: Append): AppendOutco
   const conflict: AppendOutcome = { kind: 'conflict', position, head: headAt(bucket, position)! };
   if (append.epoch < bucket.epoch) return { kind: 'fenced', epoch: bucket.epoch };
   if (append.epoch > bucket.epoch || bucket.failing > 0 || append.count < 1) return conflict;
-  if (append.bytes.length > limits.appendBytesMax) {
+  if (append.to - append.from > limits.appendBytesMax) {
     return { kind: 'refused', code: 'OUTPUT_TOO_LARGE', message: `an append is limited to ${limits.appendBytesMax} bytes`, retryable: false };
   }
   const before = headAt(bucket, append.position - 1);
@@ -204,18 +204,18 @@ function appendTo(bucket: MemoryBucket | undefined, append: Append): AppendOutco
 
 function write(bucket: MemoryBucket, append: Append): void {
   const heads = headsOf(append);
-  const walker = new RunWalker().over(append.bytes);
+  const walker = new RunWalker().over(append.bytes, append.from, append.to);
   for (let i = 0; walker.next(); i++) {
     const bytes = Buffer.from(append.bytes.subarray(walker.from, walker.to));
     bucket.records.push({ position: append.position + i, head: heads[i]!, bytes });
-    bucket.actorHashes.push({ hi: append.actorHashes[2 * i]!, lo: append.actorHashes[2 * i + 1]! });
+    bucket.actorHashes.push({ hi: append.actorHashes[append.hashesFrom + 2 * i]!, lo: append.actorHashes[append.hashesFrom + 2 * i + 1]! });
   }
 }
 
 /** The head after each record; an append whose parts do not fit together is a defect of the caller. */
 function headsOf(append: Append): Hash64[] {
   const heads: Hash64[] = [];
-  const walker = new RunWalker().over(append.bytes);
+  const walker = new RunWalker().over(append.bytes, append.from, append.to);
   let head = append.headBefore;
   while (walker.next()) {
     const next = { hi: 0, lo: 0 };

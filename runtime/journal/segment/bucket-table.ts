@@ -4,6 +4,7 @@
  */
 
 import type { BucketId } from '../../codec/address.ts';
+import type { MutableHash64 } from '../../codec/chain.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { BucketHead } from '../journal.ts';
@@ -21,9 +22,10 @@ export class BucketState {
   incarnation: Hash64;
   epoch = 0;
   position = 0;
-  head: Hash64;
+  /** Changed in place for every run: whoever keeps a head copies it. */
+  readonly head: MutableHash64;
   durablePosition = 0;
-  durableHead: Hash64;
+  readonly durableHead: MutableHash64;
   /** Failed appends whose outcome has not been given out yet (J5). */
   failing = 0;
   checkpoint: StoredCheckpoint | null = null;
@@ -32,19 +34,29 @@ export class BucketState {
     this.id = { bits: id.bits, index: id.index };
     this.slot = slot;
     this.incarnation = incarnation;
-    this.head = incarnation;
-    this.durableHead = incarnation;
+    this.head = { hi: incarnation.hi, lo: incarnation.lo };
+    this.durableHead = { hi: incarnation.hi, lo: incarnation.lo };
   }
 
-  settle(position: number, head: Hash64): void {
+  /** The log on disk ends here. */
+  settle(position: number, headHi: number, headLo: number): void {
     this.durablePosition = position;
-    this.durableHead = head;
+    this.durableHead.hi = headHi;
+    this.durableHead.lo = headLo;
+  }
+
+  /** A run that leads to this head waits for the disk. */
+  advance(count: number, head: Hash64): void {
+    this.position += count;
+    this.head.hi = head.hi;
+    this.head.lo = head.lo;
   }
 
   /** What waited was refused: the log stands where the disk has it. */
   revert(): void {
     this.position = this.durablePosition;
-    this.head = this.durableHead;
+    this.head.hi = this.durableHead.hi;
+    this.head.lo = this.durableHead.lo;
   }
 
   stands(position: number, head: Hash64): boolean {
@@ -58,7 +70,7 @@ export class BucketState {
       incarnation,
       epoch,
       position,
-      head,
+      head: { hi: head.hi, lo: head.lo },
       checkpoint: checkpoint === null ? null : { position: checkpoint.position, bytes: Buffer.from(checkpoint.bytes) },
     };
   }

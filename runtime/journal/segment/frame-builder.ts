@@ -58,21 +58,22 @@ export class FrameBuilder {
   }
 
   run(append: Append): void {
-    const { count, bytes, actorHashes } = append;
-    const w = this.entry(ENTRY_RUN, append.bucket, RUN_WORDS + 2 * count, bytes.length);
+    const { count, from, to, actorHashes, hashesFrom } = append;
+    const w = this.entry(ENTRY_RUN, append.bucket, RUN_WORDS + 2 * count, to - from);
     const { words } = this;
     setWide(words, w + 2, append.epoch);
     setWide(words, w + 4, append.position);
     words[w + 6] = count;
-    words[w + 7] = bytes.length;
+    words[w + 7] = to - from;
     setHash(words, w + 8, append.headBefore);
     setHash(words, w + 10, append.headAfter);
     let at = w + RUN_WORDS;
-    for (let i = 0; i < 2 * count; i += 2) {
+    const hashesTo = hashesFrom + 2 * count;
+    for (let i = hashesFrom; i < hashesTo; i += 2) {
       words[at++] = actorHashes[i + 1]!;
       words[at++] = actorHashes[i]!;
     }
-    this.bytes.set(bytes, at << 2);
+    append.bytes.copy(this.bytes, at << 2, from, to);
     this.records += count;
   }
 

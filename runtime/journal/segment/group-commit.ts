@@ -269,7 +269,7 @@ export class GroupCommit {
     for (let i = 0; i < frame.entries; i++) {
       if ((words[w]! & 0xff) === ENTRY_RUN) {
         const bucket = this.buckets.get(entryBits(words, w), words[w + 1]!)!;
-        bucket.settle(wide(words, w + 4) + words[w + 6]! - 1, hashAt(words, w + 10));
+        bucket.settle(wide(words, w + 4) + words[w + 6]! - 1, words[w + 11]!, words[w + 10]!);
       }
       w += entryWords(words, w);
     }

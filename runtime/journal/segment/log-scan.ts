@@ -100,7 +100,7 @@ function takeEntry(log: LogFile, image: FileImage, w: number, buckets: BucketTab
     case ENTRY_HEAD: {
       const state = bucket ?? buckets.create({ bits, index }, hashAt(words, w + 4));
       if (bucket === undefined) {
-        state.settle(wide(words, w + 6), hashAt(words, w + 8));
+        state.settle(wide(words, w + 6), words[w + 9]!, words[w + 8]!);
         state.revert();
       }
       if (!state.stands(wide(words, w + 6), hashAt(words, w + 8)) || !sameHash(state.incarnation, hashAt(words, w + 4))) {
@@ -114,7 +114,7 @@ function takeEntry(log: LogFile, image: FileImage, w: number, buckets: BucketTab
         throw damaged(log.path, w << 2, 'a run does not follow the log of its bucket');
       }
       if (wide(words, w + 2) !== bucket.epoch) throw damaged(log.path, w << 2, 'a run has an epoch that was not the newest');
-      bucket.settle(bucket.position + words[w + 6]!, hashAt(words, w + 10));
+      bucket.settle(bucket.position + words[w + 6]!, words[w + 11]!, words[w + 10]!);
       bucket.revert();
       return;
     }

@@ -316,7 +316,7 @@ class SegmentJournal implements Journal {
     const { failure } = this.commit;
     if (failure !== null) return { kind: 'refused', code: failure.code, message: failure.message, retryable: false };
     if (this.state !== 'open') return { kind: 'refused', code: 'JOURNAL_FAILED', message: 'the journal is not open', retryable: false };
-    if (append.bytes.length <= limits.appendBytesMax) return null;
+    if (append.to - append.from <= limits.appendBytesMax) return null;
     return { kind: 'refused', code: 'OUTPUT_TOO_LARGE', message: `an append is limited to ${limits.appendBytesMax} bytes`, retryable: false };
   }
 
@@ -327,7 +327,7 @@ class SegmentJournal implements Journal {
     const owned = append.epoch === bucket.epoch && bucket.failing === 0 && append.count > 0;
     if (owned && bucket.stands(append.position - 1, append.headBefore)) return null;
     if (owned && append.position <= bucket.position && this.isThere(bucket, append)) return APPENDED;
-    return { kind: 'conflict', position: bucket.position, head: bucket.head };
+    return { kind: 'conflict', position: bucket.position, head: { ...bucket.head } };
   }
 
   private isThere(bucket: BucketState, append: Append): boolean {
@@ -347,12 +347,11 @@ class SegmentJournal implements Journal {
   }
 
   private take(bucket: BucketState, append: Append): void {
-    assert(append.actorHashes.length >= 2 * append.count);
-    this.appendedBytes += append.bytes.length;
-    this.commit.frameFor(append.bytes.length + 8 * append.count).run(append);
-    bucket.position += append.count;
-    // A copy: the caller may use its object again.
-    bucket.head = { hi: append.headAfter.hi, lo: append.headAfter.lo };
+    assert(append.actorHashes.length >= append.hashesFrom + 2 * append.count);
+    const bytes = append.to - append.from;
+    this.appendedBytes += bytes;
+    this.commit.frameFor(bytes + 8 * append.count).run(append);
+    bucket.advance(append.count, append.headAfter);
   }
 }
 
