@@ -27,7 +27,8 @@ export interface AdmissionParts {
 
 export class Admission {
   private readonly parts: AdmissionParts;
-  private readonly scope = { hi: 0, lo: 0 };
+  /** Of the key that was looked for last. */
+  private keyHash = 0;
   duplicatesAnswered = 0;
 
   constructor(parts: AdmissionParts) {
@@ -90,17 +91,15 @@ export class Admission {
       });
     }
     job.commandIndex = index;
-    if (command.key !== '') job.keySlot = activation.keys.enter(this.scope.hi, this.scope.lo);
+    if (command.key !== '') job.keySlot = activation.keys.enter(this.keyHash);
     return true;
   }
 
-  /** True when the key was seen before: the job then waits for, or is answered from, the first one. Leaves the key's hash in `scope`. */
+  /** True when the key was seen before: the job then waits for, or is answered from, the first one. Leaves the key's hash in `keyHash`. */
   private seenBefore(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
-    const { scope } = this;
-    const { keys, bucket } = activation;
-    hashScope(scope, command.principal, command.key);
-    const now = Math.max(this.parts.clock.now(), bucket.nowMs);
-    const slot = keys.find(scope.hi, scope.lo, now, job.otherKeys);
+    const { keys } = activation;
+    this.keyHash = hashScope(command.principal, command.key);
+    const slot = keys.find(this.keyHash, job.otherKeys);
     if (slot < 0) return false;
     const position = keys.position(slot);
     if (position === 0) {
@@ -139,7 +138,8 @@ export class Admission {
     const { routing, duplicates } = this.parts;
     let body: Buffer = Buffer.alloc(0);
     try {
-      const outcome = await duplicates.answer(job, activation, position);
+      const nowMs = Math.max(this.parts.clock.now(), activation.bucket.nowMs);
+      const outcome = await duplicates.answer(job, activation, position, nowMs);
       if (outcome.kind === 'other') {
         (job.otherKeys ??= []).push(position);
         routing.reroute(job);

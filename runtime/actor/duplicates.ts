@@ -15,25 +15,28 @@ import type { Job } from './job.ts';
 export type DuplicateOutcome =
   | { readonly kind: 'answered'; readonly seq: number; readonly body: Buffer }
   | { readonly kind: 'failed'; readonly error: AnswerError }
-  /** The hash of another key: this command is not a duplicate. */
+  /** The hash of another key, or a key that is too old (K1): this command is not a duplicate. */
   | { readonly kind: 'other' };
 
 export class Duplicates {
   private readonly journal: Journal;
   private readonly bundles: Bundles;
   private readonly calls: Calls;
+  private readonly ageMaxMs: number;
 
-  constructor(journal: Journal, bundles: Bundles, calls: Calls) {
+  constructor(journal: Journal, bundles: Bundles, calls: Calls, ageMaxMs: number) {
     this.journal = journal;
     this.bundles = bundles;
     this.calls = calls;
+    this.ageMaxMs = ageMaxMs;
   }
 
   /**
    * Answers `job` from the record at `position`, which must be durable. Bodies are compared as the bundle that decided saw
-   * them: under a newer schema the same body could have another normal form, or none.
+   * them: under a newer schema the same body could have another normal form, or none. `nowMs` is the recorded time that a
+   * decision would have now.
    */
-  async answer(job: Job, activation: Activation, position: number): Promise<DuplicateOutcome> {
+  async answer(job: Job, activation: Activation, position: number, nowMs: number): Promise<DuplicateOutcome> {
     const { bucketId, address, actorHash } = activation;
     const found = await this.journal.readActorRecords(bucketId, address, actorHash, { from: position, to: position + 1 });
     const stored = found[0];
@@ -41,6 +44,7 @@ export class Duplicates {
     const record = new RecordReader().over(stored.bytes);
     const command = job.command!;
     if (record.key !== command.key || record.principal !== command.principal) return { kind: 'other' };
+    if (nowMs - record.nowMs > this.ageMaxMs) return { kind: 'other' };
     if (record.name !== command.name) return conflict(command.key, `command ${record.name}`);
     // A command that failed for good never reached the point where its payload is known in normal form.
     if (record.failure !== null) return failed('BEHAVIOR_FAILED', record.failure.message);

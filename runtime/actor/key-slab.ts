@@ -3,11 +3,11 @@
  * several objects per actor, and with ten thousand actors in turn every one of them is a miss in the processor's caches.
  *
  * A row of capacity n holds n fingerprints of one byte, so that a search reads two cache lines instead of many, and then n
- * entries of four words.
+ * entries of two words.
  */
 
 const CHUNK_WORDS = 1 << 20;
-export const ENTRY_WORDS = 4;
+export const ENTRY_WORDS = 2;
 
 export interface Chunk {
   readonly words: Uint32Array;
@@ -26,7 +26,7 @@ export class KeySlab {
   private chunk: Chunk | null = null;
   private used = 0;
 
-  /** A row of a power of two, at least four, entries; its contents are whatever was there. */
+  /** A row of a multiple of four entries; its contents are whatever was there. */
   take(capacity: number): Row {
     const free = this.free.get(capacity)?.pop();
     if (free !== undefined) return free;
@@ -51,8 +51,13 @@ export class KeySlab {
   }
 }
 
-export function rowWords(capacity: number): number {
-  return (capacity >> 2) + capacity * ENTRY_WORDS;
+/** Words for so many fingerprints, four a word. */
+export function fingerprintWords(capacity: number): number {
+  return (capacity + 3) >> 2;
+}
+
+function rowWords(capacity: number): number {
+  return fingerprintWords(capacity) + capacity * ENTRY_WORDS;
 }
 
 function makeChunk(words: number): Chunk {

@@ -37,7 +37,6 @@ export class Loader {
   private readonly journal: Journal;
   private readonly bundles: Bundles;
   private readonly record = new RecordReader();
-  private readonly scope = { hi: 0, lo: 0 };
 
   constructor(journal: Journal, bundles: Bundles) {
     this.journal = journal;
@@ -117,9 +116,7 @@ export class Loader {
 
   private takeKey(activation: Activation, record: RecordReader, position: number): void {
     if (record.key === '') return;
-    const { scope } = this;
-    hashScope(scope, record.principal, record.key);
-    activation.keys.restore(scope.hi, scope.lo, position, Math.floor(record.nowMs / 1_000));
+    activation.keys.restore(hashScope(record.principal, record.key), position);
   }
 
   private takeQuarantine(activation: Activation, record: RecordReader): void {

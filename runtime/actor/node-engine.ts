@@ -121,7 +121,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.passivation = new Passivation(catalog, this.loop, limitsInForce);
     const { gate, loop, turns, bundles, loader } = this;
     this.strikes = new Strikes(turns, buckets, log);
-    const duplicates = new Duplicates(journal, bundles, this.calls);
+    const duplicates = new Duplicates(journal, bundles, this.calls, limitsInForce.keyAgeMaxMs);
     const trials = new Trials({ pool, bundles, clock, entropy });
     this.routing = new Routing({
       slab: new KeySlab(),

@@ -195,7 +195,7 @@ export class Routing {
       throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${address.type}`);
     }
     const shard = hashText(shardKey(address));
-    const keys = new KeyWindow(parts.slab, parts.limits.keysPerActorMax, parts.limits.keyAgeMaxMs);
+    const keys = new KeyWindow(parts.slab, parts.limits.keysPerActorMax);
     const activation = new Activation(text, address.type, address.id, hashText(text), shard, bucket, keys);
     activation.watchers = parts.watches.of(text);
     parts.catalog.add(activation);

@@ -13,18 +13,17 @@ const root = await protobuf.load(new URL('../../proto/troupe/v1/snapshot.proto',
 const type = root.lookupType('troupe.v1.Snapshot');
 
 const keys = [
-  { fingerprint: 0, hash: 0xffff_ffff, position: 3, seconds: 1_790_000_000 },
-  { fingerprint: 255, hash: 0, position: 2 ** 40, seconds: 1_790_000_000 },
-  // Recorded time does not go back; that it could must not make another time of it.
-  { fingerprint: 7, hash: 9, position: 2 ** 40 + 1, seconds: 1_789_999_990 },
+  { hash: -1, position: 3 },
+  { hash: 0, position: 2 ** 39 },
+  { hash: 9, position: 2 ** 39 + 1 },
 ];
 
 function activation(): Activation {
   const bucket = new Bucket({ bits: 8, index: 3 });
   bucket.incarnation = { hi: 1, lo: 2 };
-  const made = new Activation('a.B:c', 'a.B', 'c', { hi: 3, lo: 4 }, { hi: 5, lo: 6 }, bucket, new KeyWindow(new KeySlab(), 128, 60_000));
-  for (const key of keys) made.keys.restore(key.fingerprint, key.hash, key.position, key.seconds);
-  made.headMovedTo(2 ** 40 + 1, { hi: 0xffff_fff0, lo: 8 });
+  const made = new Activation('a.B:c', 'a.B', 'c', { hi: 3, lo: 4 }, { hi: 5, lo: 6 }, bucket, new KeyWindow(new KeySlab(), 128));
+  for (const key of keys) made.keys.restore(key.hash, key.position);
+  made.headMovedTo(2 ** 39 + 1, { hi: 0xffff_fff0, lo: 8 });
   made.seq = 12;
   made.strikes = 2;
   const version = { foldHash: { hi: 10, lo: 11 } } as TypeVersion;
@@ -34,12 +33,12 @@ function activation(): Activation {
 
 t.test('a snapshot is what the schema says', async (t) => {
   const { bytes, position, head } = encodeSnapshot(activation(), Buffer.from('state'));
-  t.equal(position, 2 ** 40 + 1);
+  t.equal(position, 2 ** 39 + 1);
   t.same(head, { hi: 0xffff_fff0, lo: 8 });
   t.same(type.toObject(type.decode(bytes), { longs: String, bytes: Buffer }), {
     actor: 'a.B:c',
     incarnation: ((1n << 32n) + 2n).toString(),
-    position: (2 ** 40 + 1).toString(),
+    position: (2 ** 39 + 1).toString(),
     head: ((0xffff_fff0n << 32n) + 8n).toString(),
     seq: '12',
     bundle: Buffer.alloc(32, 5),
@@ -48,10 +47,8 @@ t.test('a snapshot is what the schema says', async (t) => {
     strikes: 2,
     version: 2,
     keys: {
-      fingerprints: Buffer.from([0, 255, 7]),
       hashes: [0xffff_ffff, 0, 9],
-      positionSteps: ['3', String(2 ** 40 - 3), '1'],
-      secondSteps: ['1790000000', '0', '-10'],
+      positionSteps: ['3', String(2 ** 39 - 3), '1'],
     },
   });
 });
@@ -59,11 +56,9 @@ t.test('a snapshot is what the schema says', async (t) => {
 t.test('what is read back is what was written', async (t) => {
   const { bytes } = encodeSnapshot(activation(), Buffer.from('state'));
   const read = decodeSnapshot(Buffer.from(bytes), 'a.B:c')!;
-  t.match(read, { position: 2 ** 40 + 1, head: { hi: 0xffff_fff0, lo: 8 }, seq: 12, state: Buffer.from('state'), strikes: 2 });
+  t.match(read, { position: 2 ** 39 + 1, head: { hi: 0xffff_fff0, lo: 8 }, seq: 12, state: Buffer.from('state'), strikes: 2 });
   const list: KeyList = read.keys;
-  t.same(Array.from({ length: list.count }, (_, i) => ({
-    fingerprint: list.fingerprints[i], hash: list.hashes[i], position: list.positions[i], seconds: list.seconds[i],
-  })), keys);
+  t.same(Array.from({ length: list.count }, (_, i) => ({ hash: list.hashes[i], position: list.positions[i] })), keys);
 });
 
 t.test('a snapshot that is not whole, or not of this version or actor, is none', async (t) => {
@@ -73,7 +68,7 @@ t.test('a snapshot that is not whole, or not of this version or actor, is none',
     const cut = decodeSnapshot(bytes.subarray(0, length), 'a.B:c');
     t.ok(cut === null || cut.keys.count === 0, `cut at ${length}`);
   }
-  const message = type.decode(bytes) as unknown as { version: number; keys: { fingerprints: Uint8Array; hashes: number[] } };
+  const message = type.decode(bytes) as unknown as { version: number; keys: { hashes: number[] } };
   const again = (): Buffer => Buffer.from(type.encode(message as unknown as protobuf.Message).finish());
   t.ok(decodeSnapshot(again(), 'a.B:c') !== null);
   message.keys.hashes.pop();

@@ -51,29 +51,21 @@ export function encodeSnapshot(activation: Activation, state: Uint8Array): Snaps
   };
 }
 
-/** Of positions and times only the steps are written: from key to key both grow, mostly by little. */
+/** Of positions only the steps are written: they grow from key to key, mostly by little. */
 function writeKeys(wire: WireWriter, keys: KeyList): void {
-  const { count, fingerprints, hashes } = keys;
+  const { count, hashes, positions } = keys;
   const start = wire.begin(15);
-  wire.varint((1 << 3) | 2);
-  wire.varint(count);
-  wire.raw(fingerprints, 0, count);
-  const packed = wire.begin(2);
+  const packed = wire.begin(1);
   for (let i = 0; i < count; i++) wire.rawFixed32(hashes[i]!);
   wire.end(packed);
-  writeSteps(wire, 3, keys.positions, count);
-  writeSteps(wire, 4, keys.seconds, count);
-  wire.end(start);
-}
-
-function writeSteps(wire: WireWriter, field: number, values: Float64Array, count: number): void {
-  const packed = wire.begin(field);
+  const steps = wire.begin(2);
   let before = 0;
   for (let i = 0; i < count; i++) {
-    wire.zigzag(values[i]! - before);
-    before = values[i]!;
+    wire.varint(positions[i]! - before);
+    before = positions[i]!;
   }
-  wire.end(packed);
+  wire.end(steps);
+  wire.end(start);
 }
 
 export interface DecodedSnapshot {
@@ -167,18 +159,16 @@ function readKeys(bytes: Buffer, from: number, to: number, keys: KeyList): void 
     wire.span();
     spans[wire.field] = { from: wire.from, to: wire.to };
   }
-  const [, fingerprints, hashes, positions, seconds] = spans;
-  if (fingerprints === undefined || hashes === undefined || positions === undefined || seconds === undefined) throw new WireError('a column is missing');
-  if ((hashes.to - hashes.from) !== (fingerprints.to - fingerprints.from) * 4) throw new WireError('columns differ in length');
-  const position = new WireReader().over(bytes, positions.from, positions.to);
-  const second = new WireReader().over(bytes, seconds.from, seconds.to);
-  let positionBefore = 0;
-  let secondBefore = 0;
-  for (let i = 0; fingerprints.from + i < fingerprints.to; i++) {
-    positionBefore += position.zigzag();
-    secondBefore += second.zigzag();
-    keys.add(bytes[fingerprints.from + i]!, bytes.readUInt32LE(hashes.from + 4 * i), positionBefore, secondBefore);
+  const [, hashes, steps] = spans;
+  if (hashes === undefined || steps === undefined) throw new WireError('a column is missing');
+  const step = new WireReader().over(bytes, steps.from, steps.to);
+  let position = 0;
+  for (let at = hashes.from; at < hashes.to; at += 4) {
+    if (at + 4 > hashes.to) throw new WireError('truncated hash');
+    position += step.varint();
+    keys.add(bytes.readInt32LE(at), position);
   }
+  if (step.at < step.end) throw new WireError('columns differ in length');
 }
 
 /** Whether what stands behind the last snapshot is too much to fold again. */

@@ -104,7 +104,7 @@ export class Turns {
     wire.uint(23, activation.lastPosition);
     writeFailure(wire, 'BEHAVIOR_FAILED', `the sandbox ended on every try: ${code}`);
     const position = this.finish(activation, group, job.nowMs);
-    if (job.keySlot >= 0) activation.keys.record(job.keySlot, position, job.nowMs);
+    if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     activation.strikes++;
     activation.bucket.strikeType(version.key);
     job.seq = activation.seq;
@@ -165,7 +165,7 @@ export class Turns {
     const position = this.finish(activation, group, job.nowMs);
     activation.seq += result.events;
     activation.strikes = 0;
-    if (job.keySlot >= 0) activation.keys.record(job.keySlot, position, job.nowMs);
+    if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     job.seq = activation.seq;
   }
 

@@ -79,11 +79,6 @@ export class WireWriter {
     this.length = at;
   }
 
-  /** As sint64, without tag. */
-  zigzag(value: number): void {
-    this.varint(value >= 0 ? value * 2 : -value * 2 - 1);
-  }
-
   /** Field of type uint32, uint64, bool or enum; zero is left out, as proto3 does. */
   uint(field: number, value: number): void {
     if (value === 0) return;
@@ -276,11 +271,6 @@ export class WireReader {
       scale *= 128;
     }
     throw new WireError('varint of more than ten bytes');
-  }
-
-  zigzag(): number {
-    const value = this.varint();
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
 
   fixed64(): void {
