@@ -74,7 +74,7 @@ export class KeyWindow {
   private first = 0;
   /** Slots below are finished (K3). */
   private finished = 0;
-  private next = 0;
+  next = 0;
   /** The slot whose place in the row is the first one: at most one lap behind the slots of the window. */
   private origin = 0;
   private capacity = 0;
@@ -113,6 +113,19 @@ export class KeyWindow {
       }
     }
     return found;
+  }
+
+  touch(): number {
+    const { chunk, rowAt } = this;
+    if (chunk === null) return 0;
+    const { words } = chunk;
+    let sum = 0;
+    for (let at = rowAt; at < this.entriesAt; at += 16) sum |= words[at]!;
+    return sum | words[this.at(this.next)]!;
+  }
+
+  touchEntry(slot: number): number {
+    return this.chunk === null ? 0 : this.chunk.words[this.at(slot)]!;
   }
 
   /** Position of the record that answered the slot's command; 0 while it is on its way (K2). */

@@ -161,6 +161,7 @@ export class TurnLoop {
     writer.begin(this.nextBatchId, this.pool.generation);
     const readyTo = Math.min(ready.length, this.readyFrom + limits.batchItemsMax);
     this.order.sort(ready, this.readyFrom, readyTo);
+    this.touchKeys(ready, this.readyFrom, readyTo);
     while (this.readyFrom < readyTo && writer.bytes < limits.batchBytesMax) {
       const job = ready[this.readyFrom]!;
       this.readyFrom++;
@@ -180,6 +181,41 @@ export class TurnLoop {
     this.itemsSent += jobs.length;
     this.pool.send(writer);
     return true;
+  }
+
+  touched = 0;
+  private touchKeys(jobs: readonly Job[], from: number, to: number): void {
+    let sum = 0;
+    for (let i = from; i < to; i++) {
+      const { activation } = jobs[i]!;
+      if (activation !== null) sum |= activation.seq;
+    }
+    for (let i = from; i < to; i++) {
+      const { activation } = jobs[i]!;
+      if (activation !== null) sum |= activation.keys.next + activation.inSandbox + activation.usedIn;
+    }
+    for (let i = from; i < to; i++) {
+      const { activation } = jobs[i]!;
+      if (activation !== null) sum |= activation.keys.touch();
+    }
+    this.touched = sum;
+  }
+
+  private touchResults(jobs: readonly Job[]): void {
+    let sum = 0;
+    for (let i = 0; i < jobs.length; i++) {
+      const { activation, bodyTo, keySlot } = jobs[i]!;
+      if (activation !== null) sum |= activation.seq | bodyTo | keySlot;
+    }
+    for (let i = 0; i < jobs.length; i++) {
+      const { activation } = jobs[i]!;
+      if (activation !== null) sum |= activation.keys.next + activation.inSandbox + activation.usedIn;
+    }
+    for (let i = 0; i < jobs.length; i++) {
+      const { activation, keySlot } = jobs[i]!;
+      if (activation !== null && keySlot >= 0) sum |= activation.keys.touchEntry(keySlot);
+    }
+    this.touched = sum;
   }
 
   private write(job: Job, now: number): void {
@@ -254,6 +290,7 @@ export class TurnLoop {
     assert(batch !== undefined && batch.id === results.id, 'results come in the order of the batches');
     const group = this.gate.take();
     const shareMs = this.shareMs(batch);
+    this.touchResults(batch.jobs);
     for (const job of batch.jobs) {
       assert(results.next(), 'a result for every item');
       const { activation } = job;
