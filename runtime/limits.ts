@@ -44,6 +44,10 @@ export const limits = {
   /** Behind this much, further items of a batch are refused: sent again, they come in another batch. */
   batchResultBytesMax: 32 * MIB,
   batchesInFlightMax: 2,
+  /** While others are on their way, a batch with less than this share of all commands waits for company, */
+  batchShareMin: 0.4,
+  /** at most so long. */
+  batchHoldMaxMs: 1,
   isolateMemoryMaxMib: 512,
   sandboxRssMaxMib: 1_024,
   sandboxHeartbeatMs: 1_000,

@@ -265,6 +265,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     }
   }
 
+  get commandsWaiting(): number {
+    return this.routing.waiting;
+  }
+
   afterTick(): void {
     this.passivation.afterTick();
     if (this.passivation.sweeping) this.loop.schedule();
@@ -280,6 +284,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   groupReleased(): void {
+    this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
     if (this.touched.length === 0) return;
     const touched = this.touched;

@@ -5,6 +5,8 @@
  *     actor therefore run in the order in which they were submitted, behind the activation that they need.
  * T2  A command may run before the one in front of it is durable; its answer leaves through the output gate.
  * T3  At most `batchesInFlightMax` batches are in the sandbox.
+ *     While commands are on their way, a batch that is small beside them waits for company, but not for long: a crossing, a
+ *     commit, and a write to every connection cost nearly as much for ten commands as for a hundred.
  * T4  While the loop is held (a deployment, a rebuild), nothing enters the sandbox; commands wait.
  */
 
@@ -32,6 +34,8 @@ export interface TurnHost {
   took(job: Job, result: ResultReader, group: CommitGroup): void;
   /** A tick is over. */
   afterTick(): void;
+  /** Commands and reads between their arrival and their answer. */
+  readonly commandsWaiting: number;
 }
 
 /** No actor has it. */
@@ -62,6 +66,9 @@ export class TurnLoop {
   private readonly freeBatches: Job[][] = [];
   private nextBatchId = 1;
   private scheduled = false;
+  /** A timer runs out for what is ready. */
+  private isWaiting = false;
+  private waitedEnough = false;
   private lastResultsAt = 0;
   private holds = 0;
   private drained: (() => void)[] = [];
@@ -101,8 +108,36 @@ export class TurnLoop {
   schedule(): void {
     if (this.scheduled || this.holds > 0) return;
     if (this.inFlight.length >= limits.batchesInFlightMax) return;
+    if (this.isSmall && !this.waitedEnough) {
+      this.waitForCompany();
+      return;
+    }
     this.scheduled = true;
     this.scheduler.soon(this.run);
+  }
+
+  /** A group of answers has left: what is ready may be worth a batch now. */
+  released(): void {
+    if (this.jobsReady > 0) this.schedule();
+  }
+
+  /** Whether what is ready is little beside what is on its way. */
+  private get isSmall(): boolean {
+    if (this.inFlight.length === 0 && this.gate.groupsInFlight === 0) return false;
+    return this.jobsReady < this.host.commandsWaiting * limits.batchShareMin;
+  }
+
+  private waitForCompany(): void {
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    const sent = this.batchesSent;
+    this.scheduler.later(limits.batchHoldMaxMs, () => {
+      this.isWaiting = false;
+      if (this.jobsReady === 0) return;
+      // What is ready now came behind a batch that was sent meanwhile.
+      this.waitedEnough = sent === this.batchesSent;
+      this.schedule();
+    });
   }
 
   /** Lets nothing in until `resume`; holds nest (T4). */
@@ -145,6 +180,7 @@ export class TurnLoop {
 
   private readonly run = (): void => {
     this.scheduled = false;
+    this.waitedEnough = false;
     if (this.holds > 0) return;
     while (this.jobsReady > 0 && this.inFlight.length < limits.batchesInFlightMax) {
       if (!this.sendBatch()) break;

@@ -14,6 +14,7 @@ import type { AnswerError, Engine } from '../actor/engine.ts';
 import type { Codec } from './codec.ts';
 import type { Flusher } from './flusher.ts';
 import { Intake, TAKEN_BYTES_MAX } from './intake.ts';
+import { hashId, OpenRequests } from './open-requests.ts';
 import { Outgoing } from './outgoing.ts';
 import { OpenWatch } from './requests.ts';
 import type { Incoming, PendingCommand, PendingGet } from './requests.ts';
@@ -61,7 +62,7 @@ export class Connection {
   private readonly webSocket: WebSocket;
   private readonly socket: Socket;
   /** Open commands, gets and watches by their ids (R2). */
-  private readonly open = new Map<string, PendingCommand | PendingGet | OpenWatch>();
+  private readonly open = new OpenRequests<PendingCommand | PendingGet | OpenWatch>();
   private inFlight = 0;
   private watches = 0;
   private badFrames = 0;
@@ -118,7 +119,7 @@ export class Connection {
     request.answered = true;
     if (request.timer !== null) this.host.timers.cancel(request.timer);
     if (this.isClosed) return false;
-    this.open.delete(request.id);
+    this.open.remove(request);
     this.inFlight--;
     if (request.startedAt !== 0) this.host.onCommandTime(this.host.now() - request.startedAt);
     return true;
@@ -130,21 +131,20 @@ export class Connection {
       this.tooMany(watch, `${this.host.limits.watchesPerConnectionMax} watches`);
       return false;
     }
-    this.open.set(watch.id, watch);
+    this.open.add(watch);
     this.watches++;
     this.stats.watches++;
     return true;
   }
 
   forgetWatch(watch: OpenWatch): void {
-    if (this.open.get(watch.id) !== watch) return;
-    this.open.delete(watch.id);
+    if (!this.open.remove(watch)) return;
     this.watches--;
     this.stats.watches--;
   }
 
   openWatch(id: string): OpenWatch | null {
-    const found = this.open.get(id);
+    const found = this.open.find(id, hashId(id));
     return found instanceof OpenWatch ? found : null;
   }
 
@@ -200,7 +200,7 @@ export class Connection {
   onClosed(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    for (const request of this.open.values()) {
+    for (const request of this.open.all()) {
       if (request instanceof OpenWatch) {
         request.close();
         this.stats.watches--;
@@ -298,14 +298,14 @@ export class Connection {
       this.tooMany(request, `${this.host.limits.requestsInFlightPerConnectionMax} requests`);
       return false;
     }
-    this.open.set(request.id, request);
+    this.open.add(request);
     this.inFlight++;
     return true;
   }
 
   private admitId(request: PendingCommand | PendingGet | OpenWatch): boolean {
     if (this.isClosed) return false;
-    if (!this.open.has(request.id)) return true;
+    if (this.open.find(request.id, request.idHash) === null) return true;
     this.answerError(request.id, request.listed, { code: 'DUPLICATE_ID', message: 'an open request of this connection has this id' });
     return false;
   }

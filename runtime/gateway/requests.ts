@@ -9,6 +9,7 @@
 import type { AnswerError, CommandRequest, Format, GetRequest, Watch, WatchRequest } from '../actor/engine.ts';
 import { NOTHING, REPLY, STATE } from './codec.ts';
 import type { Connection } from './connection.ts';
+import { hashId } from './open-requests.ts';
 import type { TimerEntry } from './timers.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -21,6 +22,7 @@ export interface Incoming {
 export class PendingCommand implements CommandRequest, Incoming {
   readonly connection: Connection;
   readonly id: string;
+  readonly idHash: number;
   readonly listed: boolean;
   readonly to: string;
   readonly name: string;
@@ -37,6 +39,7 @@ export class PendingCommand implements CommandRequest, Incoming {
   ) {
     this.connection = connection;
     this.id = id;
+    this.idHash = hashId(id);
     this.listed = listed;
     this.to = to;
     this.name = name;
@@ -76,6 +79,7 @@ export class PendingCommand implements CommandRequest, Incoming {
 export class PendingGet implements GetRequest, Incoming {
   readonly connection: Connection;
   readonly id: string;
+  readonly idHash: number;
   readonly listed: boolean;
   readonly to: string;
   timer: TimerEntry | null = null;
@@ -85,6 +89,7 @@ export class PendingGet implements GetRequest, Incoming {
   constructor(connection: Connection, id: string, listed: boolean, to: string) {
     this.connection = connection;
     this.id = id;
+    this.idHash = hashId(id);
     this.listed = listed;
     this.to = to;
   }
@@ -112,6 +117,7 @@ export class PendingGet implements GetRequest, Incoming {
 export class OpenWatch implements WatchRequest, Incoming {
   readonly connection: Connection;
   readonly id: string;
+  readonly idHash: number;
   readonly listed: boolean;
   readonly to: string;
   readonly from: number;
@@ -124,6 +130,7 @@ export class OpenWatch implements WatchRequest, Incoming {
   constructor(connection: Connection, id: string, listed: boolean, to: string, from: number) {
     this.connection = connection;
     this.id = id;
+    this.idHash = hashId(id);
     this.listed = listed;
     this.to = to;
     this.from = from;
