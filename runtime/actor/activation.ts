@@ -11,6 +11,7 @@ import type { BucketId } from '../codec/address.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import type { Bucket } from './bucket.ts';
 import type { LoadedBundleEntry } from './bundles.ts';
+import type { Address } from './engine.ts';
 import type { Job } from './job.ts';
 import type { KeyWindow } from './keys.ts';
 import type { WatchPump } from './watches.ts';
@@ -68,6 +69,8 @@ export class Activation {
   /** Its history alone ends a sandbox: nothing of this actor is run (trials.ts, R4). */
   poisoned = false;
   watchers: Set<WatchPump> | null = null;
+  /** The sender's object that leads here; see Catalog. */
+  knownBy: Address | null = null;
 
   /** The catalog's era in which it was last moved to the young end. */
   usedIn = 0;
@@ -131,6 +134,19 @@ export class Catalog {
     return this.byAddress.get(address);
   }
 
+  /** As `find`, and remembered in the address until the activation goes. */
+  at(address: Address): Activation | undefined {
+    const known = address.resident as Activation | null;
+    if (known !== null) return known;
+    const found = this.byAddress.get(address.text);
+    if (found === undefined) return undefined;
+    // One of the sender's objects a time, so that none of them keeps alive what has gone.
+    if (found.knownBy !== null) found.knownBy.resident = null;
+    found.knownBy = address;
+    address.resident = found;
+    return found;
+  }
+
   add(activation: Activation): void {
     this.byAddress.set(activation.address, activation);
     this.link(activation);
@@ -158,6 +174,8 @@ export class Catalog {
     this.stateBytes -= activation.stateBytes;
     activation.stateBytes = 0;
     activation.phase = GONE;
+    if (activation.knownBy !== null) activation.knownBy.resident = null;
+    activation.knownBy = null;
     activation.keys.release();
   }
 

@@ -141,7 +141,7 @@ export class Admission {
       const nowMs = Math.max(this.parts.clock.now(), activation.bucket.nowMs);
       const outcome = await duplicates.answer(job, activation, position, nowMs);
       if (outcome.kind === 'other') {
-        (job.otherKeys ??= []).push(position);
+        job.addOtherKey(position);
         routing.reroute(job);
         return;
       }

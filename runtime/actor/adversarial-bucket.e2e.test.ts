@@ -5,6 +5,7 @@ import t from 'tap';
 import type { AppendOutcome } from '../journal/journal.ts';
 import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
 import { FORMAT_JSON } from '../sandbox/sandbox.ts';
+import { Address } from './engine.ts';
 import type { CommandRequest } from './engine.ts';
 import { FaultyJournal } from './testing/faulty-journal.ts';
 import { accountBundle, makeBundle, startEngine } from './testing/harness.ts';
@@ -128,7 +129,7 @@ t.test('a receiver that throws keeps nobody else from an answer', async (t) => {
   const { node } = await setUp();
   const { engine } = node;
   const request: CommandRequest = {
-    to: account, name: 'Open', format: FORMAT_JSON, body: Buffer.from('{}'), key: 'k', principal: '', session: '',
+    to: new Address(account), name: 'Open', format: FORMAT_JSON, body: Buffer.from('{}'), bodyFrom: 0, bodyTo: 2, key: 'k', principal: '', session: '',
     done: () => { throw new Error('thrown by done'); },
     failed: () => { throw new Error('thrown by failed'); },
   };
@@ -137,8 +138,8 @@ t.test('a receiver that throws keeps nobody else from an answer', async (t) => {
   const behind = node.send(account, 'Open', { amount: 1 });
   t.match(await behind, { seq: 2, error: null });
   engine.submit(request);
-  engine.submit({ ...request, to: 'nonsense' });
-  engine.get({ to: account, format: FORMAT_JSON, done: request.done, failed: request.failed });
+  engine.submit({ ...request, to: new Address('nonsense') });
+  engine.get({ to: new Address(account), format: FORMAT_JSON, done: request.done, failed: request.failed });
   await until(() => thrown() === 4);
   t.match(await node.send(account, 'Open', { amount: 1 }), { seq: 3, error: null });
   await node.close();

@@ -49,7 +49,7 @@ export class Duplicates {
     // A command that failed for good never reached the point where its payload is known in normal form.
     if (record.failure !== null) return failed('BEHAVIOR_FAILED', record.failure.message);
     const decidedBy = (await this.bundles.load(record.bundleHex())).types.get(activation.type)!;
-    const body = await this.calls.normalise(decidedBy, decidedBy.commandIndexes.get(record.name)!, command.format, command.body);
+    const body = await this.calls.normalise(decidedBy, decidedBy.commandIndexes.get(record.name)!, command.format, command.body.subarray(command.bodyFrom, command.bodyTo));
     if ('error' in body) return { kind: 'failed', error: body.error };
     if (!samePayload(record, body.bytes)) return conflict(command.key, 'another body');
     if (record.rejection !== null) {

@@ -15,12 +15,13 @@ import type { Journal } from '../journal/journal.ts';
 import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
 import { createSegmentJournal } from '../journal/segment/segment-journal.ts';
 import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
+import { Address } from './engine.ts';
 import type { AnswerError, CommandRequest } from './engine.ts';
 import { startEngine } from './testing/harness.ts';
 
 const [inFlightText = '1024', secondsText = '5', journalName = 'segment', actorsText = '10000'] = process.argv.slice(2);
 const inFlight = Number(inFlightText);
-const actors = Array.from({ length: Number(actorsText) }, (_, i) => `bench.v1.Counter:c-${i}`);
+const actors = Array.from({ length: Number(actorsText) }, (_, i) => new Address(`bench.v1.Counter:c-${i}`));
 
 const folder = mkdtempSync(join(tmpdir(), 'troupe-engine-bench-'));
 const journal: Journal = journalName === 'memory' ? createMemoryJournal() : createSegmentJournal({ directory: folder });
@@ -41,11 +42,13 @@ class Request implements CommandRequest {
   readonly name = 'Increment';
   readonly format = FORMAT_PROTO;
   readonly body = body;
+  readonly bodyFrom = 0;
+  readonly bodyTo = body.length;
   readonly principal = '';
   readonly session = 'bench';
-  readonly to: string;
+  readonly to: Address;
   readonly key: string;
-  constructor(to: string, key: string) {
+  constructor(to: Address, key: string) {
     this.to = to;
     this.key = key;
   }

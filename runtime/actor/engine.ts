@@ -18,16 +18,31 @@ export interface AnswerError {
 }
 
 /**
+ * Where a command goes: "<actor type>:<actor id>", not yet checked. Who sends to an actor again keeps the object: in it the
+ * engine remembers where that actor is, and finds it without looking for it.
+ */
+export class Address {
+  readonly text: string;
+  /** The engine's own. */
+  resident: object | null = null;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/**
  * A command on its way. The gateway makes one per request; the engine answers it exactly once, by `done` or by `failed`,
  * never before everything the answer depends on is durable, and always in a later turn of the event loop than `submit`.
  */
 export interface CommandRequest {
-  /** "<actor type>:<actor id>", not yet checked. */
-  readonly to: string;
+  readonly to: Address;
   readonly name: string;
   readonly format: Format;
-  /** Stays as it is until answered. */
+  /** The body is `body[bodyFrom, bodyTo)`, and stays as it is until answered. */
   readonly body: Buffer;
+  readonly bodyFrom: number;
+  readonly bodyTo: number;
   /** Idempotency key; '' when the client sent none. */
   readonly key: string;
   /** Who sends; '' only with --auth none. */
@@ -40,7 +55,7 @@ export interface CommandRequest {
 }
 
 export interface GetRequest {
-  readonly to: string;
+  readonly to: Address;
   readonly format: Format;
   /** As `CommandRequest.done`, with the state. `seq` 0: the actor has no events and shows its initial state. */
   done(seq: number, buffer: Buffer, from: number, to: number): void;

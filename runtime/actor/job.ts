@@ -25,19 +25,22 @@ export type JobKind =
   | typeof JOB_DROP
   | typeof JOB_CALL;
 
+/** What hardly any command needs, kept apart: a hundred thousand jobs a second are made, filled and forgotten. */
+class Rare {
+  get: GetRequest | null = null;
+  write: ((batch: BatchWriter) => void) | null = null;
+  took: ((result: ResultReader | null) => void) | null = null;
+  otherKeys: number[] | null = null;
+  acquittals = 0;
+  strike: ErrorCode | null = null;
+  stateBundle: LoadedBundleEntry | null = null;
+}
+
 export class Job {
   readonly kind: JobKind;
   activation: Activation | null;
-
   /** JOB_COMMAND. */
-  command: CommandRequest | null = null;
-  /** JOB_GET. */
-  get: GetRequest | null = null;
-  /** JOB_ACTIVATE, JOB_DROP, JOB_CALL: writes the item. */
-  write: ((batch: BatchWriter) => void) | null = null;
-  /** JOB_CALL: takes the result; null when the sandbox could not run it. */
-  took: ((result: ResultReader | null) => void) | null = null;
-
+  readonly command: CommandRequest | null;
   /** Its place among all that was submitted: what was taken back to the start goes on in this order. */
   order = 0;
   /** The type under the bundle that decides it. */
@@ -51,15 +54,6 @@ export class Job {
   sampled = false;
   /** Points for deaths of the sandbox that may be this job's doing; above 0 it has to prove itself. See trials.ts. */
   deaths = 0;
-  /** Positions that the window named, of another key with the same hash (K4). */
-  otherKeys: number[] | null = null;
-  /** How often it proved itself and was suspected again. */
-  acquittals = 0;
-  /** A strike to be recorded together with what comes of this command. */
-  strike: ErrorCode | null = null;
-
-  /** JOB_SNAPSHOT: as whose state it was read. */
-  stateBundle: LoadedBundleEntry | null = null;
 
   // The answer, from the turn until the output gate opens.
   seq = 0;
@@ -68,9 +62,75 @@ export class Job {
   bodyFrom = 0;
   bodyTo = 0;
 
-  constructor(kind: JobKind, activation: Activation | null) {
+  private rare: Rare | null = null;
+
+  constructor(kind: JobKind, activation: Activation | null, command: CommandRequest | null = null) {
     this.kind = kind;
     this.activation = activation;
+    this.command = command;
+  }
+
+  /** JOB_GET. */
+  get get(): GetRequest | null {
+    return this.rare === null ? null : this.rare.get;
+  }
+
+  set get(get: GetRequest) {
+    this.extra().get = get;
+  }
+
+  /** JOB_ACTIVATE, JOB_DROP, JOB_CALL: writes the item. */
+  get write(): ((batch: BatchWriter) => void) | null {
+    return this.rare === null ? null : this.rare.write;
+  }
+
+  set write(write: (batch: BatchWriter) => void) {
+    this.extra().write = write;
+  }
+
+  /** JOB_CALL: takes the result; null when the sandbox could not run it. */
+  get took(): ((result: ResultReader | null) => void) | null {
+    return this.rare === null ? null : this.rare.took;
+  }
+
+  set took(took: (result: ResultReader | null) => void) {
+    this.extra().took = took;
+  }
+
+  /** Positions that the window named, of another key with the same hash or of one that is too old (K1, K4). */
+  get otherKeys(): readonly number[] | null {
+    return this.rare === null ? null : this.rare.otherKeys;
+  }
+
+  addOtherKey(position: number): void {
+    (this.extra().otherKeys ??= []).push(position);
+  }
+
+  /** How often it proved itself and was suspected again. */
+  get acquittals(): number {
+    return this.rare === null ? 0 : this.rare.acquittals;
+  }
+
+  set acquittals(acquittals: number) {
+    this.extra().acquittals = acquittals;
+  }
+
+  /** A strike to be recorded together with what comes of this command. */
+  get strike(): ErrorCode | null {
+    return this.rare === null ? null : this.rare.strike;
+  }
+
+  set strike(strike: ErrorCode | null) {
+    this.extra().strike = strike;
+  }
+
+  /** JOB_SNAPSHOT: as whose state it was read. */
+  get stateBundle(): LoadedBundleEntry | null {
+    return this.rare === null ? null : this.rare.stateBundle;
+  }
+
+  set stateBundle(stateBundle: LoadedBundleEntry) {
+    this.extra().stateBundle = stateBundle;
   }
 
   /** Hands the answer over; `arena` holds the body. */
@@ -79,5 +139,9 @@ export class Job {
     if (target === null) return;
     if (this.error !== null) target.failed(this.error);
     else target.done(this.seq, arena, this.bodyFrom, this.bodyTo);
+  }
+
+  private extra(): Rare {
+    return (this.rare ??= new Rare());
   }
 }

@@ -153,9 +153,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   submit(request: CommandRequest): void {
-    const job = new Job(JOB_COMMAND, null);
-    job.command = request;
-    this.routing.submit(job);
+    this.routing.submit(new Job(JOB_COMMAND, null, request));
   }
 
   get(request: GetRequest): void {

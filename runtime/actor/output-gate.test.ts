@@ -5,6 +5,7 @@ import t from 'tap';
 import type { Append, AppendOutcome, Journal } from '../journal/journal.ts';
 import { Activation } from './activation.ts';
 import { Bucket } from './bucket.ts';
+import { Address } from './engine.ts';
 import type { AnswerError } from './engine.ts';
 import { JOB_COMMAND, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
@@ -45,12 +46,11 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
     const group = gate.take();
     const hash = { hi: 1, lo: 1 };
     const activation = new Activation(name, 'a.B', name, hash, hash, bucket, new KeyWindow(new KeySlab(), 1));
-    const job = new Job(JOB_COMMAND, activation);
-    job.command = {
-      to: name, name, format: 1, body: Buffer.alloc(0), key: '', principal: '', session: '',
+    const job = new Job(JOB_COMMAND, activation, {
+      to: new Address(name), name, format: 1, body: Buffer.alloc(0), bodyFrom: 0, bodyTo: 0, key: '', principal: '', session: '',
       done: () => void answers.push(name),
       failed: (error: AnswerError) => void answers.push(`${name} ${error.code}`),
-    };
+    });
     group.jobs.push(job);
     if (writes) {
       group.records.begin().byte(1);

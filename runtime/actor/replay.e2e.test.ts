@@ -12,6 +12,7 @@ import type { Journal } from '../journal/journal.ts';
 import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
 import type { NodeEngine } from './node-engine.ts';
 import { startEngine } from './testing/harness.ts';
+import { Address } from './engine.ts';
 import { Random, randomBody, randomBundle, randomType } from './testing/random-actor.ts';
 
 const seed = Number(process.env['REPLAY_SEED'] ?? 20_261_120);
@@ -22,7 +23,7 @@ const actors = ['test.v1.Thing:a', 'test.v1.Thing:{root}b', 'test.v1.Thing:c'];
 function stateBytes(engine: NodeEngine, to: string): Promise<string> {
   return new Promise((resolve, reject) => {
     engine.get({
-      to,
+      to: new Address(to),
       format: FORMAT_PROTO,
       done: (seq, buffer, from, end) => resolve(`${seq}:${buffer.toString('hex', from, end)}`),
       failed: (error) => reject(new Error(`${error.code} ${error.message}`)),

@@ -57,7 +57,7 @@ export class Routing {
 
   /** Takes a new job in, or refuses it. */
   submit(job: Job): void {
-    const bytes = job.command === null ? 0 : job.command.body.length;
+    const bytes = bytesOf(job);
     const error = this.refusal ?? this.overload(bytes);
     job.order = ++this.submitted;
     this.waiting++;
@@ -75,7 +75,7 @@ export class Routing {
     }
     if (job.kind !== JOB_COMMAND && job.kind !== JOB_GET) return;
     this.waiting--;
-    if (job.command !== null) this.waitingBytes -= job.command.body.length;
+    this.waitingBytes -= bytesOf(job);
     if (job.activation !== null) leave(job.activation, job);
   }
 
@@ -90,23 +90,23 @@ export class Routing {
     }
     const address = job.command !== null ? job.command.to : job.get!.to;
     const { catalog, loop } = this.parts;
-    let activation = catalog.find(address);
+    let activation = catalog.at(address);
     if (activation === undefined) {
       try {
-        const parsed = parseAddress(address);
+        const parsed = parseAddress(address.text);
         const bucket = this.bucketOf(parsed);
         if (bucket.stopped) {
           bucket.held.push(job);
           return;
         }
-        activation = this.activate(address, parsed, bucket);
+        activation = this.activate(address.text, parsed, bucket);
       } catch (error) {
         if (!(error instanceof TroupeError)) throw error;
         this.failSoon(job, { code: error.code, message: error.message });
         return;
       }
     } else if (this.isFull(activation, job)) {
-      this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address}` });
+      this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address.text}` });
       return;
     }
     job.activation = activation;
@@ -250,6 +250,10 @@ export class Routing {
     activation.mailbox = [];
     for (const job of mailbox) this.failSoon(job, answer);
   }
+}
+
+function bytesOf(job: Job): number {
+  return job.command === null ? 0 : job.command.bodyTo - job.command.bodyFrom;
 }
 
 function isKeyed(job: Job): boolean {

@@ -280,6 +280,8 @@ export class TurnLoop {
           job.seedLo,
           command.principal,
           job.sampled,
+          command.bodyFrom,
+          command.bodyTo,
         );
         return;
       }

@@ -152,7 +152,7 @@ export class Turns {
     const activation = job.activation!;
     const command = job.command!;
     const { buffer, tailFrom, tailTo } = result;
-    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation, group, command.to);
+    const wire = this.begin(rejected ? KIND_REJECTION : KIND_DECISION, activation, group, command.to.text);
     wire.uint(11, activation.seq + 1);
     writeOrigin(wire, command.key, command.principal, command.name, command.session);
     writeCircumstances(wire, job.nowMs, job.seedHi, job.seedLo);

@@ -8,6 +8,7 @@ import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
 import type { Catalog } from './activation.ts';
 import type { Bundles } from './bundles.ts';
 import type { Calls } from './calls.ts';
+import { Address } from './engine.ts';
 import type { GetRequest, Watch, WatchRequest } from './engine.ts';
 import type { WatchRegistry } from './watch-registry.ts';
 import { WatchPump } from './watches.ts';
@@ -30,7 +31,7 @@ export function openWatch(request: WatchRequest, parts: WatchParts): Watch {
   let pump: WatchPump | null = null;
   let closed = false;
   parts.get({
-    to: request.to,
+    to: new Address(request.to),
     format: FORMAT_PROTO,
     failed: (error) => {
       if (!closed) request.failed(error);

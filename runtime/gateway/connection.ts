@@ -98,7 +98,7 @@ export class Connection {
 
   startCommand(command: PendingCommand): void {
     if (!this.admit(command)) return;
-    if (++this.stats.commands % SAMPLE_EVERY === 0) command.startedAt = this.host.now();
+    if (++this.stats.commands % SAMPLE_EVERY === 0) command.timing = { startedMs: this.host.now() };
     if (command.deadlineMs > 0) {
       command.timer = this.host.timers.add(command.deadlineMs, () => {
         command.failed({ code: 'DEADLINE_EXCEEDED', message: `no answer within ${command.deadlineMs} ms` });
@@ -121,7 +121,7 @@ export class Connection {
     if (this.isClosed) return false;
     this.open.remove(request);
     this.inFlight--;
-    if (request.startedAt !== 0) this.host.onCommandTime(this.host.now() - request.startedAt);
+    if (request.timing !== null) this.host.onCommandTime(this.host.now() - request.timing.startedMs);
     return true;
   }
 

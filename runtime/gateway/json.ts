@@ -1,6 +1,6 @@
 /** Subprotocol troupe.v1.json: text frames of one request or an array of them. Shapes are in docs/GATEWAY.md. */
 
-import { FORMAT_JSON } from '../actor/engine.ts';
+import { Address, FORMAT_JSON } from '../actor/engine.ts';
 import type { AnswerError } from '../actor/engine.ts';
 import { catalogue } from '../codec/errors.ts';
 import { limits } from '../limits.ts';
@@ -127,10 +127,11 @@ function makeRequest(frame: Buffer, connection: Connection, listed: boolean): In
   const error = checkRequest();
   if (error !== null) return new BadRequest(connection, id, listed, error);
   if ((scanner.seen & COMMAND) !== 0) {
-    const body = (scanner.seen & BODY) === 0 ? EMPTY_OBJECT : frame.subarray(scanner.bodyFrom, scanner.bodyTo);
-    return new PendingCommand(connection, id, listed, scanner.to, scanner.command, body, scanner.key, scanner.deadlineMs);
+    const { to, command, bodyFrom, bodyTo, key, deadlineMs } = scanner;
+    if ((scanner.seen & BODY) !== 0) return new PendingCommand(connection, id, listed, to, command, frame, bodyFrom, bodyTo, key, deadlineMs);
+    return new PendingCommand(connection, id, listed, to, command, EMPTY_OBJECT, 0, EMPTY_OBJECT.length, key, deadlineMs);
   }
-  if ((scanner.seen & GET) !== 0) return new PendingGet(connection, id, listed, scanner.target);
+  if ((scanner.seen & GET) !== 0) return new PendingGet(connection, id, listed, new Address(scanner.target));
   if ((scanner.seen & WATCH) !== 0) return new OpenWatch(connection, id, listed, scanner.target, scanner.from);
   return new Unwatch(connection, id, listed, scanner.target);
 }
@@ -147,7 +148,7 @@ function checkRequest(): AnswerError | null {
 
 function checkCommand(seen: number): AnswerError | null {
   if ((seen & TO) === 0) return badRequest('to is missing');
-  return checkAddress('to', scanner.to)
+  return checkAddress('to', scanner.to.text)
     ?? checkCommandName(scanner.command)
     ?? ((seen & KEY) === 0 ? null : checkKey(scanner.key))
     ?? checkBody(scanner.bodyTo - scanner.bodyFrom)

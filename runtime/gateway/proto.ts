@@ -1,6 +1,6 @@
 /** Subprotocol troupe.v1.proto: binary frames of proto/troupe/v1/gateway.proto, read and written by hand. */
 
-import { FORMAT_PROTO } from '../actor/engine.ts';
+import { Address, FORMAT_PROTO } from '../actor/engine.ts';
 import type { AnswerError } from '../actor/engine.ts';
 import { catalogue } from '../codec/errors.ts';
 import { utf8, WireError, WireReader } from '../codec/wire.ts';
@@ -13,7 +13,7 @@ import { BINARY_FRAME } from './outgoing.ts';
 import type { Outgoing } from './outgoing.ts';
 import { BadRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
-import { asciiName } from './names.ts';
+import { asciiAddress, asciiName } from './names.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const ANSWER_BYTES = 32;
@@ -31,18 +31,22 @@ interface RequestFields {
   /** Which of the oneof; 0 for none yet. */
   kind: number;
   problem: string;
-  /** Address, or id of a watch. */
+  to: Address;
+  /** Id of a watch. */
   target: string;
   name: string;
   key: string;
   from: number;
   deadlineMs: number;
-  body: Buffer;
+  bodyFrom: number;
+  bodyTo: number;
 }
+
+const NO_ADDRESS = new Address('');
 
 /** The request being read: reused, because one frame holds up to a thousand. */
 const fields: RequestFields = {
-  id: '', kind: 0, problem: '', target: '', name: '', key: '', from: 0, deadlineMs: 0, body: NO_BYTES,
+  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, deadlineMs: 0, bodyFrom: 0, bodyTo: 0,
 };
 
 const outer = new WireReader();
@@ -61,7 +65,7 @@ export const protoCodec: Codec = {
       if (!(error instanceof WireError)) throw error;
       return { code: 'BAD_FRAME', message: `the frame is not a troupe.v1.Requests: ${error.message}` };
     } finally {
-      fields.body = outer.buffer = request.buffer = inner.buffer = NO_BYTES;
+      outer.buffer = request.buffer = inner.buffer = NO_BYTES;
     }
   },
 
@@ -119,15 +123,15 @@ function readFrame(frame: Buffer, from: number, to: number, connection: Connecti
     }
     outer.span();
     readRequest(frame, outer.from, outer.to);
-    into.push(makeRequest(connection));
+    into.push(makeRequest(connection, frame));
   }
   return into.length > 0 ? null : { code: 'BAD_FRAME', message: 'the frame has no request' };
 }
 
 function readRequest(frame: Buffer, from: number, to: number): void {
   fields.id = fields.problem = fields.target = fields.name = fields.key = '';
-  fields.kind = fields.from = fields.deadlineMs = 0;
-  fields.body = NO_BYTES;
+  fields.kind = fields.from = fields.deadlineMs = fields.bodyFrom = fields.bodyTo = 0;
+  fields.to = NO_ADDRESS;
   request.over(frame, from, to);
   while (request.next()) {
     const { field } = request;
@@ -149,11 +153,14 @@ function readRequest(frame: Buffer, from: number, to: number): void {
 
 function readInner(kind: number): void {
   if (inner.wireType === LENGTH_DELIMITED && inner.field === 1) {
-    fields.target = text();
+    if (kind === UNWATCH) fields.target = inner.string();
+    else fields.to = address();
   } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 2) {
     fields.name = text();
   } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 3) {
-    fields.body = inner.bytes();
+    inner.span();
+    fields.bodyFrom = inner.from;
+    fields.bodyTo = inner.to;
   } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 4) {
     fields.key = inner.string();
   } else if (kind === COMMAND && inner.wireType === VARINT && inner.field === 5) {
@@ -170,13 +177,23 @@ function readInner(kind: number): void {
 function text(): string {
   inner.span();
   const { buffer, from, to } = inner;
-  for (let i = from; i < to; i++) {
-    if (buffer[i]! > 0x7f) return utf8(buffer, from, to);
-  }
-  return asciiName(buffer, from, to);
+  return isAscii(buffer, from, to) ? asciiName(buffer, from, to) : utf8(buffer, from, to);
 }
 
-function makeRequest(connection: Connection): Incoming {
+function address(): Address {
+  inner.span();
+  const { buffer, from, to } = inner;
+  return isAscii(buffer, from, to) ? asciiAddress(buffer, from, to) : new Address(utf8(buffer, from, to));
+}
+
+function isAscii(buffer: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    if (buffer[i]! > 0x7f) return false;
+  }
+  return true;
+}
+
+function makeRequest(connection: Connection, frame: Buffer): Incoming {
   const { id } = fields;
   const idError = checkId(id);
   if (idError !== null) return new BadRequest(connection, null, true, idError);
@@ -184,9 +201,11 @@ function makeRequest(connection: Connection): Incoming {
   if (error !== null) return new BadRequest(connection, id, true, error);
   switch (fields.kind) {
     case COMMAND:
-      return new PendingCommand(connection, id, true, fields.target, fields.name, fields.body, fields.key, fields.deadlineMs);
-    case GET: return new PendingGet(connection, id, true, fields.target);
-    case WATCH: return new OpenWatch(connection, id, true, fields.target, fields.from);
+      return new PendingCommand(
+        connection, id, true, fields.to, fields.name, frame, fields.bodyFrom, fields.bodyTo, fields.key, fields.deadlineMs,
+      );
+    case GET: return new PendingGet(connection, id, true, fields.to);
+    case WATCH: return new OpenWatch(connection, id, true, fields.to.text, fields.from);
     default: return new Unwatch(connection, id, true, fields.target);
   }
 }
@@ -195,13 +214,13 @@ function checkRequest(): AnswerError | null {
   if (fields.problem !== '') return badRequest(fields.problem);
   switch (fields.kind) {
     case COMMAND:
-      return checkAddress('to', fields.target)
+      return checkAddress('to', fields.to.text)
         ?? checkCommandName(fields.name)
         ?? (fields.key === '' ? null : checkKey(fields.key))
-        ?? checkBody(fields.body.length)
+        ?? checkBody(fields.bodyTo - fields.bodyFrom)
         ?? checkDeadline(fields.deadlineMs);
     case GET:
-    case WATCH: return checkAddress('actor', fields.target);
+    case WATCH: return checkAddress('actor', fields.to.text);
     case UNWATCH: return null;
     default: return badRequest('a request has one of command, get, watch or unwatch');
   }

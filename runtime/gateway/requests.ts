@@ -6,13 +6,18 @@
  * R2  An id is in use from the start of its request to its answer (a watch: to its end), and only once at a time.
  */
 
-import type { AnswerError, CommandRequest, Format, GetRequest, Watch, WatchRequest } from '../actor/engine.ts';
+import type { Address, AnswerError, CommandRequest, Format, GetRequest, Watch, WatchRequest } from '../actor/engine.ts';
 import { NOTHING, REPLY, STATE } from './codec.ts';
 import type { Connection } from './connection.ts';
 import { hashId } from './open-requests.ts';
 import type { TimerEntry } from './timers.ts';
 
 const NO_BYTES = Buffer.alloc(0);
+
+/** When the gateway got it. */
+export interface Timing {
+  readonly startedMs: number;
+}
 
 /** A request that was read from a frame and has had no effect yet. */
 export interface Incoming {
@@ -24,18 +29,21 @@ export class PendingCommand implements CommandRequest, Incoming {
   readonly id: string;
   readonly idHash: number;
   readonly listed: boolean;
-  readonly to: string;
+  readonly to: Address;
   readonly name: string;
   readonly body: Buffer;
+  readonly bodyFrom: number;
+  readonly bodyTo: number;
   readonly key: string;
   readonly deadlineMs: number;
   timer: TimerEntry | null = null;
   answered = false;
-  /** Set for the few commands whose time is measured. */
-  startedAt = 0;
+  /** For the few commands whose time is measured; apart, as a number with fractions would cost every command an object. */
+  timing: Timing | null = null;
 
   constructor(
-    connection: Connection, id: string, listed: boolean, to: string, name: string, body: Buffer, key: string, deadlineMs: number,
+    connection: Connection, id: string, listed: boolean, to: Address, name: string, body: Buffer, bodyFrom: number, bodyTo: number,
+    key: string, deadlineMs: number,
   ) {
     this.connection = connection;
     this.id = id;
@@ -44,6 +52,8 @@ export class PendingCommand implements CommandRequest, Incoming {
     this.to = to;
     this.name = name;
     this.body = body;
+    this.bodyFrom = bodyFrom;
+    this.bodyTo = bodyTo;
     this.key = key;
     this.deadlineMs = deadlineMs;
   }
@@ -81,12 +91,12 @@ export class PendingGet implements GetRequest, Incoming {
   readonly id: string;
   readonly idHash: number;
   readonly listed: boolean;
-  readonly to: string;
+  readonly to: Address;
   timer: TimerEntry | null = null;
   answered = false;
-  startedAt = 0;
+  timing: Timing | null = null;
 
-  constructor(connection: Connection, id: string, listed: boolean, to: string) {
+  constructor(connection: Connection, id: string, listed: boolean, to: Address) {
     this.connection = connection;
     this.id = id;
     this.idHash = hashId(id);

@@ -81,7 +81,7 @@ function damaged(source: string): string {
   return result.toWellFormed();
 }
 
-const textFields = ['id', 'key', 'to', 'command'] as const;
+const textFields = ['id', 'key', 'command'] as const;
 const targets = ['get', 'watch', 'unwatch'];
 const isCount = (content: unknown): boolean => typeof content === 'number' && Number.isSafeInteger(content) && content >= 0 && !Object.is(content, -0);
 
@@ -90,7 +90,7 @@ function isRequest(data: Record<string, unknown>): boolean {
   return Object.entries(data).every(([name, content]) => {
     if (name === 'from' || name === 'deadlineMs') return isCount(content);
     if (name === 'body') return typeof content === 'object' && content !== null && !Array.isArray(content);
-    return ([...textFields, ...targets] as string[]).includes(name) && typeof content === 'string';
+    return ([...textFields, 'to', ...targets] as string[]).includes(name) && typeof content === 'string';
   });
 }
 
@@ -140,6 +140,7 @@ function disagreement(source: string): string | null {
   counts.requests++;
   if (!isRequest(data)) return 'finds no problem';
   for (const name of textFields) if (scanner[name] !== (data[name] ?? '')) return `reads another ${name}`;
+  if (scanner.to.text !== (data['to'] ?? '')) return 'reads another to';
   const target = targets.filter((name) => name in data);
   if (target.length === 1 && scanner.target !== data[target[0]!]) return 'reads another target';
   if (scanner.from !== (data['from'] ?? 0) || scanner.deadlineMs !== (data['deadlineMs'] ?? 0)) return 'reads another number';

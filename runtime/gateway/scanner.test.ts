@@ -14,7 +14,7 @@ t.test('requests', (t) => {
   const text = '{"id":"7f3a","key":"k1","to":"shop.v1.Order:o-1","command":"Place","body":{"a":[1,{"b":"}]\\"{"}]},"deadlineMs":250}';
   const { next, bytes } = scan(text);
   t.equal(next, bytes);
-  t.match(scanner, { problem: '', id: '7f3a', key: 'k1', to: 'shop.v1.Order:o-1', command: 'Place', deadlineMs: 250 });
+  t.match(scanner, { problem: '', id: '7f3a', key: 'k1', to: { text: 'shop.v1.Order:o-1' }, command: 'Place', deadlineMs: 250 });
   t.equal(text.slice(scanner.bodyFrom, scanner.bodyTo), '{"a":[1,{"b":"}]\\"{"}]}');
   t.equal(scanner.seen, ID | KEY | TO | COMMAND | BODY | DEADLINE);
 

@@ -10,8 +10,11 @@
  * N4  Nothing is read outside of `[start, end)`, and nesting is bounded, by a counter and not by the call stack.
  */
 
+import { Address } from '../actor/engine.ts';
 import { limits } from '../limits.ts';
-import { asciiName } from './names.ts';
+import { asciiAddress, asciiName } from './names.ts';
+
+const NO_ADDRESS = new Address('');
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -60,7 +63,7 @@ export class RequestScanner {
   seen = 0;
   id = '';
   key = '';
-  to = '';
+  to = NO_ADDRESS;
   command = '';
   /** Address of get or watch, or id of unwatch. */
   target = '';
@@ -97,7 +100,8 @@ export class RequestScanner {
   request(at: number): number {
     this.problem = '';
     this.seen = 0;
-    this.id = this.key = this.to = this.command = this.target = '';
+    this.id = this.key = this.command = this.target = '';
+    this.to = NO_ADDRESS;
     this.from = this.deadlineMs = this.bodyFrom = this.bodyTo = 0;
     const { buffer, end } = this;
     if (at >= end || buffer[at] !== OPEN_BRACE) return this.broken(at, 'a request is a JSON object');
@@ -151,6 +155,7 @@ export class RequestScanner {
     }
     const next = this.string(at);
     if (next < 0) return -1;
+    if (field === TO) return this.address() ? next : -1;
     let text: string;
     if (!this.plain) {
       const escaped = this.escaped();
@@ -164,11 +169,17 @@ export class RequestScanner {
     switch (field) {
       case ID: this.id = text; break;
       case KEY: this.key = text; break;
-      case TO: this.to = text; break;
       case COMMAND: this.command = text; break;
       default: this.target = text;
     }
     return next;
+  }
+
+  private address(): boolean {
+    const text = this.plain ? null : this.escaped();
+    if (text === null && !this.plain) return false;
+    this.to = text === null ? asciiAddress(this.buffer, this.textFrom, this.textTo) : new Address(text);
+    return true;
   }
 
   private body(at: number): number {

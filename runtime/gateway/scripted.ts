@@ -31,7 +31,7 @@ export class ScriptedEngine implements Engine {
 
   submit(request: CommandRequest): void {
     this.submitted.push({
-      to: request.to, name: request.name, body: request.body.toString('latin1'), key: request.key,
+      to: request.to.text, name: request.name, body: bodyOf(request).toString('latin1'), key: request.key,
       principal: request.principal, session: request.session, format: request.format,
     });
     if (this.onCommand?.(request)) return;
@@ -40,15 +40,15 @@ export class ScriptedEngine implements Engine {
 
   /** Applies as an engine would: once per key. */
   apply(request: CommandRequest): void {
-    const scope = `${request.principal} ${request.to} ${request.key}`;
+    const scope = `${request.principal} ${request.to.text} ${request.key}`;
     let answer = request.key === '' || this.forgetsKeys ? undefined : this.answersByKey.get(scope);
     if (answer === undefined) {
-      const log = this.applied.get(request.to) ?? [];
-      this.applied.set(request.to, log);
-      log.push({ name: request.name, body: request.body.toString('latin1'), key: request.key });
-      answer = { seq: log.length, reply: Buffer.from(request.body) };
+      const log = this.applied.get(request.to.text) ?? [];
+      this.applied.set(request.to.text, log);
+      log.push({ name: request.name, body: bodyOf(request).toString('latin1'), key: request.key });
+      answer = { seq: log.length, reply: bodyOf(request) };
       if (request.key !== '') this.answersByKey.set(scope, answer);
-      for (const watch of this.watches) watch.offer(request.to);
+      for (const watch of this.watches) watch.offer(request.to.text);
     }
     request.done(answer.seq, answer.reply, 0, answer.reply.length);
   }
@@ -59,7 +59,7 @@ export class ScriptedEngine implements Engine {
         this.onGet(request);
         return;
       }
-      const log = this.applied.get(request.to) ?? [];
+      const log = this.applied.get(request.to.text) ?? [];
       const state = Buffer.from(request.format === 2 ? JSON.stringify({ count: log.length }) : [8, log.length]);
       request.done(log.length, state, 0, state.length);
     });
@@ -150,4 +150,8 @@ export class ScriptedWatch implements Watch {
       }
     }
   }
+}
+
+function bodyOf(request: CommandRequest): Buffer {
+  return Buffer.from(request.body.subarray(request.bodyFrom, request.bodyTo));
 }

@@ -71,6 +71,8 @@ export class BatchWriter {
     seedLo: number,
     caller: string,
     sample: boolean,
+    bodyFrom = 0,
+    bodyTo = body.length,
   ): void {
     const item = this.open(3);
     const { wire } = this;
@@ -78,7 +80,7 @@ export class BatchWriter {
     wire.uint(2, bundle);
     wire.uint(3, command);
     wire.uint(4, format);
-    if (body.length > 0) wire.bytes(5, body);
+    if (bodyTo > bodyFrom) wire.bytes(5, body, bodyFrom, bodyTo);
     wire.uint(6, nowMs);
     wire.fixed64(7, seedHi, seedLo);
     wire.string(8, caller);

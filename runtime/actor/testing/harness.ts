@@ -11,6 +11,7 @@ import type { SandboxPool } from '../../sandbox/sandbox.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { BundleStore } from '../bundles.ts';
 import type { EngineLimits } from '../engine-limits.ts';
+import { Address } from '../engine.ts';
 import type { AnswerError } from '../engine.ts';
 import { NodeEngine } from '../node-engine.ts';
 import type { Clock, Log } from '../seams.ts';
@@ -69,11 +70,14 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     engine, pool, store, lines,
     send: (to, name, body = {}, key = '', principal = '') =>
       new Promise((resolve) => {
+        const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
         engine.submit({
-          to, name, key, principal,
+          to: new Address(to), name, key, principal,
           session: 's-test',
           format: FORMAT_JSON,
-          body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+          body: bytes,
+          bodyFrom: 0,
+          bodyTo: bytes.length,
           done: (seq, buffer, from, end) => resolve({ seq, body: parse(buffer, from, end), error: null }),
           failed: (error) => resolve({ seq: 0, body: null, error }),
         });
@@ -81,7 +85,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     get: (to) =>
       new Promise((resolve) => {
         engine.get({
-          to,
+          to: new Address(to),
           format: FORMAT_JSON,
           done: (seq, buffer, from, end) => resolve({ seq, body: parse(buffer, from, end), error: null }),
           failed: (error) => resolve({ seq: 0, body: null, error }),
