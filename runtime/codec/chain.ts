@@ -21,6 +21,10 @@ export interface MutableHash64 {
   lo: number;
 }
 
+/** Over the bytes seen last: most records stand in the buffer in which the one before them stood. */
+let seen: Uint8Array = new Uint8Array(0);
+let words = new DataView(seen.buffer);
+
 /** Writes the head that follows `head` by the record `bytes[from, to)` into `out`; `out` may be `head`. */
 export function chain(out: MutableHash64, head: Hash64, bytes: Uint8Array, from = 0, to = bytes.length): void {
   let h1 = head.lo | 0;
@@ -30,14 +34,19 @@ export function chain(out: MutableHash64, head: Hash64, bytes: Uint8Array, from 
   const length = to - from;
   const blocksEnd = from + (length & ~15);
   let at = from;
+  if (at < blocksEnd && bytes !== seen) {
+    seen = bytes;
+    words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+  const view = words;
   for (; at < blocksEnd; at += 16) {
-    h1 = mix1(h1, word(bytes, at));
+    h1 = mix1(h1, view.getInt32(at, true));
     h1 = (Math.imul(rotl(h1, 19) + h2, 5) + 0x561ccd1b) | 0;
-    h2 = mix2(h2, word(bytes, at + 4));
+    h2 = mix2(h2, view.getInt32(at + 4, true));
     h2 = (Math.imul(rotl(h2, 17) + h3, 5) + 0x0bcaa747) | 0;
-    h3 = mix3(h3, word(bytes, at + 8));
+    h3 = mix3(h3, view.getInt32(at + 8, true));
     h3 = (Math.imul(rotl(h3, 15) + h4, 5) + 0x96cd1c35) | 0;
-    h4 = mix4(h4, word(bytes, at + 12));
+    h4 = mix4(h4, view.getInt32(at + 12, true));
     h4 = (Math.imul(rotl(h4, 13) + h1, 5) + 0x32ac3b17) | 0;
   }
   // The tail: up to fifteen bytes, as four words padded with zeros. A zero word leaves its lane as it is.
@@ -82,10 +91,6 @@ function mix3(h: number, k: number): number {
 
 function mix4(h: number, k: number): number {
   return h ^ Math.imul(rotl(Math.imul(k, C4), 18), C1);
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
 function tailWord(bytes: Uint8Array, at: number, to: number): number {
