@@ -4,7 +4,9 @@
  *
  * I1  Nothing of isolated-vm's is handed to a script: references are dereferenced into the runtime's own closures, and what
  *     crosses per batch is a string and numbers, and memory that only the hub's closure holds.
- * I2  Every call has a timeout. After a timeout or a catastrophic error the isolate is not used again: the caller ends the process.
+ * I2  Loading a bundle has a timeout. A batch has none here: a timeout is another thread that is woken for every batch, which cost
+ *     a tenth of the throughput of small ones, and the node has its eye on the process anyhow (child.ts, N3). After a timeout or a
+ *     catastrophic error the isolate is not used again: the caller ends the process.
  */
 
 import ivm from 'isolated-vm';
@@ -75,17 +77,16 @@ export class SandboxIsolate {
 
   /**
    * Runs the items of the batch at [from, to) of `buffer`, which is best `input`. Answers with a BatchResult behind four bytes for its
-   * length, valid until the next call.
+   * length, valid until the next call. Its deadline is watched by the node, from outside (I2).
    * @throws IsolateEnded
    */
-  batch(buffer: Buffer, from: number, to: number, deadlineMs: number): Buffer {
+  batch(buffer: Buffer, from: number, to: number): Buffer {
     return this.guarded(() => {
       const shared = buffer === this.input;
       const text = buffer.latin1Slice(0, to);
       // Not buffer.slice(): that is a view, and transferring would take away the buffer that is read into.
       const bytes = shared ? null : new ivm.ExternalCopy(Uint8Array.prototype.slice.call(buffer, 0, to), { transferOut: true });
       const result: unknown = this.run.applySync(undefined, [bytes?.copyInto({ release: true, transferIn: true }) ?? null, text, from, to] as never, {
-        timeout: deadlineMs,
         result: { copy: true },
       } as never);
       return typeof result === 'number' ? this.output.subarray(0, result) : Buffer.from(result as ArrayBuffer);

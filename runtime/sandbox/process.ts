@@ -90,14 +90,14 @@ class Server {
   private answer(end: number): void {
     const { deadlineMs, loads } = this.look(end);
     if (loads) return this.send(this.load(this.input.subarray(4, end), deadlineMs));
-    const result = this.isolate.batch(this.input, 4, end, deadlineMs);
+    const result = this.isolate.batch(this.input, 4, end);
     result.writeUInt32LE(result.length - 4, 0);
     this.send(result);
   }
 
   /**
-   * The deadline stands behind the items. It is a time of CPU, which the node watches; the isolate can only be given a time of the wall,
-   * and gets more of it. A batch that loads does nothing else.
+   * The deadline stands behind the items. It is a time of CPU, which the node watches; for a load the isolate is given one too, which
+   * can only be a time of the wall, and longer. A batch that loads does nothing else.
    */
   private look(end: number): { readonly deadlineMs: number; readonly loads: boolean } {
     const { reader, input } = this;

@@ -10,8 +10,8 @@ import * as path from 'node:path';
 import type { Disk, DiskFile } from './disk.ts';
 import { spareFile } from './names.ts';
 
-const PIECE_BYTES = 1024 * 1024;
-const PAUSE_MS = 2;
+const PIECE_BYTES = 128 * 1024;
+const PAUSE_MS = 4;
 
 export class Spare {
   private readonly disk: Disk;

@@ -37,7 +37,9 @@ export class TailIndex {
   private actors = 0;
   private snapshots = 0;
   private snapshotWords = new Uint32Array(SNAPSHOT * 64);
+  /** Each bucket's runs, as far as somebody has asked: appending does not need them. */
   private readonly runsOf: IntList[] = [];
+  private runsListed = 0;
 
   /**
    * Takes in the entries of a frame whose header is at word `frameWord` of `words` and at `frameOffset` of the file.
@@ -86,7 +88,7 @@ export class TailIndex {
 
   /** The bucket's run that holds `position`, or the first one behind it; -1 when there is none. As a number for `nextRunOf`. */
   findRunOf(slot: number, position: number): number {
-    const list = this.runsOf[slot];
+    const list = this.listOf(slot);
     if (list === undefined) return -1;
     let low = 0;
     let high = list.length;
@@ -101,7 +103,7 @@ export class TailIndex {
 
   /** The bucket's i-th run in this file, or null. */
   runOf(slot: number, i: number): RunRef | null {
-    const list = this.runsOf[slot];
+    const list = this.listOf(slot);
     return list !== undefined && i < list.length ? this.run(list.items[i]!) : null;
   }
 
@@ -124,6 +126,13 @@ export class TailIndex {
     return { entryOffset: this.snapshotWords[s]!, entryBytes: this.snapshotWords[s + 1]! };
   }
 
+  private listOf(slot: number): IntList | undefined {
+    for (; this.runsListed < this.runs; this.runsListed++) {
+      (this.runsOf[this.runWords[this.runsListed * RUN + 5]!] ??= new IntList()).push(this.runsListed);
+    }
+    return this.runsOf[slot];
+  }
+
   private addRun(words: Uint32Array, w: number, entryOffset: number, entryBytes: number, slot: number): void {
     const count = words[w + 6]!;
     if ((this.runs + 1) * RUN > this.runWords.length) this.runWords = grown(this.runWords);
@@ -135,7 +144,6 @@ export class TailIndex {
     runWords[r + 3] = words[w + 4]!;
     runWords[r + 4] = words[w + 5]!;
     runWords[r + 5] = slot;
-    (this.runsOf[slot] ??= new IntList()).push(this.runs);
     this.runs++;
     let at = w + RUN_WORDS;
     for (let i = 0; i < count; i++, at += 2) this.addRecord(words[at + 1]!, words[at]!);
