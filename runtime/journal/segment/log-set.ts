@@ -38,11 +38,16 @@ export class LogSet {
     this.disk = disk;
     this.buckets = buckets;
     this.settings = settings;
-    this.spare = new Spare(disk, settings.directory, settings.fileBytes, settings.sync);
+    this.spare = new Spare(disk, settings.directory, settings.fileBytes, settings.sync, () => this.used);
   }
 
   get active(): LogFile {
     return this.logs.at(-1)!;
+  }
+
+  /** How much of the active file is in use, from 0 to 1; 1 when there is none and the first is waited for. */
+  private get used(): number {
+    return this.logs.length === 0 ? 1 : this.active.end / this.settings.fileBytes;
   }
 
   /** Makes the very first file. */
