@@ -20,6 +20,8 @@ const CAPACITY_MIDDLE = 32;
 /** Room for commands on their way beside what is remembered. */
 const ON_THEIR_WAY = 16;
 const POW32 = 0x1_0000_0000;
+/** Words in a line of the processor's cache. */
+const LINE_WORDS = 16;
 /** An entry has five bytes for the position: at ten thousand records of one bucket a second, three years. */
 const POSITION_MAX = 2 ** 40;
 
@@ -71,17 +73,17 @@ export function hashScope(principal: string, key: string): number {
 
 /** A ring of slots numbered 0, 1, 2, ... for ever; `[first, next)` are in the window. */
 export class KeyWindow {
-  private first = 0;
-  /** Slots below are finished (K3). */
-  private finished = 0;
-  next = 0;
-  /** The slot whose place in the row is the first one: at most one lap behind the slots of the window. */
-  private origin = 0;
-  private capacity = 0;
-  // The row, taken apart: these are read for every command. Both are words of the chunk.
+  // The row, taken apart: these are read for every command. Both numbers are words of the chunk.
   private chunk: Chunk | null = null;
   private rowAt = 0;
   private entriesAt = 0;
+  private first = 0;
+  private next = 0;
+  /** The slot whose place in the row is the first one: at most one lap behind the slots of the window. */
+  private origin = 0;
+  private capacity = 0;
+  /** Slots below are finished (K3). */
+  private finished = 0;
   private readonly slab: KeySlab;
   private readonly keysMax: number;
 
@@ -115,13 +117,19 @@ export class KeyWindow {
     return found;
   }
 
+  // For touch.ts: each reads what a step will need, and returns something that comes of it.
+
   touch(): number {
-    const { chunk, rowAt } = this;
+    return this.first;
+  }
+
+  touchRow(): number {
+    const { chunk, entriesAt } = this;
     if (chunk === null) return 0;
     const { words } = chunk;
-    let sum = 0;
-    for (let at = rowAt; at < this.entriesAt; at += 16) sum |= words[at]!;
-    return sum | words[this.at(this.next)]!;
+    let sum = words[this.at(this.next)]!;
+    for (let at = this.rowAt; at < entriesAt; at += LINE_WORDS) sum |= words[at]!;
+    return sum;
   }
 
   touchEntry(slot: number): number {

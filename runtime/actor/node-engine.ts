@@ -341,7 +341,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       activation,
       put: encodeSnapshot(activation, state),
       records: activation.recordsSinceSnapshot,
-      replayMs: activation.replayMs,
+      replayUs: activation.replayUs,
     });
   }
 

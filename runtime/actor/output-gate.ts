@@ -25,7 +25,7 @@ export interface TakenSnapshot {
   readonly activation: Activation;
   readonly put: SnapshotPut;
   readonly records: number;
-  readonly replayMs: number;
+  readonly replayUs: number;
 }
 
 /** Everything one tick has to say, and what must be durable before it may. */
@@ -222,11 +222,11 @@ export class OutputGate {
   }
 
   private handOver(group: CommitGroup): void {
-    for (const { activation, records, replayMs } of group.snapshots) {
+    for (const { activation, records, replayUs } of group.snapshots) {
       activation.snapshotOnItsWay = false;
       if (group.failed) continue;
       activation.recordsSinceSnapshot -= records;
-      activation.replayMs -= replayMs;
+      activation.replayUs -= replayUs;
     }
     // A fold is written only once the position it names is durable; after a failure it is simply taken again later.
     if (group.failed || this.stops.size > 0) return;

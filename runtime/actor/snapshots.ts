@@ -175,7 +175,7 @@ function readKeys(bytes: Buffer, from: number, to: number, keys: KeyList): void 
 export function snapshotDue(activation: Activation, recordsMax: number): boolean {
   const records = activation.recordsSinceSnapshot;
   if (activation.snapshotOnItsWay || records === 0) return false;
-  return records >= recordsMax || activation.replayMs >= limits.replayTimePerActorMaxMs;
+  return records >= recordsMax || activation.replayUs >= limits.replayTimePerActorMaxMs * 1_000;
 }
 
 /** The fold of a bucket as it stands behind the last encoded record. */

@@ -22,6 +22,7 @@ import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
 import type { CommitGroup, OutputGate } from './output-gate.ts';
 import type { Clock, Entropy, Scheduler } from './seams.ts';
+import { touchForAdmission, touchForResults } from './touch.ts';
 
 /** What the loop asks of the engine. */
 export interface TurnHost {
@@ -74,6 +75,8 @@ export class TurnLoop {
   private drained: (() => void)[] = [];
   private untilSample: number;
   private readonly sampleOneIn: number;
+  /** See touch.ts. */
+  touched = 0;
   batchesSent = 0;
   itemsSent = 0;
 
@@ -197,7 +200,7 @@ export class TurnLoop {
     writer.begin(this.nextBatchId, this.pool.generation);
     const readyTo = Math.min(ready.length, this.readyFrom + limits.batchItemsMax);
     this.order.sort(ready, this.readyFrom, readyTo);
-    this.touchKeys(ready, this.readyFrom, readyTo);
+    this.touched = touchForAdmission(ready, this.readyFrom, readyTo);
     while (this.readyFrom < readyTo && writer.bytes < limits.batchBytesMax) {
       const job = ready[this.readyFrom]!;
       this.readyFrom++;
@@ -217,41 +220,6 @@ export class TurnLoop {
     this.itemsSent += jobs.length;
     this.pool.send(writer);
     return true;
-  }
-
-  touched = 0;
-  private touchKeys(jobs: readonly Job[], from: number, to: number): void {
-    let sum = 0;
-    for (let i = from; i < to; i++) {
-      const { activation } = jobs[i]!;
-      if (activation !== null) sum |= activation.seq;
-    }
-    for (let i = from; i < to; i++) {
-      const { activation } = jobs[i]!;
-      if (activation !== null) sum |= activation.keys.next + activation.inSandbox + activation.usedIn;
-    }
-    for (let i = from; i < to; i++) {
-      const { activation } = jobs[i]!;
-      if (activation !== null) sum |= activation.keys.touch();
-    }
-    this.touched = sum;
-  }
-
-  private touchResults(jobs: readonly Job[]): void {
-    let sum = 0;
-    for (let i = 0; i < jobs.length; i++) {
-      const { activation, bodyTo, keySlot } = jobs[i]!;
-      if (activation !== null) sum |= activation.seq | bodyTo | keySlot;
-    }
-    for (let i = 0; i < jobs.length; i++) {
-      const { activation } = jobs[i]!;
-      if (activation !== null) sum |= activation.keys.next + activation.inSandbox + activation.usedIn;
-    }
-    for (let i = 0; i < jobs.length; i++) {
-      const { activation, keySlot } = jobs[i]!;
-      if (activation !== null && keySlot >= 0) sum |= activation.keys.touchEntry(keySlot);
-    }
-    this.touched = sum;
   }
 
   private write(job: Job, now: number): void {
@@ -327,14 +295,14 @@ export class TurnLoop {
     const batch = this.inFlight.shift();
     assert(batch !== undefined && batch.id === results.id, 'results come in the order of the batches');
     const group = this.gate.take();
-    const shareMs = this.shareMs(batch);
-    this.touchResults(batch.jobs);
+    const shareUs = this.shareUs(batch);
+    this.touched = touchForResults(batch.jobs);
     for (const job of batch.jobs) {
       assert(results.next(), 'a result for every item');
       const { activation } = job;
       if (activation !== null) {
         if (activation.inSandbox > 0) activation.inSandbox--;
-        if (job.kind === JOB_COMMAND || job.kind === JOB_ACTIVATE) activation.replayMs += shareMs;
+        if (job.kind === JOB_COMMAND || job.kind === JOB_ACTIVATE) activation.replayUs += shareUs;
       }
       this.host.took(job, results, group);
     }
@@ -347,11 +315,11 @@ export class TurnLoop {
   }
 
   /** What one item of the batch cost, the way to the sandbox and back left out. */
-  private shareMs(batch: SentBatch): number {
+  private shareUs(batch: SentBatch): number {
     const now = this.clock.monotonic();
     const tookMs = now - Math.max(batch.sentAt, this.lastResultsAt);
     this.lastResultsAt = now;
-    return Math.max(0, tookMs - PASSAGE_MS) / batch.jobs.length;
+    return Math.round((Math.max(0, tookMs - PASSAGE_MS) * 1_000) / batch.jobs.length);
   }
 
   private wakeDrained(): void {
