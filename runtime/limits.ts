@@ -73,7 +73,7 @@ export const limits = {
   /** A snapshot is taken when this many records of an actor stand behind its last one, */
   recordsPerSnapshotMax: 256,
   /** When the journal wants a checkpoint, actors with at least this many records behind their snapshot get a new one, */
-  recordsPerCheckpointSnapshotMin: 16,
+  recordsPerCheckpointSnapshotMin: 32,
   /** so many a tick. */
   checkpointSnapshotsPerTickMax: 64,
   /** More than one tick can activate, or a flood of new actors would outrun passivation: each takes a snapshot and a drop. */

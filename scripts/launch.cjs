@@ -104,7 +104,7 @@ function stamp(root) {
 function runOn(root, args, done) {
   var child = childProcess.spawn(
     nodeBinary(root),
-    ['--no-node-snapshot', '--max-semi-space-size=32', '--disable-warning=ExperimentalWarning', '--require', path.join(root, 'scripts', 'follow.cjs')].concat(args),
+    ['--no-node-snapshot', '--max-semi-space-size=16', '--disable-warning=ExperimentalWarning', '--require', path.join(root, 'scripts', 'follow.cjs')].concat(args),
     { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: environment(root) }
   );
   ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'].forEach(function (signal) {
@@ -132,6 +132,9 @@ function runOn(root, args, done) {
 function environment(root) {
   var env = Object.assign({}, process.env);
   var first = [path.dirname(nodeBinary(root)), path.join(root, 'node_modules', '.bin')];
+  // Large arrays in huge pages, where the C library is glibc: with many actors the processor else spends its time looking pages up
+  // (measured: four per cent more commands). Others ignore the variable.
+  if (env.GLIBC_TUNABLES === undefined) env.GLIBC_TUNABLES = 'glibc.malloc.hugetlb=1';
   env.PATH = first.concat(env.PATH === undefined ? [] : [env.PATH]).join(path.delimiter);
   return env;
 }

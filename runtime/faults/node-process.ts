@@ -40,10 +40,12 @@ export class NodeProcess {
     this.port = options.port;
     this.admin = `http://127.0.0.1:${options.adminPort}`;
     const args = [
-      '--no-node-snapshot', '--max-semi-space-size=32', ...(options.nodeArgs ?? []), CLI, 'start',
+      '--no-node-snapshot', '--max-semi-space-size=16', ...(options.nodeArgs ?? []), CLI, 'start',
       '--data', options.data, '--port', String(options.port), '--admin-port', String(options.adminPort), ...(options.startArgs ?? []),
     ];
-    this.child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    // As scripts/launch.cjs starts it.
+    const env = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', ...process.env };
+    this.child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
       stream.on('data', (chunk: Buffer) => {
         const text = chunk.toString();
