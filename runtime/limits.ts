@@ -45,7 +45,7 @@ export const limits = {
   batchResultBytesMax: 32 * MIB,
   batchesInFlightMax: 2,
   /** While others are on their way, a batch with less than this share of all commands waits for company, */
-  batchShareMin: 0.4,
+  batchSharePercentMin: 40,
   /** at most so long. */
   batchHoldMaxMs: 1,
   isolateMemoryMaxMib: 512,

@@ -111,10 +111,6 @@ export class TurnLoop {
   schedule(): void {
     if (this.scheduled || this.holds > 0) return;
     if (this.inFlight.length >= limits.batchesInFlightMax) return;
-    if (this.isSmall && !this.waitedEnough) {
-      this.waitForCompany();
-      return;
-    }
     this.scheduled = true;
     this.scheduler.soon(this.run);
   }
@@ -127,7 +123,7 @@ export class TurnLoop {
   /** Whether what is ready is little beside what is on its way. */
   private get isSmall(): boolean {
     if (this.inFlight.length === 0 && this.gate.groupsInFlight === 0) return false;
-    return this.jobsReady < this.host.commandsWaiting * limits.batchShareMin;
+    return this.jobsReady * 100 < this.host.commandsWaiting * limits.batchSharePercentMin;
   }
 
   private waitForCompany(): void {
@@ -183,8 +179,12 @@ export class TurnLoop {
 
   private readonly run = (): void => {
     this.scheduled = false;
-    this.waitedEnough = false;
     if (this.holds > 0) return;
+    if (this.isSmall && !this.waitedEnough) {
+      this.waitForCompany();
+      return;
+    }
+    this.waitedEnough = false;
     while (this.jobsReady > 0 && this.inFlight.length < limits.batchesInFlightMax) {
       if (!this.sendBatch()) break;
     }
