@@ -28,9 +28,18 @@ export function checkCommandName(name: string): AnswerError | null {
 /** Only for a key that was given: without one there is nothing to check. */
 export function checkKey(key: string): AnswerError | null {
   if (key === '') return { code: 'BAD_KEY', message: 'the key is empty' };
+  if (key.length <= limits.keyBytesMax && isPrintableAscii(key)) return null;
   if (longer(key, limits.keyBytesMax)) return { code: 'BAD_KEY', message: `the key is longer than ${limits.keyBytesMax} bytes` };
   if (control.test(key)) return { code: 'BAD_KEY', message: 'the key holds a control character' };
   return key.isWellFormed() ? null : { code: 'BAD_KEY', message: 'the key holds half a surrogate pair' };
+}
+
+function isPrintableAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
 export function checkBody(bytes: number): AnswerError | null {

@@ -18,6 +18,9 @@ export const TAKEN_BYTES_MAX = 1_024;
 const TEXT = 0x81;
 const BINARY = 0x82;
 const MASKED = 0x80;
+/** Of the four bytes of a word: none is set in ASCII. */
+const TOP_BITS = 0x8080_8080 | 0;
+const NO_WORDS = new DataView(new ArrayBuffer(0));
 
 export class Intake {
   private readonly onFrame: (buffer: Buffer, from: number, to: number, isBinary: boolean) => void;
@@ -27,6 +30,8 @@ export class Intake {
   private headerBytes = 0;
   /** Bytes of its payload still to be passed on. */
   private owed = 0;
+  /** The chunk, four bytes a time. */
+  private words: DataView = NO_WORDS;
   /** Between the first fragment of a message and its last. */
   private isFragmented = false;
 
@@ -39,6 +44,7 @@ export class Intake {
 
   data(chunk: Buffer): void {
     const end = chunk.length;
+    this.words = new DataView(chunk.buffer, chunk.byteOffset, end);
     let at = 0;
     // Where the bytes begin that are to be passed on; they end at `at`.
     let kept = 0;
@@ -59,18 +65,20 @@ export class Intake {
       at = kept = next;
     }
     if (at > kept) this.passOn(kept === 0 ? chunk : chunk.subarray(kept, at));
+    // An idle connection must not keep its last chunk.
+    this.words = NO_WORDS;
   }
 
   private take(chunk: Buffer, at: number, next: number): void {
     const isBinary = chunk[at] === BINARY;
     const payload = at + ((chunk[at + 1]! & 0x7f) < 126 ? 6 : 8);
-    const bits = unmask(chunk, payload, next);
-    if (isBinary || bits < 0x80 || isUtf8(chunk.subarray(payload, next))) {
+    const bits = unmask(chunk, this.words, payload, next);
+    if (isBinary || bits === 0 || isUtf8(chunk.subarray(payload, next))) {
       this.onFrame(chunk, payload, next, isBinary);
       return;
     }
     // Not UTF-8: masked again, it is for ws to close the connection with 1007.
-    unmask(chunk, payload, next);
+    unmask(chunk, this.words, payload, next);
     this.passOn(chunk.subarray(at, next));
   }
 
@@ -105,22 +113,22 @@ function takenUpTo(chunk: Buffer, at: number, end: number): number {
   return next;
 }
 
-/** Applies the mask that lies before `from`; returns all resulting bytes, or-ed. */
-function unmask(chunk: Buffer, from: number, to: number): number {
-  const m0 = chunk[from - 4]!;
-  const m1 = chunk[from - 3]!;
-  const m2 = chunk[from - 2]!;
-  const m3 = chunk[from - 1]!;
+/** Applies the mask that lies before `from`; returns a number with the top bit of a byte if any byte has it. */
+function unmask(chunk: Buffer, words: DataView, from: number, to: number): number {
+  const mask = words.getInt32(from - 4, true);
   let bits = 0;
   let i = from;
   for (; i + 3 < to; i += 4) {
-    bits |= (chunk[i] = chunk[i]! ^ m0) | (chunk[i + 1] = chunk[i + 1]! ^ m1)
-      | (chunk[i + 2] = chunk[i + 2]! ^ m2) | (chunk[i + 3] = chunk[i + 3]! ^ m3);
+    const word = words.getInt32(i, true) ^ mask;
+    words.setInt32(i, word, true);
+    bits |= word;
   }
-  if (i < to) bits |= chunk[i] = chunk[i]! ^ m0;
-  if (i + 1 < to) bits |= chunk[i + 1] = chunk[i + 1]! ^ m1;
-  if (i + 2 < to) bits |= chunk[i + 2] = chunk[i + 2]! ^ m2;
-  return bits;
+  for (let shift = 0; i < to; i++, shift += 8) {
+    const byte = (chunk[i]! ^ (mask >>> shift)) & 0xff;
+    chunk[i] = byte;
+    bits |= byte;
+  }
+  return bits & TOP_BITS;
 }
 
 /** Bytes of a header of which `known` have come. */

@@ -5,6 +5,7 @@
  */
 
 import { Address } from '../actor/engine.ts';
+import { utf8 } from '../codec/wire.ts';
 
 const SLOTS = 65_536;
 const NAME_SLOTS = 4_096;
@@ -13,27 +14,36 @@ const BYTES_MAX = 64;
 const names: string[] = new Array<string>(NAME_SLOTS).fill('');
 const addresses: Address[] = new Array<Address>(SLOTS).fill(new Address(''));
 
-/** The string of `buffer[from, to)`, which the caller knows to be ASCII. */
-export function asciiName(buffer: Buffer, from: number, to: number): string {
-  if (to - from > BYTES_MAX) return buffer.latin1Slice(from, to);
-  const slot = hashBytes(buffer, from, to) & (NAME_SLOTS - 1);
+/** The UTF-8 string of `buffer[from, to)`. @throws WireError */
+export function nameOf(buffer: Buffer, from: number, to: number): string {
+  const hash = hashAscii(buffer, from, to);
+  if (hash < 0) return utf8(buffer, from, to);
+  const slot = hash & (NAME_SLOTS - 1);
   if (matches(names[slot]!, buffer, from, to)) return names[slot]!;
   return (names[slot] = buffer.latin1Slice(from, to));
 }
 
-/** As `asciiName`, of an address. */
-export function asciiAddress(buffer: Buffer, from: number, to: number): Address {
-  if (to - from > BYTES_MAX) return new Address(buffer.latin1Slice(from, to));
-  const slot = hashBytes(buffer, from, to) & (SLOTS - 1);
+/** As `nameOf`, of an address. */
+export function addressOf(buffer: Buffer, from: number, to: number): Address {
+  const hash = hashAscii(buffer, from, to);
+  if (hash < 0) return new Address(utf8(buffer, from, to));
+  const slot = hash & (SLOTS - 1);
   const candidate = addresses[slot]!;
   if (matches(candidate.text, buffer, from, to)) return candidate;
   return (addresses[slot] = new Address(buffer.latin1Slice(from, to)));
 }
 
-function hashBytes(buffer: Buffer, from: number, to: number): number {
+/** -1 for what is not kept: what is long, or not ASCII. */
+function hashAscii(buffer: Buffer, from: number, to: number): number {
+  if (to - from > BYTES_MAX) return -1;
   let hash = to - from;
-  for (let i = from; i < to; i++) hash = (Math.imul(hash, 31) + buffer[i]!) | 0;
-  return hash ^ (hash >>> 15);
+  let bits = 0;
+  for (let i = from; i < to; i++) {
+    const byte = buffer[i]!;
+    bits |= byte;
+    hash = (Math.imul(hash, 31) + byte) | 0;
+  }
+  return bits > 0x7f ? -1 : (hash ^ (hash >>> 15)) & 0x7fff_ffff;
 }
 
 function matches(name: string, buffer: Buffer, from: number, to: number): boolean {

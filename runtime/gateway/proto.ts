@@ -3,7 +3,7 @@
 import { Address, FORMAT_PROTO } from '../actor/engine.ts';
 import type { AnswerError } from '../actor/engine.ts';
 import { catalogue } from '../codec/errors.ts';
-import { utf8, WireError, WireReader } from '../codec/wire.ts';
+import { WireError, WireReader } from '../codec/wire.ts';
 import { limits } from '../limits.ts';
 import { badRequest, checkAddress, checkBody, checkCommandName, checkDeadline, checkId, checkKey } from './checks.ts';
 import { NOTHING } from './codec.ts';
@@ -13,7 +13,7 @@ import { BINARY_FRAME } from './outgoing.ts';
 import type { Outgoing } from './outgoing.ts';
 import { BadRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
-import { asciiAddress, asciiName } from './names.ts';
+import { addressOf, nameOf } from './names.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const ANSWER_BYTES = 32;
@@ -176,21 +176,12 @@ function readInner(kind: number): void {
 /** A string that is likely to come again. */
 function text(): string {
   inner.span();
-  const { buffer, from, to } = inner;
-  return isAscii(buffer, from, to) ? asciiName(buffer, from, to) : utf8(buffer, from, to);
+  return nameOf(inner.buffer, inner.from, inner.to);
 }
 
 function address(): Address {
   inner.span();
-  const { buffer, from, to } = inner;
-  return isAscii(buffer, from, to) ? asciiAddress(buffer, from, to) : new Address(utf8(buffer, from, to));
-}
-
-function isAscii(buffer: Buffer, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) {
-    if (buffer[i]! > 0x7f) return false;
-  }
-  return true;
+  return addressOf(inner.buffer, inner.from, inner.to);
 }
 
 function makeRequest(connection: Connection, frame: Buffer): Incoming {
