@@ -7,7 +7,7 @@
  *     once, `generation` has grown, every actor's state in it is gone, and the spare, which has every installed
  *     bundle loaded, serves from then on. The engine decides what runs again.
  * S3  Every batch has one deadline, counted from when the process could begin with it: a time of CPU, and a few times as long by the
- *     clock. The node enforces both with SIGKILL; the isolate's own timeout is only the kinder way.
+ *     clock. The node enforces both with SIGKILL.
  * S4  A process that grows past its RSS cap is killed.
  * S5  The process has no environment, network, file system or descriptors but its pipes, and ends when they close.
  * S6  Nothing a script does, throws or returns can change what the host does, except through the typed results.
