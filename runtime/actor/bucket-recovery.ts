@@ -9,7 +9,7 @@
  */
 
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
-import type { Catalog } from './activation.ts';
+import type { Catalog } from './catalog.ts';
 import { openFold } from './bucket-fold.ts';
 import type { Bucket } from './bucket.ts';
 import type { Deployments } from './deployments.ts';

@@ -9,7 +9,7 @@
  */
 
 import type { SandboxLoss } from '../sandbox/sandbox.ts';
-import type { Catalog } from './activation.ts';
+import type { Catalog } from './catalog.ts';
 import { LOADING } from './activation.ts';
 import type { Job } from './job.ts';
 import { JOB_CALL, JOB_COMMAND, JOB_GET } from './job.ts';

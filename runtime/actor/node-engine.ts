@@ -21,7 +21,8 @@ import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
 import { STATUS_FAILED } from '../sandbox/sandbox.ts';
-import { Activation, Catalog, GONE } from './activation.ts';
+import { Activation, GONE } from './activation.ts';
+import { Catalog } from './catalog.ts';
 import { Admission } from './admission.ts';
 import { openBuckets } from './bucket-fold.ts';
 import { BucketRecovery } from './bucket-recovery.ts';
@@ -86,7 +87,7 @@ export interface EngineStat {
 
 export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly parts: EngineParts;
-  private readonly catalog = new Catalog();
+  private readonly catalog: Catalog;
   private readonly watches = new WatchRegistry();
   private readonly gate: OutputGate;
   private readonly loop: TurnLoop;
@@ -111,6 +112,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { journal, pool, store, checks, clock, entropy, scheduler, log } = parts;
     const bucketBits = parts.bucketBits ?? limits.bucketBits;
     const limitsInForce = engineLimits(parts.limits);
+    this.catalog = new Catalog(limitsInForce.activationsMax, limitsInForce.stateBytesResidentMax);
     const { buckets, catalog, watches } = this;
     this.gate = new OutputGate(journal, this);
     this.loop = new TurnLoop(pool, this.gate, this, clock, entropy, scheduler, limitsInForce.sampleOneIn);

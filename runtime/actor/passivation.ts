@@ -4,7 +4,8 @@
  */
 
 import { limits } from '../limits.ts';
-import type { Activation, Catalog } from './activation.ts';
+import type { Activation } from './activation.ts';
+import type { Catalog } from './catalog.ts';
 import { RESIDENT } from './activation.ts';
 import { JOB_DROP, JOB_SNAPSHOT, Job } from './job.ts';
 import type { EngineLimits } from './engine-limits.ts';

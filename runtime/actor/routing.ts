@@ -8,7 +8,7 @@ import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.
 import { TroupeError } from '../codec/errors.ts';
 import { limits } from '../limits.ts';
 import { Activation, LOADING, RESIDENT } from './activation.ts';
-import type { Catalog } from './activation.ts';
+import type { Catalog } from './catalog.ts';
 import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
 import type { EngineLimits } from './engine-limits.ts';

@@ -5,7 +5,7 @@ import { hashText, parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
-import type { Catalog } from './activation.ts';
+import type { Catalog } from './catalog.ts';
 import type { Bundles } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import { Address } from './engine.ts';

@@ -192,6 +192,20 @@ export async function journalContract(t: Test, settings: ContractSettings): Prom
     t.same((await journal.readActor(bucket, 'a.A:somebody', hashText('a.A:1'))).records, []);
   });
 
+  await promise('J9 records behind a snapshot that was put long after them', async (t, journal) => {
+    const log = new LogMaker(await journal.openBucket(bucket));
+    const actor = 'a.A:1';
+    const put = (position: number): void => {
+      journal.putSnapshots([{ bucket, actor, actorHash: hashText(actor), position, head: log.headAt(position), bytes: Buffer.from(`snapshot ${position}`) }]);
+    };
+    // Large ones, so that an adapter with files begins new ones between them.
+    for (let i = 0; i < 4; i++) t.match(await journal.append([log.next([actor], () => Buffer.alloc(4_000, i))]), [{ kind: 'appended' }]);
+    put(2);
+    t.same(await settled(journal, log, t), { snapshot: Buffer.from('snapshot 2'), records: log.of(actor, 3) });
+    for (let i = 0; i < 4; i++) t.match(await journal.append([log.next(['a.A:2'], () => Buffer.alloc(4_000, i))]), [{ kind: 'appended' }]);
+    t.same(await settled(journal, log, t), { snapshot: Buffer.from('snapshot 2'), records: log.of(actor, 3) });
+  });
+
   await promise('J10 buffers change hands', async (t, journal) => {
     const log = new LogMaker(await journal.openBucket(bucket));
     const append = log.next(['a.A:1']);

@@ -38,20 +38,21 @@ export class History {
 
   async readActor(bucket: BucketState, actor: string, hash: Hash64): Promise<ActorHistory> {
     const address = Buffer.from(actor);
-    const pieces: StoredRecord[][] = [];
+    const wanted = new Wanted();
     const segments = this.segments.slice();
-    let snapshot: LoadedSnapshot | null = null;
-    for (let i = this.logs.length - 1; i >= 0 && snapshot === null; i--) {
+    for (let i = this.logs.length - 1; i >= 0 && !wanted.isWhole; i--) {
       const log = this.logs[i]!;
-      const found = snapshotInLog(log, hash, actor, this.warn);
-      // Its position may lie in a segment, but reading that here is rare: snapshots follow their records closely.
-      if (found !== null && readNow(this.agrees(bucket, found))) snapshot = found;
-      pieces.push(recordsInLog(log, bucket.slot, address, hash, (snapshot?.position ?? 0) + 1, Infinity, Infinity));
+      if (wanted.snapshot === null) {
+        const found = snapshotInLog(log, hash, actor, this.warn);
+        // Its position may lie in a segment, but reading that here is rare: snapshots follow their records closely.
+        if (found !== null && readNow(this.agrees(bucket, found))) wanted.snapshot = found;
+      }
+      wanted.add(recordsInLog(log, bucket.slot, address, hash, wanted.from, Infinity, Infinity));
     }
-    if (snapshot === null && segments.length > 0) {
-      snapshot = await this.reader.read(this.readSegments(segments, bucket, actor, address, hash, pieces));
+    if (!wanted.isWhole && segments.length > 0) {
+      await this.reader.read(this.readSegments(segments, bucket, actor, address, hash, wanted));
     }
-    return { snapshot: snapshot?.bytes ?? null, records: pieces.reverse().flat() };
+    return wanted.toHistory();
   }
 
   async readActorRecords(bucket: BucketState, actor: string, hash: Hash64, options: ReadActorOptions): Promise<StoredRecord[]> {
@@ -113,25 +114,25 @@ export class History {
     return head !== null && sameHash(head, snapshot.head);
   }
 
-  /** Newest first, until a snapshot agrees; adds the records behind it to `pieces`. */
+  /** Newest first, until nothing is missing. */
   private *readSegments(
     segments: readonly SegmentFile[],
     bucket: BucketState,
     actor: string,
     address: Buffer,
     hash: Hash64,
-    pieces: StoredRecord[][],
-  ): Reading<LoadedSnapshot | null> {
-    for (let i = segments.length - 1; i >= 0; i--) {
+    wanted: Wanted,
+  ): Reading<void> {
+    for (let i = segments.length - 1; i >= 0 && !wanted.isWhole; i--) {
       const segment = segments[i]!;
       const cell = yield* segment.cellOf(hash);
       if (cell === null) continue;
-      const found = yield* segment.snapshotOf(cell, actor, this.warn);
-      const snapshot = found !== null && (yield* this.agrees(bucket, found)) ? found : null;
-      pieces.push(yield* segment.recordsOf(cell, bucket, address, (snapshot?.position ?? 0) + 1, Infinity, Infinity));
-      if (snapshot !== null) return snapshot;
+      if (wanted.snapshot === null) {
+        const found = yield* segment.snapshotOf(cell, actor, this.warn);
+        if (found !== null && (yield* this.agrees(bucket, found))) wanted.snapshot = found;
+      }
+      wanted.add(yield* segment.recordsOf(cell, bucket, address, wanted.from, Infinity, Infinity));
     }
-    return null;
   }
 
   private recordsFromLogs(bucket: BucketState, position: number, to: number): StoredRecord[] {
@@ -147,6 +148,34 @@ export class History {
       return records;
     }
     return [];
+  }
+}
+
+/**
+ * An actor's history as it is put together, file by file, the newest first: a snapshot, and all records behind it.
+ *
+ * A snapshot is written some time after the record it was made at, so records behind it may stand in an older file than the
+ * snapshot itself. [A file is full between the two; the actor is activated from the snapshot and lacks the events that were
+ * recorded just before the file was.] Only the record that the snapshot names shows that nothing behind it is missing.
+ */
+class Wanted {
+  snapshot: LoadedSnapshot | null = null;
+  isWhole = false;
+  private readonly pieces: StoredRecord[][] = [];
+
+  /** Position of the first record that is asked for: that of the snapshot itself, when there is one. */
+  get from(): number {
+    return this.snapshot?.position ?? 1;
+  }
+
+  /** The records of the next older file. */
+  add(records: StoredRecord[]): void {
+    this.isWhole = this.snapshot !== null && records[0]?.position === this.snapshot.position;
+    this.pieces.push(this.isWhole ? records.slice(1) : records);
+  }
+
+  toHistory(): ActorHistory {
+    return { snapshot: this.snapshot?.bytes ?? null, records: this.pieces.reverse().flat() };
   }
 }
 
