@@ -15,6 +15,7 @@ declare global {
 }
 
 const INITIAL_BYTES = 64 * 1024;
+const POW28 = 0x1000_0000;
 const POW32 = 0x1_0000_0000;
 
 /** Appends fields to one growing buffer. Reset and reuse it: steady state allocates nothing. */
@@ -67,9 +68,16 @@ export class WireWriter {
   private longVarint(value: number): void {
     const buffer = this.buffer;
     let at = this.length;
+    // Times are as long as this. One division for four bytes: divisions of numbers that are no small integers are slow.
     while (value > 0x7fff_ffff) {
-      buffer[at++] = (value % 128) | 0x80;
-      value = Math.floor(value / 128);
+      const high = Math.floor(value / POW28);
+      const low = value - high * POW28;
+      buffer[at] = low | 0x80;
+      buffer[at + 1] = (low >>> 7) | 0x80;
+      buffer[at + 2] = (low >>> 14) | 0x80;
+      buffer[at + 3] = (low >>> 21) | 0x80;
+      at += 4;
+      value = high;
     }
     while (value > 0x7f) {
       buffer[at++] = (value & 0x7f) | 0x80;

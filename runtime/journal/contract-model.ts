@@ -87,7 +87,7 @@ export async function compareWithModel(t: Test, place: JournalPlace, seed: numbe
 async function compareAppends(t: Test, dice: Dice, sides: Side[]): Promise<void> {
   const calls = 1 + dice.below(4);
   const plan = Array.from({ length: calls }, () =>
-    Array.from({ length: BUCKETS }, () => Array.from({ length: dice.below(4) }, () => actorName(dice))),
+    Array.from({ length: BUCKETS }, (_, b) => Array.from({ length: dice.below(4) }, () => actorName(dice, b))),
   );
   const size = dice.pick([0, 10, 100, 1000]);
   const filling = dice.below(256);
@@ -138,7 +138,7 @@ async function compareRetry(t: Test, dice: Dice, sides: Side[]): Promise<void> {
  */
 function putSnapshot(dice: Dice, sides: Side[]): void {
   const b = dice.below(BUCKETS);
-  const actor = actorName(dice);
+  const actor = actorName(dice, b);
   const back = dice.pick([1, 1, 2, 3, 8]);
   for (const { journal, logs, snapshots } of sides) {
     const record = logs[b]!.of(actor).at(-back);
@@ -166,7 +166,7 @@ async function compareReads(t: Test, dice: Dice, sides: Side[]): Promise<void> {
   // What was put is read only after it was written; an append takes it along.
   await compareAppends(t, dice, sides);
   const b = dice.below(BUCKETS);
-  const actor = actorName(dice);
+  const actor = actorName(dice, b);
   if (actor === '') return;
   const hash = hashText(actor);
   const position = sides[0]!.logs[b]!.position;
@@ -196,9 +196,10 @@ async function compareOpens(t: Test, dice: Dice, sides: Side[], ids: readonly Bu
   t.same(heads[0], heads[1]);
 }
 
-function actorName(dice: Dice): string {
+/** An actor is in one bucket only; a snapshot is found by its actor's hash alone. */
+function actorName(dice: Dice, bucket: number): string {
   const number = dice.below(ACTORS);
-  return number === 0 ? '' : `a.A:${number}`;
+  return number === 0 ? '' : `a.A:${bucket}-${number}`;
 }
 
 function varint(value: number): Buffer {

@@ -20,6 +20,7 @@ export interface CrashSettings {
   readonly imagesPerMoment: number;
   readonly sync?: boolean;
   readonly rules?: RecoveryRules;
+  readonly blockBytes?: number;
 }
 
 export interface CrashImage {
@@ -29,7 +30,7 @@ export interface CrashImage {
 }
 
 const BUCKETS = 3;
-const FILE_BYTES = 6 * 1024;
+const FILE_BYTES = 12 * 1024;
 const directory = '/journal';
 const ids: BucketId[] = Array.from({ length: BUCKETS }, (_, index) => ({ bits: 2, index }));
 
@@ -38,13 +39,14 @@ export class CrashRun {
   logs: LogMaker[] = [];
   private readonly dice: Dice;
   private readonly settings: CrashSettings;
-  private readonly disk = new SimDisk();
+  private readonly disk: SimDisk;
   private readonly acknowledged = ids.map(() => ({ position: 0, epoch: 0 }));
   private journal: Journal;
 
   constructor(settings: CrashSettings) {
     this.settings = settings;
     this.dice = new Dice(settings.seed);
+    this.disk = new SimDisk(settings.blockBytes);
     this.journal = journalOn(this.disk, this.dice, settings);
     this.disk.onMoment = () => this.takeImages();
   }

@@ -38,3 +38,8 @@ await t.test('the check finds what is lost without synchronisation', async (t) =
   const { faults } = await faultsOf({ seed: 1, steps: 40, imagesPerMoment: 2, sync: false }, 300);
   t.ok(faults.some((fault) => /were acknowledged/.test(fault) || /does not open/.test(fault)), `${faults.length} faults`);
 });
+
+await t.test('the check finds what is lost when frames share blocks (F5)', async (t) => {
+  const { faults } = await faultsOf({ seed: 1, steps: 40, imagesPerMoment: 2, blockBytes: 8 }, 600);
+  t.ok(faults.length > 0, `${faults.length} faults`);
+});

@@ -7,9 +7,13 @@
  *   that any subset of the touched sectors may be there. A durable write says nothing about earlier, plain ones.
  * - A created, renamed or removed name is durable only once `syncDirectory` has succeeded.
  * - After a failed sync nothing is known about what was written, and a later successful sync proves nothing.
+ * - A block that is being written when the power fails may hold anything afterwards.
  */
 
 import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+import { blockMemory } from './block-memory.ts';
 
 export type Done = (error: Error | null) => void;
 
@@ -27,11 +31,23 @@ export interface DiskFile {
   close(): void;
 }
 
-/** `durable`: a write is over only when it is synchronised (O_DSYNC). */
-export type OpenMode = 'read' | 'write' | 'create' | 'durable';
+/**
+ * `durable`: a write is over only when it is synchronised (O_DSYNC). `direct`: a write goes past the page cache (O_DIRECT), begins
+ * and ends at a block, and comes out of block memory.
+ */
+export type OpenMode = 'read' | 'write' | 'create' | 'durable' | 'direct' | 'durable-direct';
+
+/** What writes to a directory's files are made of. */
+export interface Blocks {
+  /** A write of whole blocks touches no other bytes. */
+  readonly bytes: number;
+  /** Whether files there can be opened `direct`. */
+  readonly direct: boolean;
+}
 
 export interface Disk {
   makeDirectory(path: string): void;
+  blocksOf(directory: string): Blocks;
   list(directory: string): string[];
   open(path: string, mode: OpenMode): DiskFile;
   rename(from: string, to: string): void;
@@ -39,11 +55,19 @@ export interface Disk {
   syncDirectory(path: string): void;
 }
 
+/** Not on every system. */
+const O_DIRECT = (fs.constants as Partial<typeof fs.constants>).O_DIRECT ?? 0;
+/** Of the disks there are; the smaller one first. */
+const BLOCKS = [512, 4096];
+const PROBE = 'probe.tmp';
+
 const flags: Record<OpenMode, number> = {
   read: fs.constants.O_RDONLY,
   write: fs.constants.O_RDWR,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_TRUNC,
   durable: fs.constants.O_RDWR | fs.constants.O_DSYNC,
+  direct: fs.constants.O_RDWR | O_DIRECT,
+  'durable-direct': fs.constants.O_RDWR | O_DIRECT | fs.constants.O_DSYNC,
 };
 
 class RealFile implements DiskFile {
@@ -114,6 +138,16 @@ export const realDisk: Disk = {
   makeDirectory(path) {
     fs.mkdirSync(path, { recursive: true, mode: 0o700 });
   },
+  blocksOf(directory) {
+    const file = path.join(directory, PROBE);
+    try {
+      fs.writeFileSync(file, '');
+      const bytes = BLOCKS.find((bytes) => takesDirect(file, bytes));
+      return { bytes: bytes ?? BLOCKS[0]!, direct: bytes !== undefined };
+    } finally {
+      fs.rmSync(file, { force: true });
+    }
+  },
   list(directory) {
     return fs.readdirSync(directory);
   },
@@ -135,6 +169,20 @@ export const realDisk: Disk = {
     }
   },
 };
+
+/** A write of one block that does not begin at 0 tells. */
+function takesDirect(file: string, bytes: number): boolean {
+  if (O_DIRECT === 0) return false;
+  let descriptor = -1;
+  try {
+    descriptor = fs.openSync(file, flags.direct);
+    return fs.writeSync(descriptor, blockMemory(bytes), 0, bytes, bytes) === bytes;
+  } catch {
+    return false;
+  } finally {
+    if (descriptor >= 0) fs.closeSync(descriptor);
+  }
+}
 
 /** The error of a disk without room: what was asked for did not happen, and asking again later may help. */
 export function isDiskFull(error: unknown): boolean {

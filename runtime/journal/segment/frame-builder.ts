@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import type { BucketId } from '../../codec/address.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { Append, CheckpointPut, SnapshotPut } from '../journal.ts';
+import { blockMemory } from './block-memory.ts';
 import {
   bytesToWords,
   CHECKPOINT_WORDS,
@@ -19,6 +20,7 @@ import {
   FRAME_VERSION,
   frameChecksum,
   HEAD_WORDS,
+  padded,
   RUN_WORDS,
   setHash,
   setWide,
@@ -33,6 +35,8 @@ export interface FramePlace {
   readonly previous: number;
   readonly offset: number;
   readonly syncedTo: number;
+  /** Where the frame ends is a multiple of this (F5). */
+  readonly blockBytes: number;
 }
 
 export class FrameBuilder {
@@ -46,7 +50,7 @@ export class FrameBuilder {
   urgent = false;
 
   constructor(bytes = INITIAL_BYTES) {
-    this.bytes = Buffer.allocUnsafeSlow(bytes);
+    this.bytes = blockMemory(bytes);
     this.words = new Uint32Array(this.bytes.buffer);
   }
 
@@ -124,6 +128,7 @@ export class FrameBuilder {
 
   /** Fills in the header; answers the checksum, which the next frame names as its previous one (F2). */
   finish(kind: number, place: FramePlace): number {
+    this.padTo(padded(place.offset + this.length, place.blockBytes) - place.offset);
     const { words, length } = this;
     words[1] = length;
     words[2] = FRAME_VERSION | (kind << 8);
@@ -157,12 +162,18 @@ export class FrameBuilder {
     return w;
   }
 
+  private padTo(length: number): void {
+    this.reserve(length - this.length);
+    this.bytes.fill(0, this.length, length);
+    this.length = length;
+  }
+
   private reserve(bytes: number): void {
     const needed = this.length + bytes;
     if (needed <= this.bytes.length) return;
     let size = this.bytes.length * 2;
     while (size < needed) size *= 2;
-    const grown = Buffer.allocUnsafeSlow(size);
+    const grown = blockMemory(size);
     this.bytes.copy(grown, 0, 0, this.length);
     this.bytes = grown;
     this.words = new Uint32Array(grown.buffer);

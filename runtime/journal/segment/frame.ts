@@ -9,6 +9,8 @@
  * F3  `offset` is where the frame stands, so that a search for later frames finds frames and not look-alikes.
  * F4  `syncedTo` is how far the file was known to be durable when the frame was built: damage below the highest
  *     `syncedTo` of any later frame is damage to what was acknowledged, and never a torn tail.
+ * F5  A frame ends where a block of the disk does, and what is written is whole frames: no block that holds acknowledged bytes
+ *     is ever written again, so that a power cut in the middle of a write has nothing to spoil but that write.
  *
  * Words of the header: checksum, length, version | kind << 8, previous, offset, syncedTo, entries, records.
  */
@@ -65,8 +67,9 @@ export class FileImage {
   readonly bytes: Buffer;
   readonly words: Uint32Array;
 
-  constructor(size: number) {
-    this.bytes = Buffer.alloc(padded(size));
+  /** `memory` begins at a multiple of 4 and is as long as a frame's alignment wants it. */
+  constructor(size: number, memory: Buffer = Buffer.alloc(padded(size))) {
+    this.bytes = memory;
     this.words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length >> 2);
   }
 }
@@ -141,6 +144,6 @@ export function bytesToWords(bytes: number): number {
   return ((bytes + 7) >>> 3) << 1;
 }
 
-export function padded(bytes: number): number {
-  return Math.ceil(bytes / FRAME_ALIGN) * FRAME_ALIGN;
+export function padded(bytes: number, align = FRAME_ALIGN): number {
+  return Math.ceil(bytes / align) * align;
 }

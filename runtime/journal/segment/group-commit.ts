@@ -19,6 +19,7 @@ import type { ErrorCode } from '../../codec/errors.ts';
 import { TroupeError } from '../../codec/errors.ts';
 import type { BucketTable } from './bucket-table.ts';
 import { isDiskFull } from './disk.ts';
+import type { Blocks } from './disk.ts';
 import { FrameBuilder } from './frame-builder.ts';
 import { ENTRY_RUN, entryBits, entryWords, FRAME_HEADER_BYTES, hashAt, KIND_COMMIT, wide } from './frame.ts';
 import type { LogFile } from './log-file.ts';
@@ -45,6 +46,7 @@ interface Pending {
 /** What the commit needs of the files. */
 export interface CommitFiles {
   readonly active: LogFile;
+  readonly blocks: Blocks;
   /** Starts the next file; rejects with a full disk before anything changed. */
   roll(): Promise<void>;
 }
@@ -193,7 +195,7 @@ export class GroupCommit {
   private write(pending: Pending, idle: boolean): void {
     const { active } = this.files;
     const { frame } = pending;
-    const place = { seed: active.seed, previous: active.checksum, offset: active.end, syncedTo: active.synced };
+    const place = { seed: active.seed, previous: active.checksum, offset: active.end, syncedTo: active.synced, blockBytes: this.files.blocks.bytes };
     const checksum = frame.finish(KIND_COMMIT, place);
     const lazy = idle && !frame.urgent;
     const startMs = performance.now();
@@ -224,7 +226,7 @@ export class GroupCommit {
       log.durable!.write(frame.view(), log.end);
       return;
     }
-    log.file.write(frame.view(), log.end);
+    log.plain!.write(frame.view(), log.end);
     if (this.settings.sync) log.file.sync();
   }
 
@@ -234,7 +236,7 @@ export class GroupCommit {
       log.durable!.writeLater(frame.view(), log.end, done);
       return;
     }
-    log.file.writeLater(frame.view(), log.end, (error) => {
+    log.plain!.writeLater(frame.view(), log.end, (error) => {
       // G2: a plain write is outstanding, so the whole file is synchronised.
       if (error === null && this.settings.sync && !lazy) log.file.syncLater(done);
       else done(error);

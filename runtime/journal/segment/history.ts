@@ -2,8 +2,8 @@
  * Reading: what the sealed segments and the log files hold together. Only durable records are in an index, so only durable
  * records are read.
  *
- * A log file can become a segment while something is being read from segments without stopping the event loop. So log files
- * are always asked first and in one go: what they no longer have is in a segment by then.
+ * A log file can become a segment while something is being read: the event loop does not stop for a disk. So whoever reads
+ * holds the files of the moment in which it began.
  */
 
 import { sameHash } from '../../codec/hash64.ts';
@@ -33,56 +33,21 @@ export class History {
 
   /** The head after `position`, at once; null when the log does not reach it. */
   headAtNow(bucket: BucketState, position: number): Hash64 | null {
-    return readNow(this.headAt(bucket, position));
+    return readNow(this.headAt(this.logs, this.segments, bucket, position));
   }
 
   async readActor(bucket: BucketState, actor: string, hash: Hash64): Promise<ActorHistory> {
-    const address = Buffer.from(actor);
-    const wanted = new Wanted();
-    const segments = this.segments.slice();
-    for (let i = this.logs.length - 1; i >= 0 && !wanted.isWhole; i--) {
-      const log = this.logs[i]!;
-      if (wanted.snapshot === null) {
-        const found = snapshotInLog(log, hash, actor, this.warn);
-        // Its position may lie in a segment, but reading that here is rare: snapshots follow their records closely.
-        if (found !== null && readNow(this.agrees(bucket, found))) wanted.snapshot = found;
-      }
-      wanted.add(recordsInLog(log, bucket.slot, address, hash, wanted.from, Infinity, Infinity));
-    }
-    if (!wanted.isWhole && segments.length > 0) {
-      await this.reader.read(this.readSegments(segments, bucket, actor, address, hash, wanted));
-    }
-    return wanted.toHistory();
+    return this.withLogs((logs, segments) => this.historyOf(logs, segments, bucket, actor, hash));
   }
 
   async readActorRecords(bucket: BucketState, actor: string, hash: Hash64, options: ReadActorOptions): Promise<StoredRecord[]> {
-    const { from = 1, to = Infinity, recordsMax = Infinity } = options;
-    const address = Buffer.from(actor);
-    const segments = this.segments.slice();
-    const tail: StoredRecord[] = [];
-    for (const log of this.logs) {
-      if (tail.length >= recordsMax) break;
-      tail.push(...recordsInLog(log, bucket.slot, address, hash, from, to, recordsMax - tail.length));
-    }
-    if (segments.length === 0) return tail;
-    const old = await this.reader.read(oldRecords(segments, bucket, address, hash, from, to, recordsMax));
-    const records = old.concat(tail);
-    return records.length > recordsMax ? records.slice(0, recordsMax) : records;
+    return this.withLogs((logs, segments) => recordsOf(logs, segments, bucket, Buffer.from(actor), hash, options));
   }
 
   async *readBucket(bucket: BucketState, from: number, to: number): AsyncIterable<StoredRecord> {
-    let segment = 0;
+    const cursor = { segment: 0 };
     for (let position = Math.max(1, from); position < to; ) {
-      let records = this.recordsFromLogs(bucket, position, to);
-      for (; records.length === 0 && segment < this.segments.length; ) {
-        records = await this.reader.read(this.segments[segment]!.recordsFrom(bucket, position, to));
-        if (records.length === 0) segment++;
-      }
-      if (records[0]?.position !== position) {
-        // The file may have been sealed while a segment was read; look once more before it is called damage.
-        records = this.recordsFromLogs(bucket, position, to);
-        if (records.length === 0) throw damaged(`bucket ${bucket.id.bits}/${bucket.id.index}`, position, 'no file holds this position');
-      }
+      const records = await this.withLogs((logs, segments) => recordsAt(logs, segments, bucket, position, to, cursor));
       position += records.length;
       yield* records;
     }
@@ -92,15 +57,30 @@ export class History {
     for (const segment of this.segments) segment.close();
   }
 
-  private *headAt(bucket: BucketState, position: number): Reading<Hash64 | null> {
+  /** Files that are sealed meanwhile stay readable: together with the segments of this moment they hold all that is durable now. */
+  private async withLogs<T>(read: (logs: readonly LogFile[], segments: readonly SegmentFile[]) => Reading<T>): Promise<T> {
+    const logs = this.logs.slice();
+    for (const log of logs) log.hold();
+    try {
+      return await this.reader.read(read(logs, this.segments.slice()));
+    } finally {
+      for (const log of logs) log.release();
+    }
+  }
+
+  private *headAt(
+    logs: readonly LogFile[],
+    segments: readonly SegmentFile[],
+    bucket: BucketState,
+    position: number,
+  ): Reading<Hash64 | null> {
     if (position === 0) return bucket.incarnation;
     if (position > bucket.durablePosition) return null;
     if (position === bucket.durablePosition) return bucket.durableHead;
-    for (let i = this.logs.length - 1; i >= 0; i--) {
-      const head = headInLog(this.logs[i]!, bucket.slot, position);
+    for (let i = logs.length - 1; i >= 0; i--) {
+      const head = yield* headInLog(logs[i]!, bucket.slot, position);
       if (head !== null) return head;
     }
-    const segments = this.segments.slice();
     for (let i = segments.length - 1; i >= 0; i--) {
       const head = yield* segments[i]!.headAt(bucket, position);
       if (head !== null) return head;
@@ -108,46 +88,45 @@ export class History {
     return null;
   }
 
-  private *agrees(bucket: BucketState, snapshot: LoadedSnapshot): Reading<boolean> {
-    if (!sameHash(snapshot.incarnation, bucket.incarnation)) return false;
-    const head = yield* this.headAt(bucket, snapshot.position);
-    return head !== null && sameHash(head, snapshot.head);
-  }
-
-  /** Newest first, until nothing is missing. */
-  private *readSegments(
+  private *historyOf(
+    logs: readonly LogFile[],
     segments: readonly SegmentFile[],
     bucket: BucketState,
     actor: string,
-    address: Buffer,
     hash: Hash64,
-    wanted: Wanted,
-  ): Reading<void> {
+  ): Reading<ActorHistory> {
+    const address = Buffer.from(actor);
+    const wanted = new Wanted();
+    for (let i = logs.length - 1; i >= 0 && !wanted.isWhole; i--) {
+      const log = logs[i]!;
+      if (wanted.snapshot === null) {
+        const found = yield* snapshotInLog(log, hash, actor, this.warn);
+        if (found !== null && (yield* this.agrees(logs, segments, bucket, found))) wanted.snapshot = found;
+      }
+      wanted.add(yield* recordsInLog(log, bucket.slot, address, hash, wanted.from, Infinity, Infinity));
+    }
     for (let i = segments.length - 1; i >= 0 && !wanted.isWhole; i--) {
       const segment = segments[i]!;
       const cell = yield* segment.cellOf(hash);
       if (cell === null) continue;
       if (wanted.snapshot === null) {
         const found = yield* segment.snapshotOf(cell, actor, this.warn);
-        if (found !== null && (yield* this.agrees(bucket, found))) wanted.snapshot = found;
+        if (found !== null && (yield* this.agrees(logs, segments, bucket, found))) wanted.snapshot = found;
       }
       wanted.add(yield* segment.recordsOf(cell, bucket, address, wanted.from, Infinity, Infinity));
     }
+    return wanted.toHistory();
   }
 
-  private recordsFromLogs(bucket: BucketState, position: number, to: number): StoredRecord[] {
-    for (const log of this.logs) {
-      const i = log.index.findRunOf(bucket.slot, position);
-      const ref = i < 0 ? null : log.index.runOf(bucket.slot, i);
-      if (ref === null) continue;
-      // Logs are asked oldest first: when the first run behind is later, the position is in a segment.
-      if (position < ref.position) return [];
-      const run = loadRun(log, ref);
-      const records: StoredRecord[] = [];
-      for (let p = position; p < ref.position + ref.count && p < to; p++) records.push(recordOf(run, p - ref.position));
-      return records;
-    }
-    return [];
+  private *agrees(
+    logs: readonly LogFile[],
+    segments: readonly SegmentFile[],
+    bucket: BucketState,
+    snapshot: LoadedSnapshot,
+  ): Reading<boolean> {
+    if (!sameHash(snapshot.incarnation, bucket.incarnation)) return false;
+    const head = yield* this.headAt(logs, segments, bucket, snapshot.position);
+    return head !== null && sameHash(head, snapshot.head);
   }
 }
 
@@ -179,21 +158,56 @@ class Wanted {
   }
 }
 
-function* oldRecords(
+/** The oldest first. */
+function* recordsOf(
+  logs: readonly LogFile[],
   segments: readonly SegmentFile[],
   bucket: BucketState,
   address: Buffer,
   hash: Hash64,
-  from: number,
-  to: number,
-  recordsMax: number,
+  options: ReadActorOptions,
 ): Reading<StoredRecord[]> {
+  const { from = 1, to = Infinity, recordsMax = Infinity } = options;
   const records: StoredRecord[] = [];
   for (const segment of segments) {
-    if (records.length >= recordsMax) break;
+    if (records.length >= recordsMax) return records;
     const cell = yield* segment.cellOf(hash);
     if (cell === null) continue;
     records.push(...(yield* segment.recordsOf(cell, bucket, address, from, to, recordsMax - records.length)));
   }
+  for (const log of logs) {
+    if (records.length >= recordsMax) return records;
+    records.push(...(yield* recordsInLog(log, bucket.slot, address, hash, from, to, recordsMax - records.length)));
+  }
   return records;
+}
+
+/**
+ * Records of the bucket from `position` on, as many as lie together. Segments in front of the cursor's are known to end earlier.
+ * @throws TroupeError JOURNAL_DAMAGED when the position is in no file
+ */
+function* recordsAt(
+  logs: readonly LogFile[],
+  segments: readonly SegmentFile[],
+  bucket: BucketState,
+  position: number,
+  to: number,
+  cursor: { segment: number },
+): Reading<StoredRecord[]> {
+  for (const log of logs) {
+    const i = log.index.findRunOf(bucket.slot, position);
+    const ref = i < 0 ? null : log.index.runOf(bucket.slot, i);
+    if (ref === null) continue;
+    // Logs are asked oldest first: when the first run behind is later, the position is in a segment.
+    if (position < ref.position) break;
+    const run = yield* loadRun(log, ref);
+    const records: StoredRecord[] = [];
+    for (let p = position; p < ref.position + ref.count && p < to; p++) records.push(recordOf(run, p - ref.position));
+    return records;
+  }
+  for (; cursor.segment < segments.length; cursor.segment++) {
+    const records = yield* segments[cursor.segment]!.recordsFrom(bucket, position, to);
+    if (records[0]?.position === position) return records;
+  }
+  throw damaged(`bucket ${bucket.id.bits}/${bucket.id.index}`, position, 'no file holds this position');
 }

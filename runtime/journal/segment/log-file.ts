@@ -68,16 +68,19 @@ export class LogFile {
   readonly seed: number;
   readonly index: TailIndex;
   readonly link: LogLink;
-  /** For reads, plain writes and syncs. */
+  /** For reads and syncs. */
   readonly file: DiskFile;
-  /** For the frames of commits; only open while the file is the active one. */
+  /** For frames; only open while the file is the active one. A durable write is synchronised when it is over, a plain one is not. */
   durable: DiskFile | null = null;
+  plain: DiskFile | null = null;
   /** Where the next frame goes. */
   end = LOG_HEADER_BYTES;
   /** All before it is known to be durable. */
   synced = 0;
   /** Checksum of the last frame. */
   checksum = 0;
+  private readers = 0;
+  private closing = false;
 
   constructor(disk: Disk, directory: string, name: LogName, link: LogLink, index = new TailIndex()) {
     this.name = name;
@@ -88,21 +91,34 @@ export class LogFile {
     this.file = disk.open(this.path, 'write');
   }
 
-  openDurable(disk: Disk): void {
-    this.durable = disk.open(this.path, 'durable');
+  openForFrames(disk: Disk, direct: boolean): void {
+    this.durable = disk.open(this.path, direct ? 'durable-direct' : 'durable');
+    this.plain = disk.open(this.path, direct ? 'direct' : 'write');
   }
 
-  closeDurable(): void {
+  closeForFrames(): void {
     this.durable?.close();
-    this.durable = null;
+    this.plain?.close();
+    this.durable = this.plain = null;
   }
 
   toLink(): LogLink {
     return { incarnation: this.name.incarnation, end: this.end, checksum: this.checksum };
   }
 
+  /** The file can be read until `release`, even if it is closed meanwhile. */
+  hold(): void {
+    this.readers++;
+  }
+
+  release(): void {
+    this.readers--;
+    if (this.closing && this.readers === 0) this.file.close();
+  }
+
   close(): void {
-    this.closeDurable();
-    this.file.close();
+    this.closeForFrames();
+    this.closing = true;
+    if (this.readers === 0) this.file.close();
   }
 }

@@ -13,6 +13,7 @@ import { isRecordOf, RunWalker } from '../record-run.ts';
 import { ENTRY_RUN, ENTRY_SNAPSHOT, hashAt, RUN_WORDS, SNAPSHOT_WORDS, wide } from './frame.ts';
 import { damaged } from './log-file.ts';
 import type { LogFile } from './log-file.ts';
+import type { Reading } from './reading.ts';
 import type { RunRef } from './tail-index.ts';
 
 const walker = new RunWalker();
@@ -38,13 +39,12 @@ export interface LoadedSnapshot {
 }
 
 /** @throws TroupeError JOURNAL_DAMAGED */
-export function loadRun(log: LogFile, ref: RunRef): LoadedRun {
-  const bytes = Buffer.alloc(ref.entryBytes);
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ref.entryBytes >> 2);
-  const there = log.file.read(bytes, ref.entryOffset);
+export function* loadRun(log: LogFile, ref: RunRef): Reading<LoadedRun> {
+  const bytes = yield { file: log.file, position: ref.entryOffset, bytes: ref.entryBytes };
   const count = ref.count;
   const bad = (why: string): Error => damaged(log.path, ref.entryOffset, why);
-  if (there !== ref.entryBytes) throw bad('the file ends within a run of records');
+  if (bytes.length !== ref.entryBytes) throw bad('the file ends within a run of records');
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ref.entryBytes >> 2);
   if ((words[0]! & 0xff) !== ENTRY_RUN || words[6] !== count || wide(words, 4) !== ref.position) throw bad('the head of a run changed');
   const start = (RUN_WORDS + 2 * count) << 2;
   if (start + words[7]! > bytes.length) throw bad('the length of a run changed');
@@ -83,7 +83,7 @@ export function recordOf(run: LoadedRun, i: number): StoredRecord {
 }
 
 /** The actor's records in this file with position in `[from, to)`, the oldest first, at most `recordsMax`. `actor` is its address in UTF-8. */
-export function recordsInLog(
+export function* recordsInLog(
   log: LogFile,
   slot: number,
   actor: Buffer,
@@ -91,13 +91,13 @@ export function recordsInLog(
   from: number,
   to: number,
   recordsMax: number,
-): StoredRecord[] {
+): Reading<StoredRecord[]> {
   const { index } = log;
   const found: StoredRecord[] = [];
   let run: LoadedRun | null = null;
   for (const ordinal of ordinalsOf(log, slot, hash, from, to)) {
     if (found.length >= recordsMax) break;
-    if (run === null || ordinal >= run.ref.firstRecord + run.ref.count) run = loadRun(log, index.runOfRecord(ordinal));
+    if (run === null || ordinal >= run.ref.firstRecord + run.ref.count) run = yield* loadRun(log, index.runOfRecord(ordinal));
     const i = ordinal - run.ref.firstRecord;
     if (isRecordOf(run.bytes, run.from[i]!, run.to[i]!, actor)) found.push(recordOf(run, i));
   }
@@ -121,23 +121,27 @@ function ordinalsOf(log: LogFile, slot: number, hash: Hash64, from: number, to: 
 }
 
 /** The head after `position`, when a run of this file holds it. */
-export function headInLog(log: LogFile, slot: number, position: number): Hash64 | null {
+export function* headInLog(log: LogFile, slot: number, position: number): Reading<Hash64 | null> {
   const i = log.index.findRunOf(slot, position);
   const ref = i < 0 ? null : log.index.runOf(slot, i);
   if (ref === null || position < ref.position) return null;
-  const { heads } = loadRun(log, ref);
+  const { heads } = yield* loadRun(log, ref);
   const at = 2 * (position - ref.position);
   return { hi: heads[at]!, lo: heads[at + 1]! };
 }
 
 /** The newest snapshot of the actor in this file; null also when it cannot be read, since it is only a cache (J8). */
-export function snapshotInLog(log: LogFile, hash: Hash64, actor: string, warn: (message: string) => void): LoadedSnapshot | null {
+export function* snapshotInLog(
+  log: LogFile,
+  hash: Hash64,
+  actor: string,
+  warn: (message: string) => void,
+): Reading<LoadedSnapshot | null> {
   const ref = log.index.snapshotOf(hash);
   if (ref === null) return null;
-  const bytes = Buffer.alloc(ref.entryBytes);
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ref.entryBytes >> 2);
-  const there = log.file.read(bytes, ref.entryOffset);
-  const snapshot = there === bytes.length ? readSnapshotEntry(words, 0, bytes, 0) : null;
+  const bytes = yield { file: log.file, position: ref.entryOffset, bytes: ref.entryBytes };
+  const whole = bytes.length === ref.entryBytes;
+  const snapshot = whole ? readSnapshotEntry(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), 0, bytes, 0) : null;
   if (snapshot === null) warn(`${log.path}: the snapshot at byte ${ref.entryOffset} is damaged and was passed over`);
   return snapshot?.actor === actor ? snapshot : null;
 }

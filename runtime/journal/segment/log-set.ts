@@ -11,7 +11,7 @@ import * as path from 'node:path';
 
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { BucketTable } from './bucket-table.ts';
-import type { Disk } from './disk.ts';
+import type { Blocks, Disk } from './disk.ts';
 import { FrameBuilder } from './frame-builder.ts';
 import { checksumSeed, KIND_TABLE } from './frame.ts';
 import { LOG_HEADER_BYTES, LogFile, logHeader, noLink } from './log-file.ts';
@@ -27,6 +27,7 @@ export interface LogSetSettings {
 
 export class LogSet {
   readonly logs: LogFile[] = [];
+  blocks: Blocks = { bytes: 512, direct: false };
   /** Called with a file that has just got its successor. */
   onRolled: (full: LogFile) => void = () => undefined;
   private readonly disk: Disk;
@@ -38,7 +39,7 @@ export class LogSet {
     this.disk = disk;
     this.buckets = buckets;
     this.settings = settings;
-    this.spare = new Spare(disk, settings.directory, settings.fileBytes, settings.sync, () => this.used);
+    this.spare = new Spare(disk, settings.directory, settings.fileBytes, settings.sync, () => this.used, () => this.blocks);
   }
 
   get active(): LogFile {
@@ -55,7 +56,10 @@ export class LogSet {
     await this.next(1, noLink);
   }
 
-  prepare(): void {
+  /** What was recovered; the last one is written to from now on. */
+  resume(logs: readonly LogFile[]): void {
+    this.logs.push(...logs);
+    this.active.openForFrames(this.disk, this.blocks.direct);
     this.spare.prepare();
   }
 
@@ -65,7 +69,7 @@ export class LogSet {
     if (this.settings.sync && full.synced < full.end) await later((done) => full.file.syncLater(done));
     full.synced = full.end;
     await this.next(full.name.number + 1, full.toLink());
-    full.closeDurable();
+    full.closeForFrames();
     this.onRolled(full);
   }
 
@@ -86,7 +90,13 @@ export class LogSet {
     const name = logName(number, 0, this.settings.random64());
     const table = tableOf(this.buckets);
     const seed = checksumSeed(name.incarnation);
-    const checksum = table.finish(KIND_TABLE, { seed, previous: 0, offset: LOG_HEADER_BYTES, syncedTo: LOG_HEADER_BYTES });
+    const checksum = table.finish(KIND_TABLE, {
+      seed,
+      previous: 0,
+      offset: LOG_HEADER_BYTES,
+      syncedTo: LOG_HEADER_BYTES,
+      blockBytes: this.blocks.bytes,
+    });
     const file = this.disk.open(spare, 'write');
     try {
       await later((done) => file.writeLater(logHeader(name, link), 0, done));
@@ -101,7 +111,7 @@ export class LogSet {
     log.index.add(table.words, 0, LOG_HEADER_BYTES, (bits, index) => this.buckets.get(bits, index)!.slot);
     log.end = log.synced = LOG_HEADER_BYTES + table.length;
     log.checksum = checksum;
-    log.openDurable(this.disk);
+    log.openForFrames(this.disk, this.blocks.direct);
     this.logs.push(log);
     this.spare.prepare();
   }

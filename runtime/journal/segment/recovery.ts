@@ -18,7 +18,7 @@ import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { BucketTable } from './bucket-table.ts';
 import type { Disk } from './disk.ts';
-import { checksumSeed, FileImage, FRAME_HEADER_BYTES, FRAME_VERSION, frameChecksum, KIND_COMMIT } from './frame.ts';
+import { checksumSeed, FileImage, FRAME_HEADER_BYTES, FRAME_VERSION, frameChecksum, KIND_COMMIT, padded } from './frame.ts';
 import { damaged, LOG_HEADER_BYTES, LogFile, logHeader, readLogHeader } from './log-file.ts';
 import type { LogLink } from './log-file.ts';
 import { scanLog } from './log-scan.ts';
@@ -39,6 +39,7 @@ export interface Recovered {
 export interface RecoverySettings {
   readonly directory: string;
   readonly fileBytes: number;
+  readonly blockBytes: number;
   readonly sync: boolean;
   readonly rules: RecoveryRules;
   readonly random64: () => Hash64;
@@ -115,11 +116,11 @@ function readImage(log: LogFile): FileImage {
 function copyTail(disk: Disk, old: LogFile, image: FileImage, settings: RecoverySettings): LogFile {
   const { directory } = settings;
   const name = logName(old.name.number, old.name.generation + 1, settings.random64());
-  const target = new FileImage(Math.max(settings.fileBytes, old.end + FRAME_HEADER_BYTES));
+  const end = padded(old.end + FRAME_HEADER_BYTES, settings.blockBytes);
+  const target = new FileImage(Math.max(settings.fileBytes, end));
   image.bytes.copy(target.bytes, 0, 0, old.end);
   logHeader(name, old.link).copy(target.bytes);
-  const end = old.end + FRAME_HEADER_BYTES;
-  const checksum = chainAnew(target, old.end, checksumSeed(name.incarnation));
+  const checksum = chainAnew(target, old.end, end, checksumSeed(name.incarnation));
 
   const temporary = path.join(directory, 'recovered.tmp');
   const file = disk.open(temporary, 'create');
@@ -141,10 +142,10 @@ function copyTail(disk: Disk, old: LogFile, image: FileImage, settings: Recovery
 }
 
 /**
- * Chains the frames up to `end` anew, and closes them with a mark: what was found is about to be shown to readers, so from now
- * on it counts as acknowledged (F4). Answers the checksum of the mark.
+ * Chains the frames up to `end` anew, and closes them with a mark that reaches to `markEnd`: what was found is about to be shown
+ * to readers, so from now on it counts as acknowledged (F4). Answers the checksum of the mark.
  */
-function chainAnew(image: FileImage, end: number, seed: number): number {
+function chainAnew(image: FileImage, end: number, markEnd: number, seed: number): number {
   const { words, bytes } = image;
   let checksum = 0;
   let at = LOG_HEADER_BYTES;
@@ -154,6 +155,7 @@ function chainAnew(image: FileImage, end: number, seed: number): number {
     words[w + 3] = checksum;
     checksum = words[w] = frameChecksum(bytes, at, length, seed);
   }
-  words.set([0, FRAME_HEADER_BYTES, FRAME_VERSION | (KIND_COMMIT << 8), checksum, end, end, 0, 0], end >> 2);
-  return (words[end >> 2] = frameChecksum(bytes, end, FRAME_HEADER_BYTES, seed));
+  const length = markEnd - end;
+  words.set([0, length, FRAME_VERSION | (KIND_COMMIT << 8), checksum, end, end, 0, 0], end >> 2);
+  return (words[end >> 2] = frameChecksum(bytes, end, length, seed));
 }

@@ -5,10 +5,12 @@ import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 
 import { realDisk } from './disk.ts';
-import { seal } from './seal.ts';
+import { forgetMemory, seal } from './seal.ts';
 import type { SealRequest } from './seal.ts';
 
 const NICE = 10;
+/** So long after a file the next one will not come at once. */
+const IDLE_MS = 5_000;
 
 export type SealAnswer = { readonly segment: string } | { readonly error: Error };
 
@@ -19,7 +21,10 @@ try {
   // Elsewhere it runs like any other thread.
 }
 
+let idle: NodeJS.Timeout | undefined;
+
 parentPort!.on('message', (request: SealRequest) => {
+  clearTimeout(idle);
   let answer: SealAnswer;
   try {
     answer = { segment: seal(realDisk, request) };
@@ -27,4 +32,5 @@ parentPort!.on('message', (request: SealRequest) => {
     answer = { error: error as Error };
   }
   parentPort!.postMessage(answer);
+  idle = setTimeout(forgetMemory, IDLE_MS);
 });

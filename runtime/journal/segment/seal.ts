@@ -9,8 +9,9 @@ import * as path from 'node:path';
 import { crc32, zstdCompressSync } from 'node:zlib';
 
 import type { Hash64 } from '../../codec/hash64.ts';
-import type { Disk, DiskFile } from './disk.ts';
-import { entryWords, FileImage } from './frame.ts';
+import { blockMemory } from './block-memory.ts';
+import type { Blocks, Disk, DiskFile } from './disk.ts';
+import { entryWords, FileImage, padded } from './frame.ts';
 import { damaged } from './log-file.ts';
 import { segmentName } from './names.ts';
 import { planSeal, recordsOfBucket } from './seal-plan.ts';
@@ -34,6 +35,7 @@ import {
 
 export interface SealRequest extends SealSource {
   readonly directory: string;
+  readonly blocks: Blocks;
   readonly number: number;
   readonly incarnation: Hash64;
   readonly sync: boolean;
@@ -58,15 +60,25 @@ export function seal(disk: Disk, request: SealRequest): string {
   return name;
 }
 
-function readImage(disk: Disk, request: SealRequest): FileImage {
-  const file = disk.open(request.path, 'read');
+/** Of the last file that was sealed here: touching fresh memory costs more than reading a file into it. */
+let kept: Buffer | null = null;
+
+/** Gives back the memory that sealing keeps for the next file. */
+export function forgetMemory(): void {
+  kept = null;
+}
+
+function readImage(disk: Disk, { path, end, blocks }: SealRequest): FileImage {
+  const size = padded(end, blocks.bytes);
+  if (kept === null || kept.length < size) kept = blockMemory(size);
+  const bytes = kept.subarray(0, size);
+  const file = disk.open(path, blocks.direct ? 'direct' : 'read');
   try {
-    const image = new FileImage(request.end);
-    if (file.read(image.bytes, 0) !== request.end) throw damaged(request.path, 0, 'the file became shorter');
-    return image;
+    if (file.read(bytes, 0) < end) throw damaged(path, 0, 'the file became shorter');
   } finally {
     file.close();
   }
+  return new FileImage(end, bytes.subarray(0, padded(end)));
 }
 
 class SegmentWriter {

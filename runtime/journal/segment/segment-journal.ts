@@ -261,13 +261,12 @@ class SegmentJournal implements Journal {
   private async recoverOrBegin(): Promise<void> {
     const { directory, fileBytes, sync } = this;
     const { disk, rules, random64 } = this.seams;
-    const recovered = recover(disk, this.buckets, { directory, fileBytes, sync, rules, random64 });
+    const blocks = (this.logs.blocks = disk.blocksOf(directory));
+    const recovered = recover(disk, this.buckets, { directory, fileBytes, blockBytes: blocks.bytes, sync, rules, random64 });
     if (recovered === null) {
       await this.logs.begin();
     } else {
-      this.logs.logs.push(...recovered.logs);
-      this.logs.active.openDurable(disk);
-      this.logs.prepare();
+      this.logs.resume(recovered.logs);
       for (const name of recovered.segments) this.addSegment(name);
     }
     this.markFormat();
@@ -282,7 +281,7 @@ class SegmentJournal implements Journal {
 
   private sealRequest(log: LogFile): Parameters<Sealer['seal']>[0] {
     const { path, seed, end, checksum, name } = log;
-    return { path, seed, end, checksum, directory: this.directory, number: name.number, incarnation: name.incarnation, sync: this.sync };
+    return { path, seed, end, checksum, directory: this.directory, number: name.number, incarnation: name.incarnation, blocks: this.logs.blocks, sync: this.sync };
   }
 
   /** In one step for readers: the segment serves, the log file is gone. */

@@ -1,12 +1,16 @@
 /**
  * A disk in memory that remembers what is durable and what is not, and gives out images of what a power cut may leave:
- * un-synchronised sectors in any subset and any of their versions, a file's end anywhere between its durable and its
+ * un-synchronised sectors in any subset and any of their versions, or spoilt, a file's end anywhere between its durable and its
  * written size, and un-synchronised names in any subset. See disk.ts for what is assumed of a disk.
  */
 
-import type { Disk, DiskFile, Done, OpenMode } from './disk.ts';
+import assert from 'node:assert/strict';
+
+import type { Blocks, Disk, DiskFile, Done, OpenMode } from './disk.ts';
 
 const SECTOR = 512;
+/** Of the un-synchronised sectors of an image in which some are spoilt, one in so many is. */
+const SPOILT_ONE_IN = 4;
 
 interface Version {
   readonly order: number;
@@ -52,6 +56,7 @@ class Inode {
     const size = this.durable.length + (below(2) === 0 ? grown : below(grown + 1));
     const bytes = resized(this.durable, size);
     const cuts = new Map<number, number>();
+    const spoils = below(2) === 0;
     for (const [sector, versions] of this.dirty) {
       const pageNumber = Math.floor(sector / page);
       const at = sector * SECTOR;
@@ -60,6 +65,8 @@ class Inode {
       if (!cuts.has(pageNumber)) cuts.set(pageNumber, this.cut(pageNumber, page, below));
       const kept = versions.findLast((version) => version.order <= cuts.get(pageNumber)!);
       if (kept !== undefined) bytes.set(kept.bytes.subarray(0, size - at), at);
+      // The power failed while this very sector was being written.
+      if (spoils && below(SPOILT_ONE_IN) === 0) bytes.fill(below(256), at, Math.min(at + SECTOR, size));
     }
     const image = new Inode();
     image.data = bytes;
@@ -92,8 +99,18 @@ export class SimDisk implements Disk {
   private durableNames = new Map<string, Inode>();
   private changes: NameChange[] = [];
   private order = 0;
+  private readonly blockBytes: number;
+
+  /** Other blocks than sectors are for the test that shows what whole blocks are for. */
+  constructor(blockBytes = SECTOR) {
+    this.blockBytes = blockBytes;
+  }
 
   makeDirectory(): void {}
+
+  blocksOf(): Blocks {
+    return { bytes: this.blockBytes, direct: true };
+  }
 
   list(directory: string): string[] {
     return [...this.names.keys()].filter((name) => name.startsWith(`${directory}/`)).map((name) => name.slice(directory.length + 1));
@@ -106,7 +123,7 @@ export class SimDisk implements Disk {
       this.change({ kind: 'create', path, inode });
     }
     if (inode === undefined) throw withCode('ENOENT', path);
-    return new SimFile(this, path, inode, mode === 'durable');
+    return new SimFile(this, path, inode, mode.startsWith('durable'), mode.endsWith('direct') ? this.blockBytes : 1);
   }
 
   rename(from: string, to: string): void {
@@ -129,7 +146,7 @@ export class SimDisk implements Disk {
     const names = new Map(this.durableNames);
     for (const change of this.changes) if (below(2) === 0) apply(names, change);
     const images = new Map<Inode, Inode>();
-    const disk = new SimDisk();
+    const disk = new SimDisk(this.blockBytes);
     for (const [name, inode] of names) {
       if (!images.has(inode)) images.set(inode, inode.image(below, sectors));
       disk.names.set(name, images.get(inode)!);
@@ -140,7 +157,7 @@ export class SimDisk implements Disk {
 
   /** All that was written, as after a kill of the process alone. */
   copy(): SimDisk {
-    const disk = new SimDisk();
+    const disk = new SimDisk(this.blockBytes);
     for (const [name, inode] of this.names) {
       const copy = new Inode();
       copy.data = inode.data.slice();
@@ -177,12 +194,14 @@ class SimFile implements DiskFile {
   private readonly disk: SimDisk;
   private readonly inode: Inode;
   private readonly durable: boolean;
+  private readonly blockBytes: number;
 
-  constructor(disk: SimDisk, path: string, inode: Inode, durable: boolean) {
+  constructor(disk: SimDisk, path: string, inode: Inode, durable: boolean, blockBytes: number) {
     this.disk = disk;
     this.path = path;
     this.inode = inode;
     this.durable = durable;
+    this.blockBytes = blockBytes;
   }
 
   size(): number {
@@ -225,6 +244,7 @@ class SimFile implements DiskFile {
   close(): void {}
 
   private begin(bytes: Uint8Array, position: number): void {
+    assert(position % this.blockBytes === 0 && bytes.length % this.blockBytes === 0, 'a direct write is whole blocks');
     this.disk.check('write', this.path);
     this.inode.write(bytes, position, this.disk.nextOrder());
   }

@@ -7,10 +7,12 @@
 
 import * as path from 'node:path';
 
-import type { Disk, DiskFile } from './disk.ts';
+import { blockMemory } from './block-memory.ts';
+import type { Blocks, Disk, DiskFile } from './disk.ts';
+import { padded } from './frame.ts';
 import { spareFile } from './names.ts';
 
-const PIECE_BYTES = 128 * 1024;
+const PIECE_BYTES = 256 * 1024;
 const PAUSE_MS = 4;
 /** Twice as far as the active file, and a little more. */
 const AHEAD = 2;
@@ -23,15 +25,18 @@ export class Spare {
   private readonly sync: boolean;
   /** How much of the active file is in use, from 0 to 1. */
   private readonly used: () => number;
+  private readonly blocks: () => Blocks;
+  private readonly zeros = blockMemory(PIECE_BYTES);
   private making: Promise<string> | null = null;
   private stopped = false;
 
-  constructor(disk: Disk, directory: string, bytes: number, sync: boolean, used: () => number) {
+  constructor(disk: Disk, directory: string, bytes: number, sync: boolean, used: () => number, blocks: () => Blocks) {
     this.disk = disk;
     this.directory = directory;
     this.bytes = bytes;
     this.sync = sync;
     this.used = used;
+    this.blocks = blocks;
   }
 
   /** Begins to make the file, unless it is made or being made. Its failure shows when it is taken. */
@@ -58,23 +63,27 @@ export class Spare {
 
   private async make(): Promise<string> {
     const target = path.join(this.directory, spareFile);
-    const file = this.disk.open(target, 'create');
+    const { bytes, direct } = this.blocks();
+    this.disk.open(target, 'create').close();
+    const file = this.disk.open(target, direct ? 'direct' : 'write');
     try {
-      await this.fill(file);
+      await this.fill(file, padded(this.bytes, bytes), direct);
+      if (this.sync) await later((done) => file.syncLater(done));
     } finally {
       file.close();
     }
     return target;
   }
 
-  private async fill(file: DiskFile): Promise<void> {
-    const zeros = Buffer.alloc(Math.min(PIECE_BYTES, this.bytes));
-    for (let at = 0; at < this.bytes && !this.stopped; at += zeros.length) {
-      const piece = zeros.subarray(0, Math.min(zeros.length, this.bytes - at));
+  private async fill(file: DiskFile, size: number, direct: boolean): Promise<void> {
+    const { zeros } = this;
+    for (let at = 0; at < size && !this.stopped; at += zeros.length) {
+      const piece = zeros.subarray(0, Math.min(zeros.length, size - at));
       await later((done) => file.writeLater(piece, at, done));
-      if (this.sync) await later((done) => file.syncLater(done));
-      const isAhead = at / this.bytes > this.used() * AHEAD + AHEAD_MIN;
-      if (isAhead && at + zeros.length < this.bytes) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      // What lies in the page cache goes to the disk piece by piece, too, or the last sync would keep the commits waiting.
+      if (this.sync && !direct) await later((done) => file.syncLater(done));
+      const isAhead = at / size > this.used() * AHEAD + AHEAD_MIN;
+      if (isAhead && at + zeros.length < size) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 }
