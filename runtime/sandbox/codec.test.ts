@@ -68,7 +68,7 @@ service TCommands { rpc Do(A) returns (B); }
 `;
 }
 
-const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 20 }), fc.constantFrom('', '__proto__', 'toString', 'a'.repeat(200), '\u0000', '😀é'));
+const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 20 }), fc.constantFrom('', '__proto__', 'toString', 'abcde', '0123456789'.repeat(13), 'a'.repeat(128), 'é' + 'a'.repeat(200), '0123456789'.repeat(40), '\u0000', '😀é'));
 
 function scalarValue(type: string, asNumber: boolean): fc.Arbitrary<unknown> {
   if (integers32.includes(type)) return fc.oneof(fc.integer(), fc.constantFrom(0, -1, 127, 128, 2 ** 31 - 1, -(2 ** 31)));

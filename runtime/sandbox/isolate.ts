@@ -83,10 +83,9 @@ export class SandboxIsolate {
   batch(buffer: Buffer, from: number, to: number): Buffer {
     return this.guarded(() => {
       const shared = buffer === this.input;
-      const text = buffer.latin1Slice(0, to);
       // Not buffer.slice(): that is a view, and transferring would take away the buffer that is read into.
       const bytes = shared ? null : new ivm.ExternalCopy(Uint8Array.prototype.slice.call(buffer, 0, to), { transferOut: true });
-      const result: unknown = this.run.applySync(undefined, [bytes?.copyInto({ release: true, transferIn: true }) ?? null, text, from, to] as never, {
+      const result: unknown = this.run.applySync(undefined, [bytes?.copyInto({ release: true, transferIn: true }) ?? null, from, to] as never, {
         result: { copy: true },
       } as never);
       return typeof result === 'number' ? this.output.subarray(0, result) : Buffer.from(result as ArrayBuffer);

@@ -185,7 +185,7 @@ function eventOf({ name, message }) {
 
 // --- one call of the hub ---
 
-function begin() { buf = io.buf; text = io.text; out = io.out; op = io.op; newBudget(); }
+function begin() { buf = io.buf; out = io.out; op = io.op; newBudget(); }
 function end() { io.op = op; }
 function failed(code, message, location) {
   io.code = code; io.message = wellFormed(message); io.location = location;
@@ -268,7 +268,7 @@ function ownCommand(value, what) {
 const ctx = freeze({
   get id() { alive(); return actorId; },
   get now() { alive(); return nowMs; },
-  get caller() { alive(); return utf8Copy(callerFrom, callerTo); },
+  get caller() { alive(); return utf8Text(callerFrom, callerTo); },
   random() { alive(); return nextRandom(); },
   emit(event, body) {
     alive();
@@ -409,7 +409,7 @@ function clearOutput() {
 }
 function readBody(command, json, from, to) {
   if (!json) { pos = from; return command.read(to); }
-  return command.fromJson(from === to ? {} : parsed(utf8Or(from, to)));
+  return command.fromJson(from === to ? {} : parsed(utf8Text(from, to)));
 }
 function parsed(source) {
   try { return parseJson(source); } catch { throw new Fault('', 'the body is not JSON'); }
@@ -603,7 +603,7 @@ function fresh(typeName, id) {
 /** An actor with the state in [from, to) of `bytes`, or of the batch when `bytes` is null. */
 function restore(typeName, id, bytes, from, to, code) {
   begin();
-  if (bytes !== null) { buf = bytes; text = null; }
+  if (bytes !== null) buf = bytes;
   const T = typeNamed(typeName);
   if (T === undefined) return null;
   pos = from;
@@ -640,7 +640,7 @@ function migrate(typeName, id, old) {
 function fold(actor, nameFrom, nameTo, from, to) {
   begin();
   const { T } = actor;
-  const index = T.eventIndex.get(utf8Or(nameFrom, nameTo));
+  const index = T.eventIndex.get(utf8Text(nameFrom, nameTo));
   if (index === undefined) return failed('BAD_STATE', 'the history has an event that ' + T.type + ' does not know', '');
   exhausted = false;
   let event;

@@ -4,7 +4,7 @@
 // H1  Result i answers item i: every item adds exactly one result, whatever happens in it.
 // H2  An item that fails leaves its actor, and the output before it, as they were.
 
-const io = { buf: NO_BYTES, text: '', out: NO_BYTES, op: 0, code: '', message: '', location: '' };
+const io = { buf: NO_BYTES, out: NO_BYTES, op: 0, code: '', message: '', location: '' };
 const realms = new Map();
 /** By handle: { realm, actor, type, id }. */
 const residents = new Map();
@@ -44,9 +44,8 @@ function share(input, output) { sharedIn = new U8(input); sharedOut = new U8(out
  * Runs the items of the batch at [start, end) of `bytes`, or of the shared memory when `bytes` is null. The value is the length of the
  * result in the shared memory, or the result itself when it is larger; four bytes for its length stand before it.
  */
-function run(bytes, latin1, start, end) {
+function run(bytes, start, end) {
   buf = io.buf = bytes === null ? sharedIn : bytes;
-  text = io.text = latin1;
   out = io.out = sharedOut;
   op = 0;
   pos = start;
@@ -63,7 +62,6 @@ function run(bytes, latin1, start, end) {
   }
   if (!header) writeHeader(id, generation);
   buf = io.buf = NO_BYTES;
-  text = io.text = '';
   return io.out === sharedOut ? io.op : io.out.slice(0, io.op).buffer;
 }
 function writeHeader(id, generation) {
@@ -179,8 +177,8 @@ function activateItem(end) {
   while (field(end)) {
     switch (fieldNumber) {
       case 1: handle = value; break;
-      case 2: type = utf8Copy(from, to); break;
-      case 3: id = utf8Copy(from, to); break;
+      case 2: type = utf8Text(from, to); break;
+      case 3: id = utf8Text(from, to); break;
       case 4: bundle = value; break;
       case 5: stateFrom = from; stateTo = to; break;
       case 6: records.push(from, to); break;
@@ -246,7 +244,7 @@ function normaliseItem(end) {
   while (field(end)) {
     switch (fieldNumber) {
       case 1: bundle = value; break;
-      case 2: type = utf8Or(from, to); break;
+      case 2: type = utf8Text(from, to); break;
       case 3: command = value; break;
       case 4: format = value; break;
       case 5: bodyFrom = from; bodyTo = to; break;
@@ -260,9 +258,9 @@ function toJsonItem(end) {
   while (field(end)) {
     switch (fieldNumber) {
       case 1: bundle = value; break;
-      case 2: type = utf8Or(from, to); break;
+      case 2: type = utf8Text(from, to); break;
       case 3: payload = value; break;
-      case 4: name = utf8Or(from, to); break;
+      case 4: name = utf8Text(from, to); break;
       case 5: dataFrom = from; dataTo = to; break;
     }
   }

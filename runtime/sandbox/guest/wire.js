@@ -13,6 +13,7 @@ const { fromCharCode } = String;
 const { isSafeInteger, isInteger } = Number;
 const { parse: parseJson, stringify: quote } = JSON;
 const { fround, floor } = Math;
+const { apply } = Reflect;
 const U8 = Uint8Array;
 const NO_BYTES = new U8(0);
 
@@ -65,8 +66,6 @@ function newBudget() { elements = 0; depth = 0; }
 // --- reading ---
 
 let buf = NO_BYTES;
-/** The same bytes as a Latin-1 string, or null: substrings of it spare a loop. */
-let text = null;
 let pos = 0;
 let high = 0;
 
@@ -187,28 +186,39 @@ function rString(end) {
   const from = pos;
   const to = from + size;
   pos = to;
+  return utf8Text(from, to);
+}
+function utf8Text(from, to) {
   for (let i = from; i < to; i++) if (buf[i] > 127) return utf8(from, to);
   return ascii(from, to);
 }
-/**
- * V8 copies substrings of up to 12 characters and makes longer ones views on their source. A state that kept such a view
- * would keep its whole batch, so a longer one is joined from two, which copies.
- */
-function ascii(from, to) {
-  if (text === null) return latin(from, to);
-  if (to - from <= 12) return text.substring(from, to);
-  return [text.substring(from, from + 1), text.substring(from + 1, to)].join('');
+/** Reused, one of each length: a call with an array of numbers is the fastest way to a text that shares nothing. */
+const codes = [];
+const CODES_MAX = 128;
+function codesOf(length) {
+  const array = [];
+  for (let i = 0; i < length; i++) array.push(0);
+  return (codes[length] = array);
 }
-function latin(from, to) {
+function ascii(from, to) {
+  switch (to - from) {
+    case 0: return '';
+    case 1: return fromCharCode(buf[from]);
+    case 2: return fromCharCode(buf[from], buf[from + 1]);
+    case 3: return fromCharCode(buf[from], buf[from + 1], buf[from + 2]);
+    case 4: return fromCharCode(buf[from], buf[from + 1], buf[from + 2], buf[from + 3]);
+  }
+  if (to - from <= CODES_MAX) return shortAscii(from, to);
   const parts = [];
   let i = from;
-  for (; i + 8 <= to; i += 8) {
-    parts.push(fromCharCode(buf[i], buf[i + 1], buf[i + 2], buf[i + 3], buf[i + 4], buf[i + 5], buf[i + 6], buf[i + 7]));
-  }
-  let rest = '';
-  for (; i < to; i++) rest += fromCharCode(buf[i]);
-  parts.push(rest);
+  for (; i + CODES_MAX <= to; i += CODES_MAX) parts.push(shortAscii(i, i + CODES_MAX));
+  parts.push(shortAscii(i, to));
   return parts.join('');
+}
+function shortAscii(from, to) {
+  const array = codes[to - from] ?? codesOf(to - from);
+  for (let i = from, c = 0; i < to; i++, c++) array[c] = buf[i];
+  return apply(fromCharCode, null, array);
 }
 /** Strict: overlong forms, surrogates and what is beyond U+10FFFF are refused. */
 function utf8(from, to) {
@@ -239,16 +249,6 @@ function tailByte(i, to) {
   return buf[i] & 63;
 }
 function notUtf8() { return new Fault('', 'the text is not UTF-8'); }
-/** A string that does not keep the batch alive. */
-function utf8Copy(from, to) {
-  for (let i = from; i < to; i++) if (buf[i] > 127) return utf8(from, to);
-  return ascii(from, to);
-}
-/** A string for at most the length of this batch. */
-function utf8Or(from, to) {
-  for (let i = from; i < to; i++) if (buf[i] > 127) return utf8(from, to);
-  return text === null ? latin(from, to) : text.substring(from, to);
-}
 
 // --- sizes ---
 

@@ -23,7 +23,7 @@ ${codecSource(schema)}
 const index = (name) => MESSAGE_NAMES.indexOf(name);
 const faulty = (work) => { newBudget(); try { return work(); } catch (error) { throw error instanceof Fault ? new Error('fault: ' + error.text) : error; } };
 return {
-  decode: (name, bytes) => faulty(() => { buf = bytes; text = null; pos = 0; return READ[index(name)](bytes.length); }),
+  decode: (name, bytes) => faulty(() => { buf = bytes; pos = 0; return READ[index(name)](bytes.length); }),
   normalise: (name, value) => faulty(() => NORMALISE[index(name)](value)),
   encode: (name, value) => { op = 0; const size = bytesOf(value); room(size); WRITE[index(name)](value); if (op !== size) throw new Error('wrote ' + op + ' bytes where the size was ' + size); return out.slice(0, op); },
   fromJson: (name, text) => faulty(() => FROM_JSON[index(name)](parseJson(text))),
