@@ -60,6 +60,7 @@ export class History {
   /** Files that are sealed meanwhile stay readable: together with the segments of this moment they hold all that is durable now. */
   private async withLogs<T>(read: (logs: readonly LogFile[], segments: readonly SegmentFile[]) => Reading<T>): Promise<T> {
     const logs = this.logs.slice();
+    // They are closed all at once, so that the first one tells.
     for (const log of logs) log.hold();
     try {
       return await this.reader.read(read(logs, this.segments.slice()));

@@ -106,8 +106,9 @@ export class LogFile {
     return { incarnation: this.name.incarnation, end: this.end, checksum: this.checksum };
   }
 
-  /** The file can be read until `release`, even if it is closed meanwhile. */
+  /** The file can be read until `release`, even if it is closed meanwhile. @throws TroupeError JOURNAL_FAILED when it is closed already */
   hold(): void {
+    if (this.closing) throw new TroupeError('JOURNAL_FAILED', `${this.path} is closed`);
     this.readers++;
   }
 
@@ -117,6 +118,7 @@ export class LogFile {
   }
 
   close(): void {
+    if (this.closing) return;
     this.closeForFrames();
     this.closing = true;
     if (this.readers === 0) this.file.close();

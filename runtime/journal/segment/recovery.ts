@@ -17,14 +17,17 @@ import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { BucketTable } from './bucket-table.ts';
-import type { Disk } from './disk.ts';
-import { checksumSeed, FileImage, FRAME_HEADER_BYTES, FRAME_VERSION, frameChecksum, KIND_COMMIT, padded } from './frame.ts';
+import { blockMemory } from './block-memory.ts';
+import type { Blocks, Disk, DiskFile } from './disk.ts';
+import { checksumSeed, FileImage, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_VERSION, frameChecksum, KIND_COMMIT, padded } from './frame.ts';
 import { damaged, LOG_HEADER_BYTES, LogFile, logHeader, readLogHeader } from './log-file.ts';
 import type { LogLink } from './log-file.ts';
 import { scanLog } from './log-scan.ts';
 import type { ScanRules } from './log-scan.ts';
 import { logName, readListing } from './names.ts';
 import type { Listing, LogName, SegmentName } from './names.ts';
+
+const ZEROS_BYTES = 1024 * 1024;
 
 export interface RecoveryRules extends ScanRules {
   /** R3; off only in the test that shows what it is for. */
@@ -39,7 +42,7 @@ export interface Recovered {
 export interface RecoverySettings {
   readonly directory: string;
   readonly fileBytes: number;
-  readonly blockBytes: number;
+  readonly blocks: Blocks;
   readonly sync: boolean;
   readonly rules: RecoveryRules;
   readonly random64: () => Hash64;
@@ -54,14 +57,15 @@ export function recover(disk: Disk, buckets: BucketTable, settings: RecoverySett
   const names = openNames(disk, directory, listing);
   const logs: LogFile[] = [];
   const links = names.map((name) => linkOf(disk, directory, name));
+  const memory = new ImageMemory(disk, settings.blocks);
   for (const [i, name] of names.entries()) {
     checkLink(directory, name, links[i]!, names[i - 1]?.incarnation ?? listing.segments.at(-1)?.incarnation);
     const next = links[i + 1] ?? null;
     const log = new LogFile(disk, directory, name, links[i]!);
-    const image = readImage(log);
+    const image = memory.read(log);
     scanLog(log, image, buckets, next, settings.rules);
     log.synced = log.end;
-    logs.push(next === null && settings.rules.copied ? copyTail(disk, log, image, settings) : log);
+    logs.push(next === null && settings.rules.copied ? copyTail(disk, log, memory, settings) : log);
   }
   return { logs, segments: listing.segments };
 }
@@ -105,27 +109,59 @@ function checkLink(directory: string, name: LogName, link: LogLink, before: Hash
   throw damaged(path.join(directory, name.file), 0, 'the file before it is not the one it was written behind');
 }
 
-function readImage(log: LogFile): FileImage {
-  const size = log.file.size();
-  const image = new FileImage(size);
-  if (log.file.read(image.bytes.subarray(0, size), 0) !== size) throw damaged(log.path, 0, 'the file became shorter while it was read');
-  return image;
+/** One memory for the images of all files, one after the other: touching fresh memory costs more than reading a file into it. */
+class ImageMemory {
+  private readonly disk: Disk;
+  private readonly blocks: Blocks;
+  private memory = blockMemory(0);
+
+  constructor(disk: Disk, blocks: Blocks) {
+    this.disk = disk;
+    this.blocks = blocks;
+  }
+
+  /** Valid until the next one is read. */
+  read(log: LogFile): FileImage {
+    const size = log.file.size();
+    // Room for a mark behind a file that is full.
+    if (this.memory.length < size + FRAME_HEADER_BYTES + this.blocks.bytes) {
+      this.memory = blockMemory(size + FRAME_HEADER_BYTES + this.blocks.bytes + FRAME_ALIGN);
+    }
+    const image = this.image(size);
+    // A direct read is whole blocks.
+    const direct = this.blocks.direct && size % this.blocks.bytes === 0;
+    const file = this.disk.open(log.path, direct ? 'direct' : 'read');
+    try {
+      if (file.read(image.bytes.subarray(0, size), 0) !== size) throw damaged(log.path, 0, 'the file became shorter while it was read');
+    } finally {
+      file.close();
+    }
+    image.bytes.fill(0, size);
+    return image;
+  }
+
+  /** What was read last, or its beginning, or a little more. */
+  image(size: number): FileImage {
+    return new FileImage(size, this.memory.subarray(0, padded(size)));
+  }
 }
 
 /** R3. The frames keep their places, so the index that was built on the old file serves the new one. */
-function copyTail(disk: Disk, old: LogFile, image: FileImage, settings: RecoverySettings): LogFile {
-  const { directory } = settings;
+function copyTail(disk: Disk, old: LogFile, memory: ImageMemory, settings: RecoverySettings): LogFile {
+  const { directory, blocks } = settings;
   const name = logName(old.name.number, old.name.generation + 1, settings.random64());
-  const end = padded(old.end + FRAME_HEADER_BYTES, settings.blockBytes);
-  const target = new FileImage(Math.max(settings.fileBytes, end));
-  image.bytes.copy(target.bytes, 0, 0, old.end);
-  logHeader(name, old.link).copy(target.bytes);
-  const checksum = chainAnew(target, old.end, end, checksumSeed(name.incarnation));
+  const end = padded(old.end + FRAME_HEADER_BYTES, blocks.bytes);
+  const image = memory.image(end);
+  image.bytes.fill(0, old.end);
+  logHeader(name, old.link).copy(image.bytes);
+  const checksum = chainAnew(image, old.end, end, checksumSeed(name.incarnation));
 
   const temporary = path.join(directory, 'recovered.tmp');
-  const file = disk.open(temporary, 'create');
+  disk.open(temporary, 'create').close();
+  const file = disk.open(temporary, blocks.direct ? 'direct' : 'write');
   try {
-    file.write(target.bytes, 0);
+    file.write(image.bytes, 0);
+    writeZeros(file, end, padded(Math.max(settings.fileBytes, end), blocks.bytes));
     if (settings.sync) file.sync();
   } finally {
     file.close();
@@ -139,6 +175,11 @@ function copyTail(disk: Disk, old: LogFile, image: FileImage, settings: Recovery
   log.end = log.synced = end;
   log.checksum = checksum;
   return log;
+}
+
+function writeZeros(file: DiskFile, from: number, to: number): void {
+  const zeros = blockMemory(Math.min(ZEROS_BYTES, to - from));
+  for (let at = from; at < to; at += zeros.length) file.write(zeros.subarray(0, Math.min(zeros.length, to - at)), at);
 }
 
 /**

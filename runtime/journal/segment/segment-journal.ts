@@ -262,7 +262,7 @@ class SegmentJournal implements Journal {
     const { directory, fileBytes, sync } = this;
     const { disk, rules, random64 } = this.seams;
     const blocks = (this.logs.blocks = disk.blocksOf(directory));
-    const recovered = recover(disk, this.buckets, { directory, fileBytes, blockBytes: blocks.bytes, sync, rules, random64 });
+    const recovered = recover(disk, this.buckets, { directory, fileBytes, blocks, sync, rules, random64 });
     if (recovered === null) {
       await this.logs.begin();
     } else {
