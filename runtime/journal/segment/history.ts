@@ -44,10 +44,16 @@ export class History {
     return this.withLogs((logs, segments) => recordsOf(logs, segments, bucket, Buffer.from(actor), hash, options));
   }
 
+  /**
+   * Log files are read at once here: a start walks through thousands of short runs, and the trip to another thread costs ten times
+   * as much as a read that the page cache answers.
+   */
   async *readBucket(bucket: BucketState, from: number, to: number): AsyncIterable<StoredRecord> {
     const cursor = { segment: 0 };
     for (let position = Math.max(1, from); position < to; ) {
-      const records = await this.withLogs((logs, segments) => recordsAt(logs, segments, bucket, position, to, cursor));
+      let records = readNow(recordsInLogs(this.logs, bucket, position, to));
+      // What no log file has is in a segment by now.
+      if (records.length === 0) records = await this.reader.read(recordsInSegments(this.segments, bucket, position, to, cursor));
       position += records.length;
       yield* records;
     }
@@ -183,29 +189,30 @@ function* recordsOf(
   return records;
 }
 
-/**
- * Records of the bucket from `position` on, as many as lie together. Segments in front of the cursor's are known to end earlier.
- * @throws TroupeError JOURNAL_DAMAGED when the position is in no file
- */
-function* recordsAt(
-  logs: readonly LogFile[],
+/** Records of the bucket from `position` on, as many as lie together in a log file; none when it is in no log file. */
+function* recordsInLogs(logs: readonly LogFile[], bucket: BucketState, position: number, to: number): Reading<StoredRecord[]> {
+  for (const log of logs) {
+    const i = log.index.findRunOf(bucket.slot, position);
+    const ref = i < 0 ? null : log.index.runOf(bucket.slot, i);
+    if (ref === null) continue;
+    // Logs are asked oldest first: when the first run behind is later, the position is in a segment.
+    if (position < ref.position) return [];
+    const run = yield* loadRun(log, ref);
+    const records: StoredRecord[] = [];
+    for (let p = position; p < ref.position + ref.count && p < to; p++) records.push(recordOf(run, p - ref.position));
+    return records;
+  }
+  return [];
+}
+
+/** As `recordsInLogs`. Segments in front of the cursor's end earlier. @throws TroupeError JOURNAL_DAMAGED when it is in no segment */
+function* recordsInSegments(
   segments: readonly SegmentFile[],
   bucket: BucketState,
   position: number,
   to: number,
   cursor: { segment: number },
 ): Reading<StoredRecord[]> {
-  for (const log of logs) {
-    const i = log.index.findRunOf(bucket.slot, position);
-    const ref = i < 0 ? null : log.index.runOf(bucket.slot, i);
-    if (ref === null) continue;
-    // Logs are asked oldest first: when the first run behind is later, the position is in a segment.
-    if (position < ref.position) break;
-    const run = yield* loadRun(log, ref);
-    const records: StoredRecord[] = [];
-    for (let p = position; p < ref.position + ref.count && p < to; p++) records.push(recordOf(run, p - ref.position));
-    return records;
-  }
   for (; cursor.segment < segments.length; cursor.segment++) {
     const records = yield* segments[cursor.segment]!.recordsFrom(bucket, position, to);
     if (records[0]?.position === position) return records;
