@@ -42,6 +42,7 @@ export interface FramePlace {
 export class FrameBuilder {
   bytes: Buffer;
   words: Uint32Array;
+  private readonly allocate: (bytes: number) => Buffer;
   /** Bytes of the frame so far, header included. */
   length = FRAME_HEADER_BYTES;
   entries = 0;
@@ -49,8 +50,10 @@ export class FrameBuilder {
   /** Whether something in it is waited for; a frame of snapshots alone can wait for company. */
   urgent = false;
 
-  constructor(bytes = INITIAL_BYTES) {
-    this.bytes = blockMemory(bytes);
+  /** `allocate`: other memory for a frame that is not written directly; each block memory takes a wide range of addresses. */
+  constructor(bytes = INITIAL_BYTES, allocate: (bytes: number) => Buffer = blockMemory) {
+    this.allocate = allocate;
+    this.bytes = allocate(bytes);
     this.words = new Uint32Array(this.bytes.buffer);
   }
 
@@ -173,7 +176,7 @@ export class FrameBuilder {
     if (needed <= this.bytes.length) return;
     let size = this.bytes.length * 2;
     while (size < needed) size *= 2;
-    const grown = blockMemory(size);
+    const grown = this.allocate(size);
     this.bytes.copy(grown, 0, 0, this.length);
     this.bytes = grown;
     this.words = new Uint32Array(grown.buffer);

@@ -18,6 +18,9 @@ import { LOG_HEADER_BYTES, LogFile, logHeader, noLink } from './log-file.ts';
 import { logName } from './names.ts';
 import { later, Spare } from './spare.ts';
 
+/** For the heads of a few hundred buckets. */
+const TABLE_BYTES = 16 * 1024;
+
 export interface LogSetSettings {
   readonly directory: string;
   readonly fileBytes: number;
@@ -119,7 +122,7 @@ export class LogSet {
 
 /** Every bucket's durable head, and its newest checkpoint. */
 function tableOf(buckets: BucketTable): FrameBuilder {
-  const table = new FrameBuilder();
+  const table = new FrameBuilder(TABLE_BYTES, (bytes) => Buffer.allocUnsafeSlow(bytes));
   for (const bucket of buckets.all) {
     table.head(bucket.id, bucket.epoch, bucket.incarnation, bucket.durablePosition, bucket.durableHead);
     const { checkpoint } = bucket;
