@@ -13,10 +13,12 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
+import { TroupeError } from '../../codec/errors.ts';
 import { blockMemory } from './block-memory.ts';
 
 export type Done = (error: Error | null) => void;
 
+/** Once it is closed, whatever is asked of it fails with JOURNAL_FAILED; what is under way comes to its end first. */
 export interface DiskFile {
   readonly path: string;
   size(): number;
@@ -57,8 +59,10 @@ export interface Disk {
 
 /** Not on every system. */
 const O_DIRECT = (fs.constants as Partial<typeof fs.constants>).O_DIRECT ?? 0;
-/** Of the disks there are; the smaller one first. */
+/** Logical blocks of the disks there are; the smaller one first. */
 const BLOCKS = [512, 4096];
+/** What goes through the page cache is written by pages. */
+const CACHED_BLOCK = 4096;
 const PROBE = 'probe.tmp';
 
 const flags: Record<OpenMode, number> = {
@@ -72,11 +76,23 @@ const flags: Record<OpenMode, number> = {
 
 class RealFile implements DiskFile {
   readonly path: string;
-  private readonly descriptor: number;
+  private readonly opened: number;
+  private underWay = 0;
+  private closed = false;
 
   constructor(path: string, mode: OpenMode) {
     this.path = path;
-    this.descriptor = fs.openSync(path, flags[mode], 0o600);
+    this.opened = fs.openSync(path, flags[mode], 0o600);
+  }
+
+  private get descriptor(): number {
+    this.check();
+    return this.opened;
+  }
+
+  /** A descriptor that was given back may name another file by now. */
+  private check(): void {
+    if (this.closed) throw new TroupeError('JOURNAL_FAILED', `${this.path} is closed`);
   }
 
   size(): number {
@@ -94,10 +110,11 @@ class RealFile implements DiskFile {
   }
 
   readLater(buffer: Buffer, position: number, done: (error: Error | null, bytes: number) => void): void {
+    const over = this.begin(done);
     const step = (sofar: number): void => {
-      fs.read(this.descriptor, buffer, sofar, buffer.length - sofar, position + sofar, (error, bytes) => {
-        if (error !== null) done(error, sofar);
-        else if (bytes === 0 || sofar + bytes === buffer.length) done(null, sofar + bytes);
+      fs.read(this.opened, buffer, sofar, buffer.length - sofar, position + sofar, (error, bytes) => {
+        if (error !== null) over(error, sofar);
+        else if (bytes === 0 || sofar + bytes === buffer.length) over(null, sofar + bytes);
         else step(sofar + bytes);
       });
     };
@@ -110,11 +127,12 @@ class RealFile implements DiskFile {
   }
 
   writeLater(bytes: Uint8Array, position: number, done: Done): void {
+    const over = this.begin(done);
     // A short write is legal; the rest follows. In practice the first call writes everything.
     const step = (sofar: number): void => {
-      fs.write(this.descriptor, bytes, sofar, bytes.length - sofar, position + sofar, (error, written) => {
-        if (error !== null) done(error);
-        else if (sofar + written === bytes.length) done(null);
+      fs.write(this.opened, bytes, sofar, bytes.length - sofar, position + sofar, (error, written) => {
+        if (error !== null) over(error);
+        else if (sofar + written === bytes.length) over(null);
         else step(sofar + written);
       });
     };
@@ -126,11 +144,24 @@ class RealFile implements DiskFile {
   }
 
   syncLater(done: Done): void {
-    fs.fdatasync(this.descriptor, done);
+    fs.fdatasync(this.opened, this.begin(done));
   }
 
   close(): void {
-    fs.closeSync(this.descriptor);
+    if (this.closed) return;
+    this.closed = true;
+    if (this.underWay === 0) fs.closeSync(this.opened);
+  }
+
+  /** `done`, for an operation that keeps the descriptor from being given back. */
+  private begin<A extends unknown[]>(done: (...args: A) => void): (...args: A) => void {
+    this.check();
+    this.underWay++;
+    return (...args) => {
+      this.underWay--;
+      if (this.closed && this.underWay === 0) fs.closeSync(this.opened);
+      done(...args);
+    };
   }
 }
 
@@ -143,7 +174,7 @@ export const realDisk: Disk = {
     try {
       fs.writeFileSync(file, '');
       const bytes = BLOCKS.find((bytes) => takesDirect(file, bytes));
-      return { bytes: bytes ?? BLOCKS[0]!, direct: bytes !== undefined };
+      return { bytes: bytes ?? CACHED_BLOCK, direct: bytes !== undefined };
     } finally {
       fs.rmSync(file, { force: true });
     }
@@ -170,15 +201,16 @@ export const realDisk: Disk = {
   },
 };
 
-/** A write of one block that does not begin at 0 tells. */
+/** A write of one block that does not begin at 0 tells. @throws what a full or broken disk throws, which says nothing about blocks */
 function takesDirect(file: string, bytes: number): boolean {
   if (O_DIRECT === 0) return false;
   let descriptor = -1;
   try {
     descriptor = fs.openSync(file, flags.direct);
     return fs.writeSync(descriptor, blockMemory(bytes), 0, bytes, bytes) === bytes;
-  } catch {
-    return false;
+  } catch (error) {
+    if (['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
   } finally {
     if (descriptor >= 0) fs.closeSync(descriptor);
   }

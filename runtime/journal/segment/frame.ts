@@ -9,8 +9,9 @@
  * F3  `offset` is where the frame stands, so that a search for later frames finds frames and not look-alikes.
  * F4  `syncedTo` is how far the file was known to be durable when the frame was built: damage below the highest
  *     `syncedTo` of any later frame is damage to what was acknowledged, and never a torn tail.
- * F5  A frame ends where a block of the disk does, and what is written is whole frames: no block that holds acknowledged bytes
- *     is ever written again, so that a power cut in the middle of a write has nothing to spoil but that write.
+ * F5  A frame ends where a block of the disk does (its logical block; a page, where writes go through the page cache), and what
+ *     is written is whole frames: no block that holds acknowledged bytes is ever written again, so that a power cut in the
+ *     middle of a write has nothing to spoil but that write.
  *
  * Words of the header: checksum, length, version | kind << 8, previous, offset, syncedTo, entries, records.
  */

@@ -12,7 +12,7 @@ import * as path from 'node:path';
 import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import type { Blocks, Disk, DiskFile } from './disk.ts';
 import { checksumSeed, hashAt, setHash } from './frame.ts';
 import type { LogName } from './names.ts';
 import { TailIndex } from './tail-index.ts';
@@ -56,6 +56,14 @@ export function readLogHeader(bytes: Buffer, name: LogName, file: string): LogLi
     throw damaged(file, 0, 'the header names another file');
   }
   return { incarnation: hashAt(words, 7), end: words[9]!, checksum: words[10]! };
+}
+
+/** For reading the whole file: past the page cache if it is made of whole blocks. */
+export function openForImage(disk: Disk, path: string, blocks: Blocks): DiskFile {
+  const file = disk.open(path, 'read');
+  if (!blocks.direct || file.size() % blocks.bytes !== 0) return file;
+  file.close();
+  return disk.open(path, 'direct');
 }
 
 export function damaged(file: string, offset: number, why: string): TroupeError {

@@ -20,7 +20,7 @@ import type { BucketTable } from './bucket-table.ts';
 import { blockMemory } from './block-memory.ts';
 import type { Blocks, Disk, DiskFile } from './disk.ts';
 import { checksumSeed, FileImage, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_VERSION, frameChecksum, KIND_COMMIT, padded } from './frame.ts';
-import { damaged, LOG_HEADER_BYTES, LogFile, logHeader, readLogHeader } from './log-file.ts';
+import { damaged, LOG_HEADER_BYTES, LogFile, logHeader, openForImage, readLogHeader } from './log-file.ts';
 import type { LogLink } from './log-file.ts';
 import { scanLog } from './log-scan.ts';
 import type { ScanRules } from './log-scan.ts';
@@ -48,11 +48,15 @@ export interface RecoverySettings {
   readonly random64: () => Hash64;
 }
 
-/** Null when the directory has never held a journal. @throws TroupeError JOURNAL_DAMAGED, JOURNAL_VERSION */
+/** First of all: they may hold the last room of a full disk. */
+export function removeLeftovers(disk: Disk, directory: string): void {
+  for (const file of readListing(disk.list(directory)).leftovers) disk.remove(path.join(directory, file));
+}
+
+/** Null when the directory has never held a journal. Leftovers are gone already. @throws TroupeError JOURNAL_DAMAGED, JOURNAL_VERSION */
 export function recover(disk: Disk, buckets: BucketTable, settings: RecoverySettings): Recovered | null {
   const { directory } = settings;
   const listing = readListing(disk.list(directory));
-  for (const file of listing.leftovers) disk.remove(path.join(directory, file));
   if (listing.logs.length === 0 && listing.segments.length === 0 && !listing.formatted) return null;
   const names = openNames(disk, directory, listing);
   const logs: LogFile[] = [];
@@ -124,13 +128,10 @@ class ImageMemory {
   read(log: LogFile): FileImage {
     const size = log.file.size();
     // Room for a mark behind a file that is full.
-    if (this.memory.length < size + FRAME_HEADER_BYTES + this.blocks.bytes) {
-      this.memory = blockMemory(size + FRAME_HEADER_BYTES + this.blocks.bytes + FRAME_ALIGN);
-    }
+    const needed = size + FRAME_HEADER_BYTES + this.blocks.bytes + FRAME_ALIGN;
+    if (this.memory.length < needed) this.memory = blockMemory(needed);
     const image = this.image(size);
-    // A direct read is whole blocks.
-    const direct = this.blocks.direct && size % this.blocks.bytes === 0;
-    const file = this.disk.open(log.path, direct ? 'direct' : 'read');
+    const file = openForImage(this.disk, log.path, this.blocks);
     try {
       if (file.read(image.bytes.subarray(0, size), 0) !== size) throw damaged(log.path, 0, 'the file became shorter while it was read');
     } finally {

@@ -12,7 +12,7 @@ import type { Hash64 } from '../../codec/hash64.ts';
 import { blockMemory } from './block-memory.ts';
 import type { Blocks, Disk, DiskFile } from './disk.ts';
 import { entryWords, FileImage, padded } from './frame.ts';
-import { damaged } from './log-file.ts';
+import { damaged, openForImage } from './log-file.ts';
 import { segmentName } from './names.ts';
 import { planSeal, recordsOfBucket } from './seal-plan.ts';
 import type { SealPlan, SealSource } from './seal-plan.ts';
@@ -68,17 +68,17 @@ export function forgetMemory(): void {
   kept = null;
 }
 
-function readImage(disk: Disk, { path, end, blocks }: SealRequest): FileImage {
+function readImage(disk: Disk, request: SealRequest): FileImage {
+  const { end, blocks } = request;
   const size = padded(end, blocks.bytes);
   if (kept === null || kept.length < size) kept = blockMemory(size);
-  const bytes = kept.subarray(0, size);
-  const file = disk.open(path, blocks.direct ? 'direct' : 'read');
+  const file = openForImage(disk, request.path, blocks);
   try {
-    if (file.read(bytes, 0) < end) throw damaged(path, 0, 'the file became shorter');
+    if (file.read(kept.subarray(0, size), 0) < end) throw damaged(request.path, 0, 'the file became shorter');
   } finally {
     file.close();
   }
-  return new FileImage(end, bytes.subarray(0, padded(end)));
+  return new FileImage(end, kept.subarray(0, padded(end)));
 }
 
 class SegmentWriter {

@@ -39,7 +39,7 @@ import { LogSet } from './log-set.ts';
 import type { LogFile } from './log-file.ts';
 import { formatFile, readListing } from './names.ts';
 import type { SegmentName } from './names.ts';
-import { recover } from './recovery.ts';
+import { recover, removeLeftovers } from './recovery.ts';
 import type { RecoveryRules } from './recovery.ts';
 import { Sealing } from './sealing.ts';
 import type { Sealer } from './sealing.ts';
@@ -261,6 +261,7 @@ class SegmentJournal implements Journal {
   private async recoverOrBegin(): Promise<void> {
     const { directory, fileBytes, sync } = this;
     const { disk, rules, random64 } = this.seams;
+    removeLeftovers(disk, directory);
     const blocks = (this.logs.blocks = disk.blocksOf(directory));
     const recovered = recover(disk, this.buckets, { directory, fileBytes, blocks, sync, rules, random64 });
     if (recovered === null) {

@@ -69,6 +69,10 @@ export class Spare {
     try {
       await this.fill(file, padded(this.bytes, bytes), direct);
       if (this.sync) await later((done) => file.syncLater(done));
+    } catch (error) {
+      // What there is of it holds the room that somebody else may need.
+      this.disk.remove(target);
+      throw error;
     } finally {
       file.close();
     }
