@@ -2,8 +2,8 @@
  * Reading: what the sealed segments and the log files hold together. Only durable records are in an index, so only durable
  * records are read.
  *
- * A log file can become a segment while something is being read: the event loop does not stop for a disk. So whoever reads
- * holds the files of the moment in which it began.
+ * A log file can become a segment while something is being read from segments: the event loop does not stop for them. So whoever
+ * reads holds the files of the moment in which it began.
  */
 
 import { sameHash } from '../../codec/hash64.ts';
@@ -44,10 +44,6 @@ export class History {
     return this.withLogs((logs, segments) => recordsOf(logs, segments, bucket, Buffer.from(actor), hash, options));
   }
 
-  /**
-   * Log files are read at once here: a start walks through thousands of short runs, and the trip to another thread costs ten times
-   * as much as a read that the page cache answers.
-   */
   async *readBucket(bucket: BucketState, from: number, to: number): AsyncIterable<StoredRecord> {
     const cursor = { segment: 0 };
     for (let position = Math.max(1, from); position < to; ) {

@@ -40,7 +40,7 @@ export interface LoadedSnapshot {
 
 /** @throws TroupeError JOURNAL_DAMAGED */
 export function* loadRun(log: LogFile, ref: RunRef): Reading<LoadedRun> {
-  const bytes = yield { file: log.file, position: ref.entryOffset, bytes: ref.entryBytes };
+  const bytes = yield { file: log.file, position: ref.entryOffset, bytes: ref.entryBytes, atOnce: true };
   const count = ref.count;
   const bad = (why: string): Error => damaged(log.path, ref.entryOffset, why);
   if (bytes.length !== ref.entryBytes) throw bad('the file ends within a run of records');
@@ -139,7 +139,7 @@ export function* snapshotInLog(
 ): Reading<LoadedSnapshot | null> {
   const ref = log.index.snapshotOf(hash);
   if (ref === null) return null;
-  const bytes = yield { file: log.file, position: ref.entryOffset, bytes: ref.entryBytes };
+  const bytes = yield { file: log.file, position: ref.entryOffset, bytes: ref.entryBytes, atOnce: true };
   const whole = bytes.length === ref.entryBytes;
   const snapshot = whole ? readSnapshotEntry(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), 0, bytes, 0) : null;
   if (snapshot === null) warn(`${log.path}: the snapshot at byte ${ref.entryOffset} is damaged and was passed over`);

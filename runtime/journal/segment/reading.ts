@@ -1,6 +1,8 @@
 /**
- * A lookup in a segment is a generator that asks for ranges of files: one text serves the append path, which must know at
- * once, and activation, which must not stop the event loop for a disk.
+ * A lookup is a generator that asks for ranges of files: one text serves the append path, which must know at once, and
+ * activation, which must not stop the event loop for a disk. Ranges of log files are read at once in any case: a sandbox that was
+ * lost is rebuilt from thousands of short ones that lie close together, and the trip to another thread costs ten times as much as
+ * a read that the page cache answers (measured: the p99 of a node that loses a sandbox every two seconds went from 0.65 to 1.1 s).
  */
 
 import type { DiskFile } from './disk.ts';
@@ -9,6 +11,7 @@ export interface ReadRequest {
   readonly file: DiskFile;
   readonly position: number;
   readonly bytes: number;
+  readonly atOnce?: boolean;
 }
 
 /** Is given what was there, which is shorter than asked for at the end of a file. */
@@ -17,12 +20,15 @@ export type Reading<T> = Generator<ReadRequest, T, Buffer>;
 export function readNow<T>(reading: Reading<T>): T {
   let step = reading.next();
   while (step.done !== true) {
-    const { file, position, bytes } = step.value;
-    const buffer = Buffer.allocUnsafeSlow(bytes);
-    const there = file.read(buffer, position);
-    step = reading.next(there === bytes ? buffer : buffer.subarray(0, there));
+    step = reading.next(fetchNow(step.value));
   }
   return step.value;
+}
+
+function fetchNow({ file, position, bytes }: ReadRequest): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(bytes);
+  const there = file.read(buffer, position);
+  return there === bytes ? buffer : buffer.subarray(0, there);
 }
 
 /**
@@ -41,7 +47,7 @@ export class Reader {
   async read<T>(reading: Reading<T>): Promise<T> {
     let step = reading.next();
     while (step.done !== true) {
-      const buffer = await this.fetch(step.value);
+      const buffer = step.value.atOnce === true ? fetchNow(step.value) : await this.fetch(step.value);
       step = reading.next(buffer);
     }
     return step.value;
