@@ -7,6 +7,8 @@ import { isAlive } from '../faults/proc.ts';
 import { startRedisCluster } from './redis-cluster.ts';
 import type { RedisCluster, RedisClusterOptions } from './redis-cluster.ts';
 
+const WAIT_MAX_MS = 20_000;
+
 async function clusterOf(t: Test, options: RedisClusterOptions): Promise<RedisCluster> {
   const cluster = await startRedisCluster(options);
   t.teardown(() => cluster.remove());
@@ -71,5 +73,9 @@ async function keyOf(cluster: RedisCluster, i: number): Promise<string> {
 }
 
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(25);
+  const end = performance.now() + WAIT_MAX_MS;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${String(holds)}`);
+    await sleep(25);
+  }
 }

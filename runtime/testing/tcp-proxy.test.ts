@@ -1,0 +1,365 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import t from 'tap';
+import type { Test } from 'tap';
+
+import { startProxy } from './tcp-proxy.ts';
+import type { TcpProxy } from './tcp-proxy.ts';
+
+/** Long enough that what has not come by then is taken for not coming. */
+const SILENCE_MS = 60;
+const WAIT_MAX_MS = 5_000;
+
+/** Says back what it hears, and remembers it. */
+class Echo {
+  readonly server: Server = createServer((socket) => this.onSocket(socket));
+  readonly sockets = new Set<Socket>();
+  heard = '';
+  /** While set, it hears and says nothing. */
+  isMute = false;
+
+  private onSocket(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('close', () => this.sockets.delete(socket));
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      this.heard += chunk.toString();
+      if (!this.isMute) socket.write(chunk);
+    });
+  }
+}
+
+class Client {
+  readonly socket: Socket;
+  heard = '';
+  isClosed = false;
+
+  constructor(port: number) {
+    this.socket = connect({ host: '127.0.0.1', port, noDelay: true });
+    this.socket.on('data', (chunk: Buffer) => (this.heard += chunk.toString()));
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => (this.isClosed = true));
+  }
+
+  say(text: string): void {
+    this.socket.write(text);
+  }
+}
+
+interface Rig {
+  readonly echo: Echo;
+  readonly proxy: TcpProxy;
+  /** Whose first word has come back. */
+  client(): Promise<Client>;
+}
+
+async function rigOf(t: Test): Promise<Rig> {
+  const echo = new Echo();
+  echo.server.listen(0, '127.0.0.1');
+  await once(echo.server, 'listening');
+  const proxy = await startProxy((echo.server.address() as AddressInfo).port);
+  const clients: Client[] = [];
+  t.teardown(async () => {
+    for (const { socket } of clients) socket.destroy();
+    await proxy.close();
+    for (const socket of echo.sockets) socket.destroy();
+    echo.server.close();
+  });
+  return {
+    echo, proxy,
+    async client() {
+      const client = new Client(proxy.port);
+      clients.push(client);
+      client.say('hello ');
+      await until(() => client.heard === 'hello ');
+      client.heard = '';
+      echo.heard = '';
+      return client;
+    },
+  };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  const end = performance.now() + WAIT_MAX_MS;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${String(holds)}`);
+    await sleep(1);
+  }
+}
+
+t.test('without a fault it is a wire, and counts', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  const text = 'x'.repeat(1_000_000);
+  a.say(text);
+  b.say('b');
+  await until(() => a.heard.length === text.length && b.heard === 'b');
+  t.equal(a.heard, text);
+  t.equal(proxy.connections, 2);
+  t.equal(proxy.openConnections, 2);
+  t.equal(proxy.bytesUp, text.length + 'b'.length + 2 * 'hello '.length);
+  t.equal(proxy.bytesDown, proxy.bytesUp);
+  t.equal(proxy.heldBytes, 0);
+  a.say('last');
+  a.socket.end();
+  await until(() => a.isClosed && proxy.openConnections === 1 && echo.sockets.size === 1);
+  t.ok(a.heard.endsWith('last'), 'what is said before an end arrives, and so does its answer');
+  t.equal(proxy.connections, 2);
+});
+
+t.test('the server ends a connection: so does the proxy', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  for (const socket of echo.sockets) socket.end('farewell');
+  await until(() => a.isClosed && proxy.openConnections === 0);
+  t.equal(a.heard, 'farewell');
+  await new Promise((resolve) => { echo.server.close(resolve); });
+  const b = new Client(proxy.port);
+  await until(() => b.isClosed);
+  t.equal(b.heard, '', 'nobody there: accepted, and closed');
+});
+
+t.test('cut: all connections end, with what is under way, and new ones work', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  proxy.blackhole('up');
+  a.say('lost');
+  await until(() => proxy.heldBytes === 'lost'.length);
+  proxy.cut();
+  await until(() => a.isClosed && b.isClosed && echo.sockets.size === 0 && proxy.openConnections === 0);
+  proxy.heal();
+  const c = await client();
+  c.say('c');
+  await until(() => c.heard === 'c');
+  t.equal(echo.heard, 'c');
+  t.equal(proxy.heldBytes, 0);
+});
+
+t.test('refuse: connections end and nobody gets in until accept', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  await proxy.refuse();
+  await until(() => a.isClosed && echo.sockets.size === 0);
+  const refused = connect({ host: '127.0.0.1', port: proxy.port });
+  t.match(await once(refused, 'error'), [{ code: 'ECONNREFUSED' }]);
+  await proxy.refuse();
+  const { port } = proxy;
+  await proxy.accept();
+  await proxy.accept();
+  t.equal(proxy.port, port);
+  const b = await client();
+  b.say('b');
+  await until(() => b.heard === 'b');
+  t.equal(proxy.connections, 2, 'who was refused does not count');
+});
+
+t.test('black hole up: the server hears nothing, connections stay, and all comes in order when it heals', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  proxy.blackhole('up');
+  a.say('1');
+  await until(() => proxy.heldBytes === 1);
+  a.say('2');
+  await until(() => proxy.heldBytes === 2);
+  await sleep(SILENCE_MS);
+  t.equal(echo.heard, '');
+  t.notOk(a.isClosed);
+  proxy.heal();
+  await until(() => a.heard === '12');
+  t.equal(echo.heard, '12');
+  t.equal(proxy.heldBytes, 0);
+});
+
+t.test('black hole down: the server hears and answers, and the client hears nothing until it heals', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  proxy.blackhole('down');
+  a.say('1');
+  await until(() => echo.heard === '1' && proxy.heldBytes === 1);
+  a.say('2');
+  await until(() => echo.heard === '12' && proxy.heldBytes === 2);
+  await sleep(SILENCE_MS);
+  t.equal(a.heard, '');
+  t.notOk(a.isClosed);
+  proxy.heal();
+  await until(() => a.heard === '12');
+});
+
+t.test('black hole both ways: a sender that gives up does not take back what it said (P2)', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  proxy.blackhole('both');
+  a.say('said');
+  await until(() => proxy.heldBytes === 4);
+  a.socket.destroy();
+  await sleep(SILENCE_MS);
+  t.equal(echo.heard, '');
+  t.equal(echo.sockets.size, 2, 'the server does not hear of the end either');
+  proxy.heal();
+  await until(() => echo.heard === 'said' && echo.sockets.size === 1);
+  b.say('b');
+  await until(() => b.heard === 'b');
+});
+
+t.test('delay: later, in order, in one direction or both', async (t) => {
+  const { proxy, client } = await rigOf(t);
+  const a = await client();
+  const round = async (text: string): Promise<number> => {
+    a.heard = '';
+    const began = performance.now();
+    a.say(text);
+    await until(() => a.heard === text);
+    return performance.now() - began;
+  };
+  proxy.delay(40, 'up');
+  t.ok((await round('up')) >= 40);
+  proxy.delay(40, 'down');
+  t.ok((await round('both')) >= 80);
+  proxy.heal();
+  a.heard = '';
+  proxy.delay(2_000, 'up');
+  a.say('1');
+  await until(() => proxy.heldBytes === 1);
+  proxy.delay(0, 'up');
+  a.say('2');
+  await until(() => proxy.heldBytes === 2);
+  t.equal(a.heard, '', 'the second does not overtake the first (P1)');
+  const began = performance.now();
+  proxy.heal();
+  await until(() => a.heard === '12');
+  t.ok(performance.now() - began < 1_000, 'nor waits for the time the first was given');
+});
+
+t.test('cutBeforeReply: executed, and its sender cut off before it learns of that', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  const cut = proxy.cutBeforeReply((request) => request.includes('spend'));
+  a.say('ask');
+  await until(() => a.heard === 'ask');
+  b.say('b');
+  await until(() => b.heard === 'b');
+  a.say('spend 5');
+  t.equal((await cut).toString(), 'spend 5', 'what the server said');
+  await until(() => a.isClosed && echo.sockets.size === 1);
+  t.equal(a.heard, 'ask');
+  t.equal(echo.heard, 'askbspend 5');
+  b.say('spend 6');
+  await until(() => b.heard === 'bspend 6');
+  t.equal(echo.heard, 'askbspend 5spend 6', 'it happens once (P3)');
+});
+
+t.test('cutBeforeReply: the client stays until the server has answered', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  echo.isMute = true;
+  const cut = proxy.cutBeforeReply();
+  a.say('slow');
+  await until(() => echo.heard === 'slow');
+  a.say(' and more');
+  await until(() => echo.heard === 'slow and more');
+  await sleep(SILENCE_MS);
+  t.notOk(a.isClosed);
+  for (const socket of echo.sockets) socket.write('done');
+  t.equal((await cut).toString(), 'done');
+  await until(() => a.isClosed);
+  t.equal(a.heard, '');
+});
+
+t.test('cutAfter: a request is torn, and so is an answer', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const up = proxy.cutAfter(5, 'up', (request) => request.includes('torn'));
+  a.say('whole');
+  await until(() => a.heard === 'whole');
+  a.say('torn request');
+  await up;
+  await until(() => a.isClosed && echo.sockets.size === 0);
+  t.equal(echo.heard, 'wholetorn ');
+  t.equal(a.heard, 'whole');
+
+  const b = await client();
+  const down = proxy.cutAfter(7, 'down');
+  b.say('1234');
+  b.say('5678');
+  await down;
+  await until(() => b.isClosed && echo.sockets.size === 0);
+  t.equal(echo.heard, '12345678');
+  t.equal(b.heard, '1234567');
+});
+
+t.test('stall: a request comes when its sender has long gone', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  const stalled = proxy.stall((request) => request.includes('append'));
+  b.say('b');
+  await until(() => b.heard === 'b');
+  a.say('append 1');
+  const request = await stalled;
+  await until(() => a.isClosed);
+  t.equal(request.bytes.toString(), 'append 1');
+  const c = await client();
+  c.say('c');
+  await until(() => c.heard === 'c');
+  proxy.cut();
+  await until(() => c.isClosed && echo.sockets.size === 1);
+  t.equal(echo.heard, 'c', 'the server has not heard of it, and has not missed its connection');
+  t.equal((await request.deliver()).toString(), 'append 1', 'what the server says to it');
+  t.equal(echo.heard, 'cappend 1');
+  t.equal(a.heard, '');
+  await until(() => echo.sockets.size === 0 && proxy.openConnections === 0);
+  await t.rejects(request.deliver(), /is closed/, 'once');
+});
+
+t.test('stall: a long request is taken whole, and several in a row each', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  const first = proxy.stall();
+  const second = proxy.stall();
+  const text = 'a'.repeat(1_000_000);
+  a.say(text);
+  t.equal((await first).bytes.toString(), text);
+  b.say('b');
+  t.equal((await second).bytes.toString(), 'b');
+  t.equal((await (await second).deliver()).toString(), 'b', 'in any order');
+  await (await first).deliver();
+  await until(() => echo.heard.length === text.length + 1);
+  t.equal(echo.heard, `b${text}`);
+});
+
+t.test('stall: the server may hang up meanwhile', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  const [first, second] = [proxy.stall(), proxy.stall()];
+  a.say('a');
+  b.say('b');
+  await Promise.all([first, second]);
+  echo.isMute = true;
+  const lost = (await first).deliver();
+  await until(() => echo.heard.length === 1);
+  for (const socket of echo.sockets) socket.destroy();
+  await t.rejects(lost, /server closed/);
+  await t.rejects((await second).deliver(), /closed/);
+});
+
+t.test('close ends everything', async (t) => {
+  const { echo, proxy, client } = await rigOf(t);
+  const a = await client();
+  const b = await client();
+  const stalled = proxy.stall();
+  b.say('b');
+  await stalled;
+  await proxy.close();
+  await until(() => a.isClosed && b.isClosed && echo.sockets.size === 0);
+  t.equal(proxy.openConnections, 0);
+  await proxy.close();
+});
