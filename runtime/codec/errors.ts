@@ -67,9 +67,10 @@ export const catalogue = {
   JOURNAL_VERSION: entry('The data was written by a newer version; start that version.'),
   JOURNAL_FAILED: entry('The disk refused a write or a sync; the node stops. Check the disk, then start again.', true),
   JOURNAL_FULL: entry('The disk is full; free space, then start again.', true),
+  STORE_UNAVAILABLE: entry('The store does not answer or refuses to write; the node goes on by itself as soon as it does.', true),
   UNKNOWN_OUTCOME: entry('Whether the command took effect is not known; send the same key again to learn it.', true),
   FENCED: entry('Another owner has taken the bucket; send again.', true),
-  ROLLED_BACK: entry('The log is behind what was acknowledged; an operator must decide.'),
+  ROLLED_BACK: entry('The log is behind what was acknowledged. `troupe journal accept-loss` shows what is lost, and serves again without it.'),
   // Settings and command line.
   CONFIG_INVALID: entry('See `troupe start --help` and docs/OPERATING.md for the settings.'),
   ADDRESS_IN_USE: entry('Something else listens there; choose another port.'),

@@ -50,7 +50,7 @@ export async function compareWithModel(t: Test, place: JournalPlace, seed: numbe
     { journal: place.journal(), logs: [], snapshots: new Map() },
     { journal: createMemoryJournal(store), logs: [], snapshots: new Map() },
   ];
-  const ids: BucketId[] = Array.from({ length: BUCKETS }, (_, index) => ({ bits: 4, index: index * 5 }));
+  const ids: BucketId[] = Array.from({ length: BUCKETS }, (_, index) => ({ bits: 8, index: index * 85 }));
   for (const side of sides) {
     await side.journal.open();
     side.logs = (await side.journal.openBuckets(ids)).map((head) => new LogMaker(head));

@@ -42,7 +42,13 @@ export type DurabilityClass =
   /** Death of the process and power loss: fdatasync before the acknowledgement. */
   | 'disk'
   /** Disk adapter with synchronisation switched off: survives the process, not power loss. For experiments. */
-  | 'disk-unsynced';
+  | 'disk-unsynced'
+  /** Redis with appendfsync always: death of its process and power loss. A failover to a replica may lose what it had not received. */
+  | 'redis-always'
+  /** Redis with appendfsync everysec: death of its process; power loss may cost a second. A failover as above. */
+  | 'redis-everysec'
+  /** Redis with appendfsync no: death of its process; power loss costs what the kernel had not written. A failover as above. */
+  | 'redis-no';
 
 /** Where a bucket's log stands. The head of an empty log is its incarnation. */
 export interface BucketHead {

@@ -48,6 +48,19 @@ export function isRecordOf(buffer: Buffer, from: number, to: number, actor: Buff
   return isFieldEqual(buffer, from, to, RECORD_ACTOR, actor);
 }
 
+/** Where the record `buffer[from, to)` names its actor; null for a record of the bucket itself. */
+export function actorRange(buffer: Buffer, from: number, to: number): { readonly from: number; readonly to: number } | null {
+  reader.over(buffer, from, to);
+  while (reader.next()) {
+    if (reader.field === RECORD_ACTOR && reader.wireType === 2) {
+      reader.span();
+      return reader.from === reader.to ? null : { from: reader.from, to: reader.to };
+    }
+    reader.skip();
+  }
+  return null;
+}
+
 /** Two actors can share a 64-bit hash, so the address itself decides; without decoding it into a string. */
 function isFieldEqual(buffer: Buffer, from: number, to: number, field: number, expected: Buffer): boolean {
   reader.over(buffer, from, to);

@@ -1,0 +1,83 @@
+/** One bucket as a journal on Redis knows it, from the moment it was opened. */
+
+import type { BucketId } from '../../codec/address.ts';
+import type { Hash64 } from '../../codec/hash64.ts';
+import type { HotLog } from './hot-log.ts';
+import type { BucketKeys } from './keys.ts';
+
+export interface HotBucket {
+  readonly id: BucketId;
+  readonly keys: BucketKeys;
+  incarnation: Hash64;
+  /** The head before position 1: the first incarnation. */
+  origin: Hash64;
+  epoch: number;
+  /** Where the log is known to reach: what was acknowledged to this process, or found when the bucket was opened. */
+  log: HotLog;
+  /** An append is of unknown outcome: nothing is taken until the bucket has been opened again (J6). */
+  blocked: boolean;
+  readonly pipeline: Pipeline;
+}
+
+/**
+ * The appends of a bucket that are on their way (J5). One that follows the last one called is sent at once: should one before it
+ * fail, it does not follow the log any more. Any other one is sent when those before it are known, and alone.
+ */
+export interface Pipeline {
+  /** Appends on their way. */
+  sent: number;
+  /** Where the last one called leads to. */
+  position: number;
+  head: Hash64;
+  /** Appends that were not `appended`. */
+  failures: number;
+  /** Those that wait for the ones before them. */
+  waiting: number;
+  last: Promise<unknown>;
+}
+
+export function newPipeline(log: HotLog): Pipeline {
+  return { sent: 0, position: log.position, head: log.head, failures: 0, waiting: 0, last: Promise.resolve() };
+}
+
+/** What this process knows of a bucket that the store must not be behind of. */
+export interface KnownStanding {
+  readonly incarnation: Hash64;
+  readonly epoch: number;
+  readonly position: number;
+  readonly head: Hash64;
+}
+
+/** The buckets that were opened, and what is known of those that could not be opened again. */
+export class BucketTable {
+  private readonly opened = new Map<string, HotBucket>();
+  private readonly standings = new Map<string, KnownStanding>();
+
+  get(id: BucketId): HotBucket | undefined {
+    return this.opened.get(keyOf(id));
+  }
+
+  set(bucket: HotBucket): void {
+    this.opened.set(keyOf(bucket.id), bucket);
+    this.know(bucket);
+  }
+
+  /** Notes how far the bucket's log is known to reach. */
+  know({ id, incarnation, epoch, log }: HotBucket): void {
+    this.standings.set(keyOf(id), { incarnation, epoch, position: log.position, head: log.head });
+  }
+
+  known(id: BucketId): KnownStanding | undefined {
+    const bucket = this.get(id);
+    if (bucket !== undefined) this.know(bucket);
+    return this.standings.get(keyOf(id));
+  }
+
+  all(): IterableIterator<HotBucket> {
+    return this.opened.values();
+  }
+}
+
+function keyOf(id: BucketId): string {
+  return `${id.bits}/${id.index}`;
+}

@@ -1,0 +1,284 @@
+#!lua name=@library@
+
+--[[
+The journal's side that runs in Redis: every function checks all it must know about a bucket before it writes the first byte of that
+bucket, because a script is atomic but is not rolled back. The library's name and its functions' names end in a hash of this text (library.ts), so that
+nodes of two versions can use one server.
+
+A bucket has these keys, all with one hash tag (keys.ts):
+
+  meta        hash: e epoch, i incarnation, o origin (the head before position 1), p position, h head, t position up to which the log
+              was demoted, u head there, n the node that took the epoch, l incarnations given up by accepted losses (8 bytes each),
+              x why the bucket may not be opened: it went back
+  log         stream: one entry an append, named "<its last position>-0"; h head after it, r its records
+  snapshots   hash by actor address: position (double), head (8 bytes), an encoded troupe.v1.Snapshot
+  checkpoint  string: as a snapshot
+  cold        hash by first position: what was demoted from there on, as runtime/journal/cold writes it
+
+Positions and epochs come and go as decimal texts; heads and incarnations as eight bytes.
+
+L1  An append is written only under the bucket's epoch, at its position and behind its head (J3, J4).
+L2  A bucket's incarnation is minted by `create` and `accept_loss`, nowhere else: one that is missing was lost.
+L3  Epochs only grow: `open` takes one more than the highest that the store or the node has seen.
+L4  What leaves the log is in the cold tier: `demote` notes the range and trims in one step, under the epoch.
+]]
+
+local APPENDED, FENCED, CONFLICT, ROLLED_BACK, FAILED = 0, 1, 2, 3, 4
+
+-- What is behind the fast path: the append is there already, or the log stands elsewhere.
+local function explain(meta, log, epoch, before, last, headBefore, headAfter)
+  local m = redis.call('HMGET', meta, 'e', 'p', 'h', 't', 'u', 'x')
+  if not m[1] then return {ROLLED_BACK, 'missing'} end
+  if m[6] then return {ROLLED_BACK, m[6]} end
+  if tonumber(epoch) < tonumber(m[1]) then return {FENCED, m[1]} end
+  local stands = {CONFLICT, m[2], m[3], m[1]}
+  if epoch ~= m[1] or tonumber(last) > tonumber(m[2]) then return stands end
+  local there = redis.call('XRANGE', log, last .. '-0', last .. '-0')[1]
+  if not there or there[2][2] ~= headAfter then return stands end
+  local previous = redis.call('XREVRANGE', log, '(' .. last .. '-0', '-', 'COUNT', 1)[1]
+  local at, head = m[4], m[5]
+  if previous then at, head = string.match(previous[1], '^%d+'), previous[2][2] end
+  if at == before and head == headBefore then return APPENDED end
+  return stands
+end
+
+-- KEYS: meta and log of every append. ARGV of every append: epoch, position before it, position of its last record, head before, head
+-- after, records. Answers one outcome an append.
+local function append(keys, args)
+  local outcomes = {}
+  local a = 1
+  for k = 1, #keys, 2 do
+    local meta, log = keys[k], keys[k + 1]
+    local m = redis.call('HMGET', meta, 'e', 'p', 'h', 'x')
+    local outcome
+    if m[1] == args[a] and m[2] == args[a + 1] and m[3] == args[a + 3] and not m[4] then
+      local added = redis.pcall('XADD', log, args[a + 2] .. '-0', 'h', args[a + 4], 'r', args[a + 5])
+      if type(added) == 'table' and added.err then
+        outcome = {FAILED, added.err}
+      else
+        redis.call('HSET', meta, 'p', args[a + 2], 'h', args[a + 4])
+        outcome = APPENDED
+      end
+    else
+      outcome = explain(meta, log, args[a], args[a + 1], args[a + 2], args[a + 3], args[a + 4])
+    end
+    outcomes[#outcomes + 1] = outcome
+    a = a + 6
+  end
+  return outcomes
+end
+
+-- KEYS: metas. ARGV: their epochs. Answers 1 where the epoch is in force.
+local function confirm(keys, args)
+  local answers = {}
+  for k = 1, #keys do
+    local m = redis.call('HMGET', keys[k], 'e', 'x')
+    answers[k] = (m[1] == args[k] and not m[2]) and 1 or 0
+  end
+  return answers
+end
+
+-- KEYS: metas of one slot. ARGV: an incarnation for each. Leaves alone what is there.
+local function create(keys, args)
+  local made = 0
+  for k = 1, #keys do
+    if redis.call('EXISTS', keys[k]) == 0 then
+      local i = args[k]
+      redis.call('HSET', keys[k], 'e', '0', 'i', i, 'o', i, 'p', '0', 'h', i, 't', '0', 'u', i, 'l', '')
+      made = made + 1
+    end
+  end
+  return made
+end
+
+local function holds(list, incarnation)
+  for at = 1, #list, 8 do
+    if string.sub(list, at, at + 7) == incarnation then return true end
+  end
+  return false
+end
+
+-- KEYS: meta and checkpoint of every bucket. ARGV: node; of every bucket: incarnation, epoch and position that the node knows of ('' and 0
+-- when it knows nothing), and what to note when the log is behind that. Takes the next epoch (L3).
+local function open(keys, args)
+  local answers = {}
+  local a = 2
+  for k = 1, #keys, 2 do
+    local meta = keys[k]
+    local incarnation, epoch, position, note = args[a], tonumber(args[a + 1]), tonumber(args[a + 2]), args[a + 3]
+    local m = redis.call('HMGET', meta, 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x')
+    local answer
+    if m[9] then
+      answer = {ROLLED_BACK, m[9]}
+    else
+      local behind = not m[1]
+      if not behind and incarnation ~= '' and not holds(m[8], incarnation) then
+        behind = m[2] ~= incarnation or tonumber(m[4]) < position or tonumber(m[1]) < epoch
+      end
+      if behind then
+        redis.call('HSET', meta, 'x', note)
+        answer = {ROLLED_BACK, note}
+      else
+        local next = string.format('%.0f', tonumber(m[1]) + 1)
+        redis.call('HSET', meta, 'e', next, 'n', args[1])
+        answer = {APPENDED, next, m[2], m[3], m[4], m[5], m[6], m[7], m[8], redis.call('GET', keys[k + 1])}
+      end
+    end
+    answers[#answers + 1] = answer
+    a = a + 4
+  end
+  return answers
+end
+
+-- KEYS: metas. Where they stand, without taking anything.
+local function look(keys)
+  local answers = {}
+  for k = 1, #keys do
+    answers[k] = redis.call('HMGET', keys[k], 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x', 'n')
+  end
+  return answers
+end
+
+-- KEYS: meta. ARGV: note. The node knows that the log went back; nobody opens it until the loss is accepted.
+local function note_rolled_back(keys, args)
+  if redis.call('HEXISTS', keys[1], 'x') == 1 then return 0 end
+  redis.call('HSET', keys[1], 'x', args[1])
+  return 1
+end
+
+-- KEYS: meta, log, snapshots, checkpoint, cold. ARGV: the note that the operator has seen; a fresh incarnation; where the log goes on when it stands
+-- further back than that: position, head, origin, the epoch to go on from, incarnations that were given up. A note that changed meanwhile is refused.
+local function accept_loss(keys, args)
+  local meta = keys[1]
+  local m = redis.call('HMGET', meta, 'x', 'i', 'p', 'e', 'l')
+  if m[1] ~= args[1] then return {0, m[1]} end
+  local l = (m[5] or '') .. (m[2] or '') .. args[7]
+  if not m[3] or tonumber(m[3]) < tonumber(args[3]) then
+    -- The cold tier reaches further than what is left of the log: the log goes on behind it.
+    redis.call('DEL', keys[2], keys[3], keys[4])
+    redis.call('HSET', meta, 'p', args[3], 'h', args[4], 't', args[3], 'u', args[4], 'o', args[5])
+    if tonumber(args[3]) == 0 then redis.call('HSET', meta, 'h', args[2], 'u', args[2], 'o', args[2]) end
+  end
+  local epoch = math.max(tonumber(m[4] or '0'), tonumber(args[6]))
+  redis.call('HSET', meta, 'i', args[2], 'l', l, 'e', string.format('%.0f', epoch))
+  redis.call('HDEL', meta, 'x')
+  return {1}
+end
+
+-- KEYS: log, snapshots. ARGV: actor, then the entries that hold its records, by last position, the oldest first. Answers the snapshot,
+-- and the entries from the one on that the snapshot names.
+local function read_actor(keys, args)
+  local snapshot = redis.call('HGET', keys[2], args[1])
+  local from = 0
+  if snapshot then from = struct.unpack('<d', snapshot) end
+  local answer = {snapshot}
+  for i = 2, #args do
+    if tonumber(args[i]) >= from then
+      local entry = redis.call('XRANGE', keys[1], args[i] .. '-0', args[i] .. '-0')[1]
+      answer[#answer + 1] = args[i]
+      answer[#answer + 1] = entry and entry[2][4] or false
+    end
+  end
+  return answer
+end
+
+-- KEYS: log. ARGV: entries by last position.
+local function read_entries(keys, args)
+  local answer = {}
+  for i = 1, #args do
+    local entry = redis.call('XRANGE', keys[1], args[i] .. '-0', args[i] .. '-0')[1]
+    answer[i] = entry and entry[2][4] or false
+  end
+  return answer
+end
+
+-- Whether a stored snapshot or checkpoint stays where it is: it is newer, and not of a part of the log that was lost.
+local function stays(known, value, position)
+  if not known then return false end
+  local at = struct.unpack('<d', known)
+  return at > struct.unpack('<d', value) and at <= tonumber(position)
+end
+
+-- KEYS: meta and snapshots of every bucket. ARGV: of every bucket its epoch, how many, and of each: actor, value. Older ones than those that are there
+-- are left out, and all under an epoch that is not in force. Answers how many were kept.
+local function put_snapshots(keys, args)
+  local kept = 0
+  local a = 1
+  for k = 1, #keys, 2 do
+    local m = redis.call('HMGET', keys[k], 'e', 'p')
+    local owned = m[1] == args[a]
+    local count = tonumber(args[a + 1])
+    a = a + 2
+    for _ = 1, count do
+      if owned then
+        local known = redis.call('HGET', keys[k + 1], args[a])
+        if not stays(known, args[a + 1], m[2]) then
+          redis.call('HSET', keys[k + 1], args[a], args[a + 1])
+          kept = kept + 1
+        end
+      end
+      a = a + 2
+    end
+  end
+  return kept
+end
+
+-- KEYS: meta and checkpoint of every bucket. ARGV: of every bucket its epoch and the value.
+local function put_checkpoints(keys, args)
+  local kept = 0
+  for k = 1, #keys, 2 do
+    local m = redis.call('HMGET', keys[k], 'e', 'p')
+    if m[1] == args[k] and not stays(redis.call('GET', keys[k + 1]), args[k + 1], m[2]) then
+      redis.call('SET', keys[k + 1], args[k + 1])
+      kept = kept + 1
+    end
+  end
+  return kept
+end
+
+-- KEYS: meta, log, cold. ARGV: epoch, position in front of the range, its last position, head there, the range as the cold tier describes it,
+-- its first position. L4
+local function demote(keys, args)
+  local m = redis.call('HMGET', keys[1], 'e', 't', 'p', 'x')
+  if not m[1] or m[4] then return {ROLLED_BACK, m[4] or 'missing'} end
+  if m[1] ~= args[1] then return {FENCED, m[1]} end
+  if m[2] ~= args[2] or tonumber(args[3]) > tonumber(m[3]) then return {CONFLICT, m[2]} end
+  local last = redis.call('XRANGE', keys[2], args[3] .. '-0', args[3] .. '-0')[1]
+  if not last or last[2][2] ~= args[4] then return {CONFLICT, m[2]} end
+  redis.call('HSET', keys[3], args[6], args[5])
+  redis.call('HSET', keys[1], 't', args[3], 'u', args[4])
+  redis.call('XTRIM', keys[2], 'MINID', '=', string.format('%.0f-0', tonumber(args[3]) + 1))
+  return {APPENDED}
+end
+
+-- KEYS: meta, snapshots. ARGV: epoch, and actors with the position of the snapshot that the cold tier holds. Answers how many went.
+local function drop_snapshots(keys, args)
+  if redis.call('HGET', keys[1], 'e') ~= args[1] then return -1 end
+  local dropped = 0
+  for i = 2, #args, 2 do
+    local known = redis.call('HGET', keys[2], args[i])
+    if known and struct.unpack('<d', known) <= tonumber(args[i + 1]) then
+      redis.call('HDEL', keys[2], args[i])
+      dropped = dropped + 1
+    end
+  end
+  return dropped
+end
+
+local function register(name, callback, flags)
+  redis.register_function{function_name = name .. '_@version@', callback = callback, flags = flags}
+end
+
+register('append', append, {})
+register('confirm', confirm, {'no-writes'})
+register('create', create, {})
+register('open', open, {'allow-oom'})
+register('look', look, {'no-writes'})
+register('note_rolled_back', note_rolled_back, {'allow-oom'})
+register('accept_loss', accept_loss, {'allow-oom'})
+register('read_actor', read_actor, {'no-writes'})
+register('read_entries', read_entries, {'no-writes'})
+register('put_snapshots', put_snapshots, {})
+register('put_checkpoints', put_checkpoints, {})
+register('demote', demote, {'allow-oom'})
+register('drop_snapshots', drop_snapshots, {'allow-oom'})

@@ -1,0 +1,44 @@
+/**
+ * Names of the keys. The hash tag is the namespace and the low four bits of the bucket's index: sixteen groups, so that a tick
+ * costs sixteen calls and not one a bucket, and a bucket that is split in two stays in its slot.
+ */
+
+import type { BucketId } from '../../codec/address.ts';
+
+export const GROUPS = 16;
+
+export function groupOf(bucket: BucketId): number {
+  return bucket.index & (GROUPS - 1);
+}
+
+export interface BucketKeys {
+  readonly group: number;
+  readonly meta: string;
+  readonly log: string;
+  readonly snapshots: string;
+  readonly checkpoint: string;
+  readonly cold: string;
+}
+
+export function bucketKeys(namespace: string, bucket: BucketId): BucketKeys {
+  const group = groupOf(bucket);
+  const prefix = `{${namespace}:${group}}:${bucket.bits}.${bucket.index}`;
+  return {
+    group,
+    meta: `${prefix}:meta`,
+    log: `${prefix}:log`,
+    snapshots: `${prefix}:snapshots`,
+    checkpoint: `${prefix}:checkpoint`,
+    cold: `${prefix}:cold`,
+  };
+}
+
+/** Any key of a group, to find its slot by. */
+export function groupKey(namespace: string, group: number): string {
+  return `{${namespace}:${group}}`;
+}
+
+/** What the journal of a namespace is: number of buckets, version of the layout. Written once. */
+export function journalKey(namespace: string): string {
+  return `{${namespace}}:journal`;
+}

@@ -1,0 +1,138 @@
+/**
+ * One connection to one Redis server. Fails fast: what cannot be sent now is refused, nothing is queued and nothing is sent again.
+ *
+ * C1  A call is either refused, and then never left this process or was answered in place of being executed, or it is answered, or its
+ *     outcome is unknown. Which of the three is told (StoreError).
+ * C2  Calls of one link are executed in the order in which they were made.
+ * C3  A server that does not answer for `answerTimeMaxMs` costs the connection: every call on its way is then of unknown outcome.
+ */
+
+import { Command, Redis } from 'ioredis';
+
+import { StoreError, storeErrorOf } from './store-error.ts';
+
+export interface LinkOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  readonly tls: boolean;
+  readonly answerTimeMaxMs: number;
+}
+
+const CONNECT_TIME_MAX_MS = 2_000;
+const RECONNECT_MS_MAX = 500;
+const FORGET_EVERY = 1_024;
+
+export type Argument = string | Buffer;
+
+export class RedisLink {
+  readonly name: string;
+  /** Called when the connection has ended, whoever ended it. */
+  onLost: (() => void) | null = null;
+  callsSent = 0;
+  private readonly redis: Redis;
+  /** When the calls on their way were made, the oldest first. */
+  private readonly sentAt: number[] = [];
+  private answered = 0;
+  private readonly watchdog: NodeJS.Timeout;
+
+  constructor(options: LinkOptions) {
+    const { host, port, username, password, tls, answerTimeMaxMs } = options;
+    this.name = `${host}:${port}`;
+    this.redis = new Redis({
+      host, port,
+      ...(username === '' ? {} : { username }),
+      ...(password === '' ? {} : { password }),
+      ...(tls ? { tls: { servername: host } } : {}),
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      maxRetriesPerRequest: null,
+      disableClientInfo: true,
+      connectTimeout: CONNECT_TIME_MAX_MS,
+      keepAlive: 5_000,
+      retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 10), RECONNECT_MS_MAX) * (0.75 + Math.random() / 2),
+    });
+    this.redis.on('error', () => undefined);
+    this.redis.on('close', () => this.onLost?.());
+    this.watchdog = setInterval(() => this.watch(answerTimeMaxMs), Math.max(20, answerTimeMaxMs / 8));
+    this.watchdog.unref();
+  }
+
+  get isReady(): boolean {
+    return this.redis.status === 'ready';
+  }
+
+  /** @throws StoreError when the server cannot be reached now; it goes on trying all the same */
+  async connect(): Promise<void> {
+    if (this.isReady) return;
+    try {
+      if (this.redis.status === 'wait') await this.redis.connect();
+      else await this.ready();
+    } catch (error) {
+      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  /** A plain command. Answers come as buffers, integers, null and lists of them. @throws StoreError */
+  async call(command: string, args: readonly Argument[]): Promise<unknown> {
+    if (!this.isReady) throw new StoreError('refused', 'UNREACHABLE', `${this.name}: not connected`);
+    this.callsSent++;
+    this.sentAt.push(performance.now());
+    try {
+      return await this.redis.sendCommand(new Command(command, args as Argument[], { replyEncoding: null }));
+    } catch (error) {
+      throw storeErrorOf(error, this.name);
+    } finally {
+      // Answers come in the order of the calls (C2).
+      this.answered++;
+      if (this.answered === this.sentAt.length) this.answered = this.sentAt.length = 0;
+      else if (this.answered === FORGET_EVERY) {
+        this.sentAt.splice(0, this.answered);
+        this.answered = 0;
+      }
+    }
+  }
+
+  /** A function of a library, which is loaded when the server lacks it: its absence is a refusal, so asking again is safe. */
+  async callFunction(readOnly: boolean, name: string, library: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const command = readOnly ? 'FCALL_RO' : 'FCALL';
+    const all = [name, String(keys.length), ...keys, ...args];
+    try {
+      return await this.call(command, all);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'NOFUNCTION') throw error;
+      await this.call('FUNCTION', ['LOAD', 'REPLACE', library]);
+      return this.call(command, all);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.watchdog);
+    this.redis.disconnect();
+  }
+
+  private ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => settle(new Error('no connection')), CONNECT_TIME_MAX_MS);
+      const onReady = (): void => settle(null);
+      const settle = (error: Error | null): void => {
+        clearTimeout(timer);
+        this.redis.off('ready', onReady);
+        if (error === null) resolve();
+        else reject(error);
+      };
+      this.redis.on('ready', onReady);
+    });
+  }
+
+  /** C3 */
+  private watch(answerTimeMaxMs: number): void {
+    const oldest = this.sentAt[this.answered];
+    if (oldest === undefined || performance.now() - oldest < answerTimeMaxMs) return;
+    this.redis.disconnect(true);
+  }
+}
+

@@ -1,0 +1,178 @@
+/**
+ * Opens buckets: takes the next epoch, then reads the part of the log that is hot, verifies that it leads from head to head, and
+ * finds where each actor's records are.
+ *
+ * O1  The epoch comes first, the log is read after it: what a former owner has still on its way can no longer land behind our
+ *     back (E3).
+ * O2  A log that is behind what this process knows to have been acknowledged, or leads elsewhere, went back. It is noted in the store, so that
+ *     nobody else opens it either, until the loss is accepted.
+ * O3  What is known already is not read again: a bucket that was stopped for a moment costs the entries that are new.
+ */
+
+import type { BucketId } from '../../codec/address.ts';
+import { TroupeError } from '../../codec/errors.ts';
+import { hashToHex, sameHash } from '../../codec/hash64.ts';
+import type { Hash64 } from '../../codec/hash64.ts';
+import { actorHashesOf, bytesOfHash, damaged, decodeValue, hashOfBytes, recordsOfEntry } from './entry.ts';
+import type { StoredValue } from './entry.ts';
+import { newPipeline } from './hot-bucket.ts';
+import type { HotBucket, KnownStanding } from './hot-bucket.ts';
+import { HotLog } from './hot-log.ts';
+import { bucketKeys } from './keys.ts';
+import type { BucketKeys } from './keys.ts';
+import type { LuaLibrary } from './library.ts';
+import type { StoreLinks } from './links.ts';
+
+/** Entries read at once. */
+const ENTRIES_PER_READ = 256;
+
+const OPENED = 0;
+
+export interface OpeningParts {
+  readonly links: StoreLinks;
+  readonly library: LuaLibrary;
+  readonly namespace: string;
+  /** Who opens, for the operator's eyes. */
+  readonly node: string;
+}
+
+export interface OpenedBucket {
+  readonly bucket: HotBucket;
+  /** Agrees with the log (J8). */
+  readonly checkpoint: StoredValue | null;
+}
+
+type OpenAnswer = [number, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer | null];
+
+export class Opening {
+  private readonly parts: OpeningParts;
+
+  constructor(parts: OpeningParts) {
+    this.parts = parts;
+  }
+
+  /**
+   * Each bucket's epoch is taken, or the reason why not is given.
+   * @throws StoreError when it is not known whether any was
+   */
+  async takeEpochs(ids: readonly BucketId[], known: (id: BucketId) => KnownStanding | undefined): Promise<(OpenAnswer | TroupeError)[]> {
+    const { links, library, namespace, node } = this.parts;
+    const answers: (OpenAnswer | TroupeError)[] = [];
+    const bySlot = new Map<number, number[]>();
+    const keysOf = ids.map((id) => bucketKeys(namespace, id));
+    keysOf.forEach(({ meta }, i) => {
+      const slot = links.slotOf(meta);
+      const list = bySlot.get(slot);
+      if (list === undefined) bySlot.set(slot, [i]);
+      else list.push(i);
+    });
+    const calls = [...bySlot.values()].map(async (list) => {
+      const keys = list.flatMap((i) => [keysOf[i]!.meta, keysOf[i]!.checkpoint]);
+      const args = list.flatMap((i) => standingArguments(known(ids[i]!), node));
+      const opened = (await links.callFunction('bulk', library, 'open', keys, [node, ...args])) as OpenAnswer[];
+      list.forEach((i, k) => {
+        const answer = opened[k]!;
+        answers[i] = answer[0] === OPENED ? answer : rolledBack(ids[i]!, String(answer[1]));
+      });
+    });
+    await Promise.all(calls);
+    return answers;
+  }
+
+  /** Reads what is hot. `before` is the bucket as it was known (O3). @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
+  async read(id: BucketId, answer: OpenAnswer, before: HotBucket | undefined, known: KnownStanding | undefined): Promise<OpenedBucket> {
+    const [, epoch, incarnation, origin, position, head, trimmed, trimmedHead, given, checkpoint] = answer;
+    const keys = bucketKeys(this.parts.namespace, id);
+    const stands = { position: Number(position), head: hashOfBytes(head), trimmed: Number(trimmed), trimmedHead: hashOfBytes(trimmedHead) };
+    const minted = hashOfBytes(incarnation);
+    const log = reusable(before, minted, stands.trimmed, stands.position) ?? new HotLog(stands.trimmed, stands.trimmedHead);
+    await this.follow(id, keys, log, stands.position);
+    if (!sameHash(log.head, stands.head)) throw damaged(id, stands.position, 'the log does not lead to its head');
+    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, pipeline: newPipeline(log) };
+    if (known !== undefined && !isAccepted(given, known.incarnation)) await this.mustHold(bucket, known);
+    return { bucket, checkpoint: await this.agreeing(bucket, decodeValue(checkpoint)) };
+  }
+
+  /** J8 */
+  private async agreeing(bucket: HotBucket, checkpoint: StoredValue | null): Promise<StoredValue | null> {
+    if (checkpoint === null) return null;
+    const head = await this.headAt(bucket, checkpoint.position);
+    return head !== null && sameHash(head, checkpoint.head) ? checkpoint : null;
+  }
+
+  /** A bucket as it stands, without taking its epoch: for whoever only reads. null when the store does not have it. */
+  async look(id: BucketId): Promise<HotBucket | null> {
+    const { links, library, namespace } = this.parts;
+    const keys = bucketKeys(namespace, id);
+    const [found] = (await links.callFunction('bulk', library, 'look', [keys.meta], [], true)) as (Buffer | null)[][];
+    const [epoch, incarnation, origin, position, , trimmed, trimmedHead] = found!;
+    if (!incarnation || !position) return null;
+    const log = new HotLog(Number(trimmed), hashOfBytes(trimmedHead!));
+    await this.follow(id, keys, log, Number(position));
+    return { id, keys, incarnation: hashOfBytes(incarnation), origin: hashOfBytes(origin!), epoch: Number(epoch), log, blocked: true, pipeline: newPipeline(log) };
+  }
+
+  /** Takes the entries behind what the log knows, up to `position`. */
+  private async follow(id: BucketId, keys: BucketKeys, log: HotLog, position: number): Promise<void> {
+    const hashes: number[] = [];
+    while (log.position < position) {
+      const args = [keys.log, `${log.position + 1}-0`, `${position}-0`, 'COUNT', String(ENTRIES_PER_READ)];
+      const entries = (await this.parts.links.call('bulk', keys.log, 'XRANGE', args)) as [Buffer, Buffer[]][];
+      if (entries.length === 0) throw damaged(id, log.position + 1, 'the log ends before its head');
+      for (const [name, [, head, , bytes]] of entries) {
+        const ref = { before: log.position, last: Number.parseInt(name.toString('latin1'), 10), headBefore: log.head, headAfter: hashOfBytes(head!) };
+        const records = recordsOfEntry(id, ref, bytes!);
+        actorHashesOf(records, hashes);
+        log.add(records.length, bytes!.length, ref.headAfter, hashes, 0);
+      }
+    }
+  }
+
+  /** O2 */
+  private async mustHold(bucket: HotBucket, known: KnownStanding): Promise<void> {
+    const { links, library, node } = this.parts;
+    const { id, keys } = bucket;
+    const head = await this.headAt(bucket, known.position);
+    // What was demoted meanwhile was in the log before.
+    if (head === null || sameHash(head, known.head)) return;
+    const note = noteOf(known, node);
+    await links.callFunction('bulk', library, 'note_rolled_back', [keys.meta], [note]);
+    throw rolledBack(id, note);
+  }
+
+  /** The head after `position`; null when it is not hot. @throws TroupeError JOURNAL_DAMAGED; StoreError */
+  async headAt(bucket: HotBucket, position: number): Promise<Hash64 | null> {
+    const { links, library } = this.parts;
+    const standing = bucket.log.headAt(position);
+    if (standing !== null) return standing;
+    const entry = bucket.log.entryAt(position);
+    if (entry === null) return null;
+    const [bytes] = (await links.callFunction('bulk', library, 'read_entries', [bucket.keys.log], [String(entry.last)], true)) as [Buffer | null];
+    return recordsOfEntry(bucket.id, entry, bytes)[position - entry.before - 1]!.head;
+  }
+}
+
+function reusable(before: HotBucket | undefined, incarnation: Hash64, trimmed: number, position: number): HotLog | null {
+  if (before === undefined || !sameHash(before.incarnation, incarnation)) return null;
+  return before.log.trimmed === trimmed && before.log.position <= position ? before.log : null;
+}
+
+function standingArguments(known: KnownStanding | undefined, node: string): (string | Buffer)[] {
+  if (known === undefined) return ['', '0', '0', `the store has lost it (found by ${node})`];
+  return [bytesOfHash(known.incarnation), String(known.epoch), String(known.position), noteOf(known, node)];
+}
+
+/** What the operator is shown, and what accept-loss is told. */
+export function noteOf(known: KnownStanding, node: string): string {
+  return `${node} knows of position ${known.position}, head ${hashToHex(known.head)}, incarnation ${hashToHex(known.incarnation)}, epoch ${known.epoch}`;
+}
+
+export function rolledBack(id: BucketId, note: string): TroupeError {
+  return new TroupeError('ROLLED_BACK', `bucket ${id.index}/${2 ** id.bits} is behind what was acknowledged: ${note}`);
+}
+
+/** Whether the incarnation was given up by an accepted loss. */
+function isAccepted(given: Buffer, incarnation: Hash64): boolean {
+  for (let at = 0; at < given.length; at += 8) if (sameHash(hashOfBytes(given, at), incarnation)) return true;
+  return false;
+}

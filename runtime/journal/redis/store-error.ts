@@ -1,0 +1,57 @@
+/** How a call to the store can fail, told apart by what may have happened there. */
+
+/**
+ * - `refused`: nothing was executed; asking again may help when `retryable`.
+ * - `unknown`: it may have been executed, or may still be (J6).
+ */
+export class StoreError extends Error {
+  readonly kind: 'refused' | 'unknown';
+  /** The first word of the server's answer, such as BUSY or OOM; UNREACHABLE, TIMEOUT or LOST without one. */
+  readonly code: string;
+  readonly retryable: boolean;
+
+  constructor(kind: 'refused' | 'unknown', code: string, message: string, retryable = true) {
+    super(message);
+    this.name = 'StoreError';
+    this.kind = kind;
+    this.code = code;
+    this.retryable = retryable;
+  }
+}
+
+/**
+ * Answers that Redis gives in place of executing a call. ERR is not among them: a script that fails half-way answers so, too.
+ * Source: the error replies of Redis 7.0 and Valkey 8 in server.c, script.c and cluster.c.
+ */
+const refusals = new Map<string, boolean>([
+  ['BUSY', true],
+  ['OOM', true],
+  ['LOADING', true],
+  ['READONLY', true],
+  ['MISCONF', true],
+  ['MASTERDOWN', true],
+  ['NOREPLICAS', true],
+  ['MOVED', true],
+  ['ASK', true],
+  ['TRYAGAIN', true],
+  ['CLUSTERDOWN', true],
+  ['CROSSSLOT', false],
+  ['NOAUTH', false],
+  ['WRONGPASS', false],
+  ['NOPERM', false],
+]);
+
+const FUNCTION_MISSING = 'ERR Function not found';
+
+/** What an error of the client library means for the call that was on its way. */
+export function storeErrorOf(error: unknown, where: string): StoreError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && error.name === 'ReplyError') {
+    const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
+    if (message.startsWith(FUNCTION_MISSING)) return new StoreError('refused', 'NOFUNCTION', `${where}: ${message}`);
+    const retryable = refusals.get(code);
+    if (retryable !== undefined) return new StoreError('refused', code, `${where}: ${message}`, retryable);
+    return new StoreError('unknown', code, `${where}: ${message}`);
+  }
+  return new StoreError('unknown', 'LOST', `${where}: ${message}`);
+}
