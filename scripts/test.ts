@@ -1,6 +1,6 @@
 /**
  * `npm test`: the type check, then every test file with tap, then one closing line "N passed, N failed" (assertions; the
- * type check, and a file that crashed, count as one each). Names of files as arguments run those alone.
+ * type check, a file that crashed, and a missing redis-server count as one each). Names of files as arguments run those alone.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -8,6 +8,7 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
+import { ensureRedis, needsRedis, thisMachine } from './redis.ts';
 import { countTap } from './tap-count.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -19,11 +20,31 @@ let passed = 0;
 let failed = 0;
 
 async function main(asked: string[]): Promise<void> {
-  const files = asked.length > 0 ? asked : globSync(testFiles, { cwd: root }).sort();
+  const found = asked.length > 0 ? asked.map(fromRoot) : globSync(testFiles, { cwd: root }).map(withSlashes).sort();
   if (asked.length === 0) await typeCheck();
+  const files = await withoutRedisIfMissing(found);
   // Real processes compete for the two cores that a small machine has; alone, their timeouts mean something.
-  await tap(files.filter((file) => !file.endsWith('.e2e.test.ts')), 2);
-  await tap(files.filter((file) => file.endsWith('.e2e.test.ts')), 1);
+  const isAlone = (file: string): boolean => /\.(redis|e2e)\.test\.ts$/.test(file);
+  await tap(files.filter((file) => !isAlone(file)), 2);
+  await tap(files.filter(isAlone), 1);
+}
+
+/** Where there is no redis-server and none can be installed, what needs it would fail file by file for that one reason. */
+async function withoutRedisIfMissing(files: string[]): Promise<string[]> {
+  const missing = await ensureRedis(files, thisMachine());
+  if (missing === null) return files;
+  process.stdout.write(`not ok - ${missing}\n`);
+  failed++;
+  return files.filter((file) => !needsRedis(file));
+}
+
+/** A file as asked for on the command line, which runs in the project's root, as a path relative to it. */
+function fromRoot(file: string): string {
+  return withSlashes(path.relative(root, path.resolve(root, file)));
+}
+
+function withSlashes(file: string): string {
+  return file.split(path.sep).join('/');
 }
 
 async function typeCheck(): Promise<void> {

@@ -8,8 +8,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 
 import { isAlive } from '../faults/proc.ts';
-import { startRedis } from './redis-server.ts';
-import type { RedisOptions, RedisServer } from './redis-server.ts';
+import { RedisServer, startRedis } from './redis-server.ts';
+import type { RedisOptions } from './redis-server.ts';
 
 async function serverOf(t: Test, options: RedisOptions = {}): Promise<RedisServer> {
   const redis = await startRedis(options);
@@ -104,6 +104,14 @@ t.test('a server that cannot start says why', async (t) => {
   await t.rejects(startRedis({ config: { 'no-such-setting': '1' } }), /did not become ready:[^]*no-such-setting/);
   const redis = await serverOf(t);
   await t.rejects(redis.restart(), /is running/);
+});
+
+t.test('the answer of another server at the same port is not taken for its own (R1)', async (t) => {
+  const redis = await serverOf(t);
+  const late = new RedisServer(redis.port, {});
+  t.teardown(() => late.remove());
+  await t.rejects(late.restart(), /did not become ready:[^]*Address already in use/);
+  t.equal(await redis.command('PING'), 'PONG');
 });
 
 t.test('what was removed leaves no process and no folder', async (t) => {

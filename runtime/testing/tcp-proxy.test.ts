@@ -335,6 +335,17 @@ t.test('stall: a long request is taken whole, and several in a row each', async 
   t.equal(echo.heard, `b${text}`);
 });
 
+t.test('stall: a slow sender is heard out', async (t) => {
+  const { proxy, client } = await rigOf(t);
+  const a = await client();
+  const stalled = proxy.stall((request) => request.includes('0'), 200);
+  for (let i = 0; i < 10; i++) {
+    a.say(String(i));
+    await sleep(25);
+  }
+  t.equal((await stalled).bytes.toString(), '0123456789');
+});
+
 t.test('stall: the server may hang up meanwhile', async (t) => {
   const { echo, proxy, client } = await rigOf(t);
   const a = await client();

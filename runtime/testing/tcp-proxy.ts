@@ -46,8 +46,6 @@ interface AskedFault {
   begin(pair: Pair, chunk: Buffer): void;
 }
 
-/** A request in several pieces is whole when its sender has been silent for so long. */
-const QUIET_MS = 50;
 const any: Matches = () => true;
 
 /** Resolves when it listens on 127.0.0.1, at a port of its own. */
@@ -191,11 +189,11 @@ export class TcpProxy {
   /**
    * The next request that matches does not reach the server, and its sender is cut off: it is under way for as long as the
    * test likes, on a connection that the server still takes for alive. A request of several pieces is taken whole when they
-   * follow one another within 50 ms.
+   * follow one another within `quietMs`.
    *
    * Resolves when that has happened.
    */
-  async stall(matches: Matches = any): Promise<StalledRequest> {
+  async stall(matches: Matches = any, quietMs = 50): Promise<StalledRequest> {
     return new Promise((resolve) => {
       this.ask('up', matches, (pair, first) => {
         const chunks = [first];
@@ -204,7 +202,7 @@ export class TcpProxy {
           pair.client.destroy();
           const bytes = Buffer.concat(chunks);
           resolve({ bytes, deliver: async () => this.deliver(pair, bytes) });
-        }, QUIET_MS);
+        }, quietMs);
         pair.fault = (direction, chunk) => {
           // What the server says now, to earlier requests, nobody is there to hear.
           if (direction === 'down') return;

@@ -1,0 +1,108 @@
+/**
+ * Tests of a cluster start redis-server, which no npm package brings along. Where one is needed and none is on the path, it
+ * is installed, if this is a machine on which that is one command away and permitted; else the tests that need it cannot
+ * run, and it is said once what to install.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+
+export interface Machine {
+  /** As in the environment: where programs are looked for. */
+  readonly path: string;
+  readonly isRoot: boolean;
+  /** A script that Debian asks before it starts a service; its absence is a yes. */
+  readonly servicePolicy: string;
+  /** To whoever waits; not part of the result. */
+  say(line: string): void;
+}
+
+const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export type Plan = 'go on' | 'install' | 'give up';
+
+/** Of paths relative to the project's root, with slashes. */
+export function needsRedis(file: string): boolean {
+  return /\.redis\.test\.ts$/.test(file) || /^cluster\/.*\.e2e\.test\.ts$/.test(file);
+}
+
+export function planFor(files: readonly string[], has: { redis: boolean; apt: boolean; root: boolean }): Plan {
+  if (has.redis || !files.some(needsRedis)) return 'go on';
+  return has.apt && has.root ? 'install' : 'give up';
+}
+
+/**
+ * Sees to it that `files` can run. Null when they can; else the line that says what to install.
+ *
+ * It says one line when something is being installed, and apt's own words when that fails.
+ */
+export async function ensureRedis(files: readonly string[], machine: Machine): Promise<string | null> {
+  const has = { redis: isOnPath('redis-server', machine.path), apt: isOnPath('apt-get', machine.path), root: machine.isRoot };
+  const plan = planFor(files, has);
+  if (plan === 'go on') return null;
+  if (plan === 'install') {
+    machine.say('tests: installing redis-server with apt-get (once) ...');
+    const problem = await install(machine);
+    if (isOnPath('redis-server', machine.path)) return null;
+    machine.say(problem ?? 'apt-get ended well, but there is no redis-server on the path');
+  }
+  const count = files.filter(needsRedis).length;
+  return `redis-server is missing: ${count} test ${count === 1 ? 'file needs' : 'files need'} it; install it (Debian, Ubuntu: apt-get install redis-server)`;
+}
+
+/** Null, or what apt had to say. A list that could not be fetched may be none of those that matter: only the last step counts. */
+async function install(machine: Machine): Promise<string | null> {
+  let heard: NodeJS.Signals | null = null;
+  const onSignal = (signal: NodeJS.Signals): void => { heard = signal; };
+  for (const signal of interrupts) process.on(signal, onSignal);
+  const permitServices = forbidServices(machine.servicePolicy);
+  try {
+    apt(machine, ['update', '-qq']);
+    return apt(machine, ['install', '-qq', '-y', '--no-install-recommends', 'redis-server']);
+  } finally {
+    // [A Ctrl-C while apt works ends this process too, and from then on the machine starts no service that is installed.]
+    permitServices();
+    await setImmediate();
+    for (const signal of interrupts) process.off(signal, onSignal);
+    if (heard !== null) process.kill(process.pid, heard);
+  }
+}
+
+function apt(machine: Machine, args: readonly string[]): string | null {
+  const env = { ...process.env, PATH: machine.path, DEBIAN_FRONTEND: 'noninteractive' };
+  // Somebody else may be installing; but not for ever.
+  const result = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120', ...args], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  if (result.status === 0) return null;
+  return `apt-get ${args.join(' ')} failed: ${result.error?.message ?? (result.stderr.trim() || result.stdout.trim())}`;
+}
+
+/** The tests start their own servers; one that runs as a service would only be in the way. Answers what undoes it. */
+function forbidServices(policy: string): () => void {
+  try {
+    writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' });
+  } catch {
+    // Somebody has decided already, or it cannot be written: then the service starts, as it does for whoever installs by hand.
+    return () => {};
+  }
+  return () => rmSync(policy, { force: true });
+}
+
+function isOnPath(program: string, directories: string): boolean {
+  return directories.split(path.delimiter).some((directory) => {
+    try {
+      accessSync(path.join(directory, program), constants.X_OK);
+      return directory !== '';
+    } catch {
+      return false;
+    }
+  });
+}
+
+export function thisMachine(): Machine {
+  return {
+    path: process.env['PATH'] ?? '', isRoot: process.getuid?.() === 0, servicePolicy: '/usr/sbin/policy-rc.d',
+    say: (line) => { process.stderr.write(`${line}\n`); },
+  };
+}
