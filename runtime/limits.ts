@@ -86,6 +86,8 @@ export const limits = {
   sampleOneIn: 1_024,
   bucketBits: 8,
   watchRecordsPerReadMax: 256,
+  /** What comes for a bucket that cannot be opened waits so long; then it is refused until the bucket serves again. */
+  stoppedBucketHoldMaxMs: 3_000,
   bucketsFoldedAtOnceMax: 16,
 
   // Journal.

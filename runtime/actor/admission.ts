@@ -67,7 +67,7 @@ export class Admission {
       return false;
     }
     const { bucket } = activation;
-    if (bucket.stopped) {
+    if (bucket.isHeld) {
       bucket.held.push(job);
       return false;
     }

@@ -53,14 +53,19 @@ export function foldRecord(bucket: Bucket, record: RecordReader): void {
 
 /** Opens all buckets of a namespace that has 2^bits of them. */
 export async function openBuckets(journal: Journal, bits: number): Promise<Bucket[]> {
-  const ids = Array.from({ length: 2 ** bits }, (_, index) => ({ bits, index }));
-  const heads = await journal.openBuckets(ids);
-  const buckets = heads.map((head) => new Bucket(head.bucket));
+  const buckets = newBuckets(bits);
+  const heads = await journal.openBuckets(buckets.map(({ id }) => id));
   for (let from = 0; from < buckets.length; from += limits.bucketsFoldedAtOnceMax) {
     const to = Math.min(from + limits.bucketsFoldedAtOnceMax, buckets.length);
     const folds: Promise<void>[] = [];
     for (let i = from; i < to; i++) folds.push(openFold(buckets[i]!, heads[i]!, journal));
     await Promise.all(folds);
   }
+  for (const bucket of buckets) bucket.serve();
   return buckets;
+}
+
+/** All buckets of a namespace that has 2^bits of them, none of them open. */
+export function newBuckets(bits: number): Bucket[] {
+  return Array.from({ length: 2 ** bits }, (_, index) => new Bucket({ bits, index }));
 }

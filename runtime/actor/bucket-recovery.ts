@@ -6,31 +6,36 @@
  * V2  The bucket stays stopped until its log is folded: a decision before that would give out channel numbers twice.
  * V3  It serves again between two turns, when nothing of it is in the sandbox. Everything that waited goes on in the order in
  *     which it was submitted. A deployment that the log lacks is completed in front of it.
+ * V4  A bucket that cannot be opened for long refuses what comes, with the reason, and goes on trying: a store that comes back, or an
+ *     operator who decides, is all it takes.
  */
 
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
-import type { Catalog } from './catalog.ts';
+import { TroupeError } from '../codec/errors.ts';
+import type { BucketJobs } from './bucket-jobs.ts';
 import { openFold } from './bucket-fold.ts';
 import type { Bucket } from './bucket.ts';
 import type { Deployments } from './deployments.ts';
-import { JOB_COMMAND, JOB_DROP, JOB_GET, Job } from './job.ts';
 import type { OutputGate } from './output-gate.ts';
+import { limits } from '../limits.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
-import type { Log, Scheduler } from './seams.ts';
+import type { Clock, Log, Scheduler } from './seams.ts';
 import type { TurnLoop } from './turn-loop.ts';
 import type { WatchRegistry } from './watch-registry.ts';
 
-const RETRY_MS = 100;
+const RETRY_MS = 50;
+const RETRY_MS_MAX = 1_000;
 
 export interface BucketRecoveryParts {
   readonly journal: Journal;
-  readonly catalog: Catalog;
+  readonly jobs: BucketJobs;
   readonly gate: OutputGate;
   readonly routing: Routing;
   readonly loop: TurnLoop;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly log: Log;
 }
@@ -45,20 +50,33 @@ export class BucketRecovery {
   }
 
   async reopen(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
-    const { journal, scheduler, log } = this.parts;
+    const { journal, clock, scheduler, log } = this.parts;
     log.error({ bucket: bucket.name, outcome }, 'append failed, opening the bucket again');
-    for (;;) {
+    const since = clock.monotonic();
+    for (let tries = 0; bucket.owned && !bucket.leaving; tries++) {
       try {
         const head = await journal.openBucket(bucket.id);
         await openFold(bucket, head, journal);
         break;
       } catch (error) {
-        log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket again yet');
+        if (tries === 0) log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket again yet');
         if (this.stopping && this.giveUp(bucket)) return;
-        await new Promise<void>((resolve) => scheduler.later(RETRY_MS, resolve));
+        if (isLasting(error) || clock.monotonic() - since > limits.stoppedBucketHoldMaxMs) this.refuse(bucket, error);
+        await new Promise<void>((resolve) => scheduler.later(Math.min(RETRY_MS * 2 ** tries, RETRY_MS_MAX), resolve));
       }
     }
-    await this.serve(bucket);
+    // Given up meanwhile: whoever gave it up has taken care of what waited.
+    if (bucket.owned && !bucket.leaving) await this.serve(bucket);
+  }
+
+  /** V4 */
+  private refuse(bucket: Bucket, error: unknown): void {
+    const { routing } = this.parts;
+    bucket.refusal =
+      error instanceof TroupeError ? { code: error.code, message: error.message } : { code: 'INTERNAL', message: String(error) };
+    const { held, refusal } = bucket;
+    bucket.held = [];
+    for (const job of held) routing.failSoon(job, refusal);
   }
 
   /** V3 */
@@ -66,12 +84,15 @@ export class BucketRecovery {
     const { gate, routing, loop, deployments, watches } = this.parts;
     loop.hold();
     await loop.drain();
-    this.dropActivations(bucket);
-    this.takeReady(bucket);
+    if (!bucket.owned || bucket.leaving) {
+      loop.resume();
+      return;
+    }
+    this.parts.jobs.collect([bucket]);
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
     gate.forgetStop(bucket);
-    bucket.stopped = false;
+    bucket.serve();
     deployments.complete(bucket);
     for (const job of held) routing.reroute(job);
     // What was of unknown outcome may have turned out to be in the log, and nobody was told.
@@ -81,35 +102,16 @@ export class BucketRecovery {
 
   /** Answers who waits; true when nobody is left who could come to wait here. */
   private giveUp(bucket: Bucket): boolean {
-    const { routing } = this.parts;
-    this.takeReady(bucket);
+    const { routing, jobs } = this.parts;
+    jobs.takeReady([bucket]);
     for (const job of bucket.held) routing.failSoon(job, { code: 'NOT_READY', message: 'the node is stopping' });
     const last = bucket.held.length === routing.waiting;
     bucket.held = [];
     return last;
   }
+}
 
-  private takeReady(bucket: Bucket): void {
-    const requests = this.parts.loop.takeOut(
-      (job) => (job.kind === JOB_COMMAND || job.kind === JOB_GET) && job.activation!.bucket === bucket,
-    );
-    bucket.held.push(...requests);
-  }
-
-  /** The states in the sandbox may hold decisions that do not exist. */
-  private dropActivations(bucket: Bucket): void {
-    const { catalog, loop } = this.parts;
-    for (const activation of [...catalog.all()]) {
-      if (activation.bucket !== bucket) continue;
-      bucket.held.push(...activation.mailbox, ...(activation.joiners ?? []));
-      activation.mailbox = [];
-      activation.joiners = null;
-      catalog.remove(activation);
-      const { handle } = activation;
-      if (handle === 0) continue;
-      const drop = new Job(JOB_DROP, null);
-      drop.write = (batch) => batch.drop(handle);
-      loop.push(drop);
-    }
-  }
+/** What waiting does not change. */
+function isLasting(error: unknown): boolean {
+  return error instanceof TroupeError && (error.code === 'ROLLED_BACK' || error.code === 'JOURNAL_DAMAGED' || error.code === 'JOURNAL_VERSION');
 }

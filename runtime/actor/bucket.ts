@@ -11,6 +11,7 @@ import type { MutableHash64 } from '../codec/chain.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import { hashToHex } from '../codec/hash64.ts';
 import type { DecodedActivation } from '../codec/record.ts';
+import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
 import type { BucketHead } from '../journal/journal.ts';
 
@@ -35,10 +36,18 @@ export class Bucket {
   /** The recorded time of the last record encoded; decisions on their way may have a later one already, below `nowMs`. */
   recordedMs = 0;
   appendsInFlight = 0;
-  /** True after an append that was not `appended`: nothing is decided here until it has been opened again. */
-  stopped = false;
-  /** Jobs that wait until a stopped bucket has been opened again. */
+  /** This node is the owner, or is about to be: what comes for the bucket waits here. Otherwise it goes elsewhere. */
+  owned = false;
+  /** Nothing is decided here until the bucket has been opened: it never was, or an append was not `appended`. */
+  stopped = true;
+  /** It is being handed over: what is in the sandbox is finished, nothing new begins. */
+  leaving = false;
+  /** Stopped or leaving. */
+  isHeld = true;
+  /** Jobs that wait until the bucket serves again. */
   held: Job[] = [];
+  /** Set while a stopped bucket cannot be opened for long: nobody waits for it. */
+  refusal: AnswerError | null = null;
 
   // The fold.
   readonly served = new Map<string, ServedType>();
@@ -59,6 +68,27 @@ export class Bucket {
     this.position = this.durablePosition = head.position;
     this.head.hi = head.head.hi;
     this.head.lo = head.head.lo;
+  }
+
+  stop(): void {
+    this.stopped = this.isHeld = true;
+  }
+
+  leave(): void {
+    this.leaving = this.isHeld = true;
+  }
+
+  serve(): void {
+    this.owned = true;
+    this.stopped = this.leaving = this.isHeld = false;
+    this.refusal = null;
+  }
+
+  /** Somebody else's from here on. */
+  giveUp(): void {
+    this.owned = this.leaving = false;
+    this.stopped = this.isHeld = true;
+    this.refusal = null;
   }
 
   activate(activation: DecodedActivation, sinceMs: number): void {

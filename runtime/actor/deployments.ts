@@ -34,6 +34,16 @@ export interface DeploymentParts {
   readonly turns: Turns;
   readonly clock: Clock;
   readonly log: Log;
+  /** What is in service is kept outside the logs, too: a node may own no bucket, and buckets that it takes over may lag behind. */
+  readonly isListed: boolean;
+}
+
+/** A bundle that was checked and is durable. */
+export interface PreparedBundle {
+  readonly bundle: string;
+  readonly types: readonly string[];
+  /** False when it is the one in service for all its types, in every bucket of this node. */
+  readonly changed: boolean;
 }
 
 export class Deployments {
@@ -108,7 +118,14 @@ export class Deployments {
   }
 
   private async run(content: Buffer): Promise<Deployed> {
-    const { bundles, store, checks, pool, buckets } = this.parts;
+    const prepared = await this.prepare(content);
+    if (prepared.changed) await this.putInService(prepared.bundle, prepared.types);
+    return prepared;
+  }
+
+  /** Checks a bundle where it can harm nobody, and makes it durable. Nothing is in service yet. @throws TroupeError as `Engine.deploy` */
+  async prepare(content: Buffer): Promise<PreparedBundle> {
+    const { bundles, store, checks, pool } = this.parts;
     if (content.length > limits.bundleBytesMax) {
       throw new TroupeError('BUNDLE_TOO_LARGE', `the bundle has ${content.length} bytes, the limit is ${limits.bundleBytesMax}`);
     }
@@ -116,15 +133,24 @@ export class Deployments {
     const loaded = await pool.check(content);
     const types = loaded.types.map((type) => type.type).sort();
     if (types.length === 0) throw new TroupeError('BUNDLE_INVALID', 'the bundle defines no actor type');
-    const settled = !buckets.some((bucket) => bucket.stopped);
+    const settled = !this.owned.some((bucket) => bucket.stopped);
     if (settled && types.every((type) => bundles.served.get(type)?.bundle.hash === hash)) return { bundle: hash, types, changed: false };
     // A type that carries its states over itself may change their shape as it likes.
     await this.checkCompatible(content, loaded.types.filter((type) => !type.migrates).map((type) => type.type));
     await store.put(content);
-    const entry = await bundles.load(hash);
-    await this.activate(entry, types, buckets);
-    this.parts.log.info({ bundle: hash, types }, 'deployed');
+    await bundles.load(hash);
     return { bundle: hash, types, changed: true };
+  }
+
+  /** Puts types of a bundle of the store in service in every bucket of this node, between two turns. */
+  async putInService(hash: string, types: readonly string[]): Promise<void> {
+    const entry = await this.parts.bundles.load(hash);
+    await this.activate(entry, types, this.owned);
+    this.parts.log.info({ bundle: hash, types }, 'deployed');
+  }
+
+  private get owned(): Bucket[] {
+    return this.parts.buckets.filter((bucket) => bucket.owned);
   }
 
   private async checkCompatible(content: Buffer, types: readonly string[]): Promise<void> {
@@ -139,7 +165,7 @@ export class Deployments {
 
   /**
    * E4: control records in `buckets`, while no batch is in the sandbox. A bucket that is stopped gets its own when it is opened
-   * again; at least one must take it now, so that a restart knows.
+   * again; at least one must take it now, so that a restart knows, unless what is in service is listed elsewhere.
    */
   private async activate(entry: LoadedBundleEntry, types: readonly string[], buckets: readonly Bucket[]): Promise<void> {
     const { loop, gate, bundles, clock } = this.parts;
@@ -147,7 +173,7 @@ export class Deployments {
     try {
       await loop.drain();
       const serving = buckets.filter((bucket) => !bucket.stopped);
-      if (serving.length === 0) throw new TroupeError('NOT_READY', 'every bucket is being opened again');
+      if (serving.length === 0 && !this.parts.isListed) throw new TroupeError('NOT_READY', 'every bucket is being opened again');
       const group = gate.take();
       const now = buckets.reduce((newest, bucket) => Math.max(newest, bucket.nowMs + 1), clock.now());
       for (const bucket of serving) this.record(bucket, entry, types, now, group);

@@ -122,6 +122,12 @@ export interface RecordView {
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
+/** Takes the requests that an engine got and whose actor another node owns. Must not throw. */
+export interface Elsewhere {
+  command(request: CommandRequest): void;
+  get(request: GetRequest): void;
+}
+
 export interface Engine {
   submit(request: CommandRequest): void;
   get(request: GetRequest): void;

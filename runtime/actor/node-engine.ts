@@ -15,43 +15,44 @@
  */
 
 import { hashText, parseAddress } from '../codec/address.ts';
-import { RecordReader } from '../codec/record.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
-import { STATUS_FAILED } from '../sandbox/sandbox.ts';
-import { Activation, GONE } from './activation.ts';
+import type { Activation } from './activation.ts';
 import { Catalog } from './catalog.ts';
 import { Admission } from './admission.ts';
-import { openBuckets } from './bucket-fold.ts';
+import { newBuckets, openBuckets } from './bucket-fold.ts';
+import { BucketJobs } from './bucket-jobs.ts';
 import { BucketRecovery } from './bucket-recovery.ts';
 import type { Bucket } from './bucket.ts';
 import type { BundleStore } from './bundles.ts';
 import { Bundles } from './bundles.ts';
 import { Calls } from './calls.ts';
-import type { BundleChecks } from './deployments.ts';
+import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
-import type { CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest } from './engine.ts';
+import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest } from './engine.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
-import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT, Job } from './job.ts';
+import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
+import { Ownership } from './ownership.ts';
 import { Passivation } from './passivation.ts';
-import { viewRecords } from './record-view.ts';
+import { selectFrom, viewRecords } from './record-view.ts';
 import { Routing } from './routing.ts';
 import type { Clock, Entropy, Log, Scheduler } from './seams.ts';
-import { encodeCheckpoint, encodeSnapshot } from './snapshots.ts';
+import { encodeCheckpoint } from './snapshots.ts';
 import { Strikes } from './strikes.ts';
 import type { TurnHost } from './turn-loop.ts';
+import { TurnResults } from './turn-results.ts';
 import { TurnLoop } from './turn-loop.ts';
 import { Trials } from './trials.ts';
-import { Turns, loadErrorOf } from './turns.ts';
+import { Turns } from './turns.ts';
 import { WatchRegistry } from './watch-registry.ts';
 import { openWatch } from './watch-open.ts';
 
@@ -67,6 +68,8 @@ export interface EngineParts {
   readonly namespace?: string;
   readonly bucketBits?: number;
   readonly limits?: Partial<EngineLimits>;
+  /** In a cluster: the engine begins without buckets, takes over and hands over, and gives back what is not its own. */
+  readonly elsewhere?: Elsewhere;
 }
 
 export interface EngineStat {
@@ -97,12 +100,14 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly loader: Loader;
   private readonly passivation: Passivation;
   private readonly buckets: Bucket[] = [];
+  private readonly results: TurnResults;
   private readonly routing: Routing;
   private readonly admission: Admission;
   private readonly losses: Losses;
   private readonly strikes: Strikes;
   private readonly recovery: BucketRecovery;
   private readonly deployments: Deployments;
+  readonly ownership: Ownership;
   private commandsAnswered = 0;
   private state: string | null = 'starting';
   private touched: Activation[] = [];
@@ -129,14 +134,20 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       slab: new KeySlab(),
       limits: limitsInForce,
       trials,
+      elsewhere: parts.elsewhere ?? null,
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
     this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
     this.losses = new Losses({ loop, gate, routing, catalog, trials, log });
-    this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log });
+    const isListed = parts.elsewhere !== undefined;
+    this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
     const { deployments } = this;
-    this.recovery = new BucketRecovery({ journal, catalog, gate, routing, loop, deployments, watches, scheduler, log });
+    const jobs = new BucketJobs(catalog, loop);
+    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, clock, scheduler, log });
+    const { recovery, admission, strikes, passivation } = this;
+    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, log });
+    this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
     pool.onLost = (loss) => {
       void this.losses.onLost(loss);
     };
@@ -144,11 +155,16 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     journal.onCheckpointWanted = () => scheduler.soon(() => this.checkpoint());
   }
 
-  /** Opens the buckets and puts the bundles in service that were. The journal and the pool have been started. */
+  /** Opens the buckets and puts the bundles in service that were; in a cluster it owns none yet. The journal and the pool have been started. */
   async start(): Promise<void> {
     const { journal, bucketBits } = this.parts;
-    this.buckets.push(...(await openBuckets(journal, bucketBits ?? limits.bucketBits)));
-    await this.deployments.restore();
+    const bits = bucketBits ?? limits.bucketBits;
+    if (this.parts.elsewhere === undefined) {
+      this.buckets.push(...(await openBuckets(journal, bits)));
+      await this.deployments.restore();
+    } else {
+      this.buckets.push(...newBuckets(bits));
+    }
     this.state = null;
     this.routing.refusal = null;
     this.checkpoint();
@@ -170,6 +186,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return openWatch(request, {
       journal, bundles, calls, watches, catalog,
       bucketOf: (address) => this.routing.bucketOf(address).id,
+      isOwned: (address) => this.routing.bucketOf(address).owned,
       get: (get) => this.get(get),
     });
   }
@@ -177,6 +194,15 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   deploy(content: Buffer): Promise<Deployed> {
     if (this.state !== null) return Promise.reject(new TroupeError('NOT_READY', `the node is ${this.state}`));
     return this.deployments.deploy(content);
+  }
+
+  /** In a cluster a deployment has two halves: a bundle is checked by one node, and put in service by all. */
+  prepare(content: Buffer): Promise<PreparedBundle> {
+    return this.deployments.prepare(content);
+  }
+
+  putInService(bundle: string, types: readonly string[]): Promise<void> {
+    return this.deployments.putInService(bundle, types);
   }
 
   behaviors(): readonly ServedBehavior[] {
@@ -230,39 +256,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   took(job: Job, result: ResultReader, group: CommitGroup): void {
-    if (job.kind === JOB_CALL) {
-      job.took!(result);
-      return;
-    }
-    const { activation } = job;
-    if (activation === null) return;
-    const request = job.kind === JOB_COMMAND || job.kind === JOB_GET;
-    if (request && activation.bucket.stopped) {
-      // What it saw may not exist, and nothing may follow an append that failed: it runs again on the log as it stands (E3).
-      activation.bucket.held.push(job);
-      return;
-    }
-    if (activation.phase === GONE && activation.loadError === null) {
-      if (request) this.routing.reroute(job);
-      return;
-    }
-    if (request && job.deaths >= limits.suspicionMax) {
-      this.tookCulprit(job, activation, group);
-      return;
-    }
-    switch (job.kind) {
-      case JOB_COMMAND:
-        this.tookCommand(job, activation, result, group);
-        return;
-      case JOB_GET:
-        this.turns.get(job, result, group);
-        return;
-      case JOB_ACTIVATE:
-        this.tookActivate(activation, result);
-        return;
-      case JOB_SNAPSHOT:
-        this.tookSnapshot(job, activation, result, group);
-    }
+    this.results.took(job, result, group);
   }
 
   get commandsWaiting(): number {
@@ -295,76 +289,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   bucketStopped(bucket: Bucket, outcome: AppendOutcome): void {
-    void this.recovery.reopen(bucket, outcome);
-  }
-
-  private tookCommand(job: Job, activation: Activation, result: ResultReader, group: CommitGroup): void {
-    this.turns.command(job, job.version!, result, group);
-    const failed = result.status === STATUS_FAILED;
-    if (!failed) this.catalog.resize(activation, result.stateBytes);
-    if (job.sampled) this.sample(job, activation, result);
-    this.passivation.recorded(activation);
-    if (activation.joiners !== null) this.admission.ended(job, !failed, group);
-  }
-
-  /** What may not enter the sandbox has come to its turn. */
-  private tookCulprit(job: Job, activation: Activation, group: CommitGroup): void {
-    if (activation.loadError !== null) {
-      job.error = loadErrorOf(activation);
-      group.jobs.push(job);
-    } else if (job.kind === JOB_GET) this.strikes.refuse(job, group);
-    else {
-      this.strikes.fail(job, group);
-      if (activation.joiners !== null) this.admission.ended(job, true, group);
-    }
-  }
-
-  private tookActivate(activation: Activation, result: ResultReader): void {
-    if (result.status !== STATUS_FAILED) {
-      this.catalog.resize(activation, result.stateBytes);
-      return;
-    }
-    const { code, message, location } = result.error ?? { code: 'INTERNAL', message: 'activation failed', location: '' };
-    activation.loadError = { code, message: location === '' ? message : `${message} (${location})` };
-    this.parts.log.error({ actor: activation.address, code, location }, 'cannot fold the history');
-    // The commands behind it in this batch get this error; the next one tries again.
-    this.catalog.remove(activation);
-  }
-
-  private tookSnapshot(job: Job, activation: Activation, result: ResultReader, group: CommitGroup): void {
-    // A command in front of it may have carried the state to another bundle than the one that encoded it here.
-    const stale = job.stateBundle !== activation.stateBundle;
-    if (result.status === STATUS_FAILED || stale || activation.bucket.stopped || activation.recordsSinceSnapshot === 0) {
-      activation.snapshotOnItsWay = false;
-      return;
-    }
-    const state = result.bodyFrom < 0 ? NO_BYTES : result.buffer.subarray(result.bodyFrom, result.bodyTo);
-    group.snapshots.push({
-      activation,
-      put: encodeSnapshot(activation, state),
-      records: activation.recordsSinceSnapshot,
-      replayUs: activation.replayUs,
-    });
-  }
-
-  private sample(job: Job, activation: Activation, result: ResultReader): void {
-    if (result.status === STATUS_FAILED || result.migratedFrom >= 0) return;
-    const { payloadFrom, payloadTo } = this.turns;
-    const { buffer, stateBeforeFrom, stateBeforeTo, tailFrom, tailTo } = result;
-    this.parts.pool.sample({
-      bundle: job.version!.bundle.index,
-      type: activation.type,
-      id: activation.id,
-      stateBefore: stateBeforeFrom < 0 ? null : Buffer.from(buffer.subarray(stateBeforeFrom, stateBeforeTo)),
-      command: job.commandIndex,
-      body: Buffer.from(buffer.subarray(payloadFrom, payloadTo)),
-      nowMs: job.nowMs,
-      seedHi: job.seedHi,
-      seedLo: job.seedLo,
-      caller: job.command!.principal,
-      status: result.status,
-      tail: tailFrom < 0 ? NO_BYTES : Buffer.from(buffer.subarray(tailFrom, tailTo)),
-    });
+    if (outcome.kind === 'fenced' && this.parts.elsewhere !== undefined) void this.ownership.fenced(bucket, outcome);
+    else void this.recovery.reopen(bucket, outcome);
   }
 
   private mismatch({ sample, again }: SampleMismatch): void {
@@ -382,17 +308,4 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.passivation.checkpoint();
     this.loop.schedule();
   }
-}
-
-const NO_BYTES = Buffer.alloc(0);
-
-/** Records from the first that holds an event with seq >= `fromSeq` on. */
-function selectFrom(stored: Awaited<ReturnType<Journal['readActorRecords']>>, fromSeq: number, recordsMax: number): typeof stored {
-  if (fromSeq <= 1) return stored.slice(0, recordsMax);
-  const reader = new RecordReader();
-  const first = stored.findIndex(({ bytes }) => {
-    const record = reader.over(bytes);
-    return record.firstSeq + record.events > fromSeq;
-  });
-  return first < 0 ? [] : stored.slice(first, first + recordsMax);
 }

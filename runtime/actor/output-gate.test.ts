@@ -152,7 +152,7 @@ t.test('what is durable in front of a refused append keeps its answer, whatever 
   await turn();
   script.appends[0]!.settle();
   await turn();
-  t.same(answers, ['durable', 'refused JOURNAL_FAILED']);
+  t.same(answers, ['durable', 'refused JOURNAL_FULL']);
 });
 
 t.test('a record that is in the log is never called fenced', async (t) => {

@@ -13,6 +13,7 @@
  *     the same group is such a check.
  */
 
+import { isErrorCode } from '../codec/errors.ts';
 import { WireWriter } from '../codec/wire.ts';
 import type { AppendOutcome, CheckpointPut, Journal, SnapshotPut } from '../journal/journal.ts';
 import type { Activation } from './activation.ts';
@@ -89,6 +90,7 @@ export class OutputGate {
   private committed = 0;
   private releasedThrough = 0;
   private idleWaiters: (() => void)[] = [];
+  private releaseWaiters: (() => void)[] = [];
   private releasing = false;
 
   constructor(journal: Journal, listener: GateListener) {
@@ -122,6 +124,12 @@ export class OutputGate {
   async idle(): Promise<void> {
     if (this.queue.length === 0) return;
     await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+  }
+
+  /** Resolves when every group that is committed by now has been released. */
+  async flushed(): Promise<void> {
+    const through = this.committed;
+    while (this.releasedThrough < through) await new Promise<void>((resolve) => this.releaseWaiters.push(resolve));
   }
 
   /** A stopped bucket has been opened again. */
@@ -166,15 +174,16 @@ export class OutputGate {
     const buckets = [...group.reads];
     this.journal.confirm(buckets.map((bucket) => ({ bucket: bucket.id, epoch: bucket.epoch }))).then(
       (owned) => this.confirmed(group, buckets, owned),
-      () => this.confirmed(group, buckets, buckets.map(() => false)),
+      (error: unknown) => this.confirmed(group, buckets, null, String(error)),
     );
   }
 
-  private confirmed(group: CommitGroup, buckets: readonly Bucket[], owned: readonly boolean[]): void {
+  /** `owned` null: nobody could be asked. */
+  private confirmed(group: CommitGroup, buckets: readonly Bucket[], owned: readonly boolean[] | null, message = ''): void {
     for (let i = 0; i < buckets.length; i++) {
-      if (owned[i] === true) continue;
+      if (owned?.[i] === true) continue;
       const bucket = buckets[i]!;
-      this.stop(bucket, { kind: 'fenced', epoch: bucket.epoch }, group);
+      this.stop(bucket, owned === null ? { kind: 'refused', code: 'STORE_UNAVAILABLE', message, retryable: true } : { kind: 'fenced', epoch: bucket.epoch }, group);
     }
     group.confirmSettled = true;
     this.release();
@@ -182,7 +191,7 @@ export class OutputGate {
 
   private stop(bucket: Bucket, outcome: AppendOutcome, group: CommitGroup): void {
     group.failed = true;
-    bucket.stopped = true;
+    bucket.stop();
     const known = this.stops.get(bucket);
     if (known === undefined) this.stops.set(bucket, { outcome, from: group.number, until: this.committed, reported: false });
     else known.from = Math.min(known.from, group.number);
@@ -202,6 +211,11 @@ export class OutputGate {
     }
     this.releasing = false;
     this.reportStops();
+    if (this.releaseWaiters.length > 0) {
+      const waiters = this.releaseWaiters;
+      this.releaseWaiters = [];
+      for (const wake of waiters) wake();
+    }
     if (this.queue.length === 0 && this.idleWaiters.length > 0) {
       const waiters = this.idleWaiters;
       this.idleWaiters = [];
@@ -272,7 +286,7 @@ function errorOf(outcome: AppendOutcome): AnswerError {
     case 'rolledBack':
       return { code: 'ROLLED_BACK', message: outcome.message };
     case 'refused':
-      return { code: 'JOURNAL_FAILED', message: outcome.message };
+      return { code: isErrorCode(outcome.code) ? outcome.code : 'JOURNAL_FAILED', message: outcome.message };
     case 'unknown':
       return { code: 'UNKNOWN_OUTCOME', message: outcome.message };
     default:

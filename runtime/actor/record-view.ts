@@ -6,6 +6,7 @@ import protobuf from 'protobufjs';
 
 import type { StoredRecord } from '../journal/journal.ts';
 import { PAYLOAD_COMMAND, PAYLOAD_EVENT, PAYLOAD_REPLY, PAYLOAD_STATE } from '../sandbox/sandbox.ts';
+import { RecordReader } from '../codec/record.ts';
 import type { Bundles, LoadedBundleEntry } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { RecordView } from './engine.ts';
@@ -129,4 +130,15 @@ async function bodyOf(
   if (bundle === null || !bundle.types.has(type)) return raw;
   const text = await calls.toJson(bundle, type, kind, name, data);
   return 'error' in text ? raw : (JSON.parse(text.bytes.toString('utf8')) as unknown);
+}
+
+/** Records from the first that holds an event with seq >= `fromSeq` on. */
+export function selectFrom(stored: readonly StoredRecord[], fromSeq: number, recordsMax: number): readonly StoredRecord[] {
+  if (fromSeq <= 1) return stored.slice(0, recordsMax);
+  const reader = new RecordReader();
+  const first = stored.findIndex(({ bytes }) => {
+    const record = reader.over(bytes);
+    return record.firstSeq + record.events > fromSeq;
+  });
+  return first < 0 ? [] : stored.slice(first, first + recordsMax);
 }

@@ -12,7 +12,7 @@ import type { Catalog } from './catalog.ts';
 import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
 import type { EngineLimits } from './engine-limits.ts';
-import type { AnswerError } from './engine.ts';
+import type { AnswerError, Elsewhere } from './engine.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
@@ -33,6 +33,7 @@ export interface RoutingParts {
   readonly loop: TurnLoop;
   readonly watches: WatchRegistry;
   readonly trials: Trials;
+  readonly elsewhere: Elsewhere | null;
   readonly scheduler: Scheduler;
   readonly log: Log;
 }
@@ -95,8 +96,8 @@ export class Routing {
       try {
         const parsed = parseAddress(address.text);
         const bucket = this.bucketOf(parsed);
-        if (bucket.stopped) {
-          bucket.held.push(job);
+        if (bucket.isHeld) {
+          this.waitAt(bucket, job);
           return;
         }
         activation = this.activate(address.text, parsed, bucket);
@@ -112,7 +113,7 @@ export class Routing {
     job.activation = activation;
     activation.waiting++;
     if (isKeyed(job)) activation.keyedWaiting++;
-    if (activation.bucket.stopped) {
+    if (activation.bucket.isHeld) {
       activation.bucket.held.push(job);
       return;
     }
@@ -135,6 +136,26 @@ export class Routing {
   reroute(job: Job): void {
     this.detach(job);
     this.route(job);
+  }
+
+  /** Gives a request back whose bucket is not this node's: it is answered by whoever takes it (O2 of ownership.ts). */
+  handOver(job: Job): void {
+    this.detach(job);
+    const { elsewhere } = this.parts;
+    if (elsewhere === null) {
+      this.failSoon(job, { code: 'NOT_OWNER', message: 'this node does not own the actor' });
+      return;
+    }
+    this.waiting--;
+    this.waitingBytes -= bytesOf(job);
+    if (job.command !== null) elsewhere.command(job.command);
+    else elsewhere.get(job.get!);
+  }
+
+  private waitAt(bucket: Bucket, job: Job): void {
+    if (!bucket.owned) this.handOver(job);
+    else if (bucket.refusal !== null) this.failSoon(job, bucket.refusal);
+    else bucket.held.push(job);
   }
 
   private detach(job: Job): void {

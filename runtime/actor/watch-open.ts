@@ -20,6 +20,7 @@ export interface WatchParts {
   readonly watches: WatchRegistry;
   readonly catalog: Catalog;
   bucketOf(address: ActorAddress): BucketId;
+  isOwned(address: ActorAddress): boolean;
   get(request: GetRequest): void;
 }
 
@@ -61,6 +62,7 @@ export function openWatch(request: WatchRequest, parts: WatchParts): Watch {
 function startPump(request: WatchRequest, parts: WatchParts, seq: number): WatchPump {
   const { watches, catalog } = parts;
   const address = parseAddress(request.to);
+  if (!parts.isOwned(address)) throw new TroupeError('NOT_OWNER', `this node does not own ${request.to}`);
   const actor = {
     address: request.to,
     type: address.type,

@@ -1,5 +1,6 @@
 /** Who watches whom, by address; kept apart from activations because a watch outlives them. */
 
+import type { BucketId } from '../codec/address.ts';
 import type { WatchPump } from './watches.ts';
 
 export class WatchRegistry {
@@ -23,6 +24,13 @@ export class WatchRegistry {
   /** New records may be durable of which no answer told. */
   wakeAll(): void {
     for (const pumps of this.byAddress.values()) for (const pump of pumps) pump.wake();
+  }
+
+  /** Ends the watches of a bucket that is not this node's any more. */
+  leave(bucket: BucketId): void {
+    for (const pumps of [...this.byAddress.values()]) {
+      for (const pump of [...pumps]) if (pump.bucketId.index === bucket.index) pump.fail({ code: 'NOT_OWNER', message: 'the actor moved to another node' });
+    }
   }
 
   remove(address: string, pump: WatchPump): void {

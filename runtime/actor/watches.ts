@@ -64,6 +64,10 @@ export class WatchPump implements Watch {
     this.nextSeq = seq;
   }
 
+  get bucketId(): BucketId {
+    return this.actor.bucketId;
+  }
+
   /** New records of the actor may be durable. */
   wake(): void {
     this.woken = true;

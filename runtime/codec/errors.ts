@@ -70,6 +70,7 @@ export const catalogue = {
   STORE_UNAVAILABLE: entry('The store does not answer or refuses to write; the node goes on by itself as soon as it does.', true),
   UNKNOWN_OUTCOME: entry('Whether the command took effect is not known; send the same key again to learn it.', true),
   FENCED: entry('Another owner has taken the bucket; send again.', true),
+  NOT_OWNER: entry('Another node owns the actor; send again, and it is passed on to that node.', true),
   ROLLED_BACK: entry('The log is behind what was acknowledged. `troupe journal accept-loss` shows what is lost, and serves again without it.'),
   // Settings and command line.
   CONFIG_INVALID: entry('See `troupe start --help` and docs/OPERATING.md for the settings.'),

@@ -182,6 +182,9 @@ export interface Journal {
   /** A bucket's durable records with position in `[from, to)`, in order. */
   readBucket(bucket: BucketId, from: number, to?: number): AsyncIterable<StoredRecord>;
 
+  /** The bucket is somebody else's from here on: what is kept of it in memory for appending and reading can go. */
+  forgetBucket(bucket: BucketId): void;
+
   /** Keeps snapshots, without a promise of durability (J8). Only positions that are durable may be named. */
   putSnapshots(snapshots: readonly SnapshotPut[]): void;
 

@@ -168,6 +168,6 @@ export class Oracle {
 }
 
 /** Answers that say that nothing was written. */
-const harmless = new Set(['JOURNAL_FAILED', 'FENCED', 'MAILBOX_FULL', 'OVERLOADED', 'SANDBOX_LOST', 'QUARANTINED']);
+const harmless = new Set(['JOURNAL_FAILED', 'JOURNAL_FULL', 'FENCED', 'MAILBOX_FULL', 'OVERLOADED', 'SANDBOX_LOST', 'QUARANTINED']);
 /** Answers after which only the log knows. */
 const open = new Set(['UNKNOWN_OUTCOME', 'BEHAVIOR_FAILED']);

@@ -12,7 +12,7 @@ import type { Journal } from '../../journal/journal.ts';
 import type { BundleStore } from '../bundles.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 import { Address } from '../engine.ts';
-import type { AnswerError } from '../engine.ts';
+import type { AnswerError, Elsewhere } from '../engine.ts';
 import { NodeEngine } from '../node-engine.ts';
 import type { Clock, Log } from '../seams.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../seams-node.ts';
@@ -41,6 +41,7 @@ export interface TestEngineOptions {
   readonly bucketBits?: number;
   readonly clock?: Clock;
   readonly pool?: SandboxPool;
+  readonly elsewhere?: Elsewhere;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
@@ -63,6 +64,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     scheduler: systemScheduler,
     log,
     bucketBits: options.bucketBits ?? 3,
+    ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   await engine.start();

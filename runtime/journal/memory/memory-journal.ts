@@ -134,6 +134,8 @@ class MemoryJournal implements Journal {
     for (const record of records) if (record.position >= from && record.position < to) yield copyOf(record);
   }
 
+  forgetBucket(): void {}
+
   putSnapshots(snapshots: readonly SnapshotPut[]): void {
     for (const put of snapshots) {
       this.store.buckets.get(keyOf(put.bucket))?.snapshots.push({ ...put, bytes: Buffer.from(put.bytes) });

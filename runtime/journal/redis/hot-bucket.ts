@@ -62,6 +62,14 @@ export class BucketTable {
     this.know(bucket);
   }
 
+  /** Of what is not opened here any more, how far its log reached stays known. */
+  forget(id: BucketId): void {
+    const bucket = this.get(id);
+    if (bucket === undefined) return;
+    this.know(bucket);
+    this.opened.delete(keyOf(id));
+  }
+
   /** Notes how far the bucket's log is known to reach. */
   know({ id, incarnation, epoch, log }: HotBucket): void {
     this.standings.set(keyOf(id), { incarnation, epoch, position: log.position, head: log.head });

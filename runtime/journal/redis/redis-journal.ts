@@ -173,6 +173,10 @@ class RedisJournal implements Journal {
     }
   }
 
+  forgetBucket(id: BucketId): void {
+    this.buckets.forget(id);
+  }
+
   putSnapshots(snapshots: readonly SnapshotPut[]): void {
     if (this.state === 'open') this.caches.putSnapshots(snapshots);
   }

@@ -216,6 +216,9 @@ class SegmentJournal implements Journal {
     if (state !== undefined) yield* this.history.readBucket(state, from, Math.min(to, state.durablePosition + 1));
   }
 
+  /** The directory is one node's: nothing goes. */
+  forgetBucket(): void {}
+
   putSnapshots(snapshots: readonly SnapshotPut[]): void {
     if (this.state !== 'open' || this.commit.failure !== null) return;
     for (const put of snapshots) {

@@ -1,0 +1,154 @@
+/**
+ * Buckets that change hands while commands flow: two engines on one Redis. Every command is answered once, none is lost or applied twice,
+ * whether a bucket is handed over or taken away.
+ */
+
+import t from 'tap';
+
+import { hashText } from '../codec/address.ts';
+import { RecordReader } from '../codec/record.ts';
+import type { Journal } from '../journal/journal.ts';
+import { createRedisJournal } from '../journal/redis/redis-journal.ts';
+import { startRedis } from '../testing/redis-server.ts';
+import type { CommandRequest, Elsewhere } from './engine.ts';
+import { Address } from './engine.ts';
+import { MemoryBundleStore } from '../bundle/memory-store.ts';
+import { FORMAT_JSON } from '../sandbox/sandbox.ts';
+import { accountBundle, startEngine } from './testing/harness.ts';
+import type { TestEngine } from './testing/harness.ts';
+
+const BITS = 4;
+const BUCKETS = 2 ** BITS;
+const ACTORS = 40;
+
+/** Where each bucket is said to be; what comes back from an engine goes to whoever is said to own it by then. */
+class Crossing {
+  readonly engines: TestEngine[] = [];
+  readonly journals: Journal[] = [];
+  readonly owner: number[] = Array.from({ length: BUCKETS }, () => 0);
+  returned = 0;
+
+  elsewhere(): Elsewhere {
+    return {
+      command: (request) => {
+        this.returned++;
+        setTimeout(() => this.submit(request), 1);
+      },
+      get: () => t.fail('nobody reads here'),
+    };
+  }
+
+  submit(request: CommandRequest): void {
+    this.engines[this.owner[hashText(request.to.text).lo & (BUCKETS - 1)]!]!.engine.submit(request);
+  }
+
+  async move(indexes: readonly number[], how: 'handOver' | 'take'): Promise<void> {
+    for (const side of [0, 1]) {
+      const moving = indexes.filter((index) => this.owner[index] === side);
+      const other = 1 - side;
+      if (how === 'handOver') await this.engines[side]!.engine.ownership.release(moving);
+      for (const index of moving) this.owner[index] = other;
+      await this.engines[other]!.engine.ownership.acquire(moving, async () => undefined);
+    }
+  }
+
+  send(actor: string, key: string): Promise<string> {
+    const bytes = Buffer.from('{"amount":1}');
+    return new Promise((resolve) => {
+      this.submit({
+        to: new Address(actor), name: 'Open', key, principal: '', session: 's', format: FORMAT_JSON, body: bytes, bodyFrom: 0, bodyTo: bytes.length,
+        done: () => resolve('ok'),
+        failed: ({ code }) => resolve(code),
+      });
+    });
+  }
+}
+
+async function setUp(port: number, namespace: string): Promise<Crossing> {
+  const crossing = new Crossing();
+  const store = new MemoryBundleStore();
+  for (const node of ['n0', 'n1']) {
+    const journal = createRedisJournal({ store: { addresses: [{ host: '127.0.0.1', port }] }, namespace, bucketBits: BITS, node });
+    await journal.open();
+    const engine = await startEngine({ journal, store, bucketBits: BITS, elsewhere: crossing.elsewhere() });
+    const side = crossing.engines.length;
+    // It was taken away while nothing was sent, and has come back since: the owner that never knew learns it now.
+    engine.engine.ownership.onFenced = (index) => {
+      if (crossing.owner[index] === side) void engine.engine.ownership.acquire([index], async () => undefined);
+    };
+    crossing.journals.push(journal);
+    crossing.engines.push(engine);
+  }
+  const [first, second] = crossing.engines as [TestEngine, TestEngine];
+  await first.engine.ownership.acquire([...crossing.owner.keys()], async () => undefined);
+  const { bundle, types } = await first.engine.prepare(accountBundle());
+  await first.engine.putInService(bundle, types);
+  await second.engine.putInService(bundle, types);
+  return crossing;
+}
+
+/** Commands with a key on every one, sent again until they are answered well, as a client does. */
+async function load(crossing: Crossing, client: number, stop: () => boolean): Promise<{ keys: string[]; again: Record<string, number> }> {
+  const keys: string[] = [];
+  const again: Record<string, number> = {};
+  for (let i = 0; !stop(); i++) {
+    const key = `${client}-${i}`;
+    for (;;) {
+      const answer = await crossing.send(`test.v1.Account:${(client * 7 + i) % ACTORS}`, key);
+      if (answer === 'ok') break;
+      again[answer] = (again[answer] ?? 0) + 1;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    keys.push(key);
+  }
+  return { keys, again };
+}
+
+/** Every key of every record of the log, and whether epochs only grow. */
+async function readLog(journal: Journal): Promise<{ keys: Map<string, number>; epochsGrow: boolean }> {
+  const keys = new Map<string, number>();
+  let epochsGrow = true;
+  const record = new RecordReader();
+  for (let index = 0; index < BUCKETS; index++) {
+    let epoch = 0;
+    for await (const stored of journal.readBucket({ bits: BITS, index }, 1)) {
+      record.over(stored.bytes);
+      if (record.epoch < epoch) epochsGrow = false;
+      epoch = record.epoch;
+      if (record.key !== '') keys.set(record.key, (keys.get(record.key) ?? 0) + 1);
+    }
+  }
+  return { keys, epochsGrow };
+}
+
+const redis = await startRedis({ appendonly: true, appendfsync: 'no' });
+t.teardown(() => redis.remove());
+
+for (const how of ['handOver', 'take'] as const) {
+  await t.test(how === 'handOver' ? 'buckets are handed over' : 'buckets are taken away from an owner that does not know', async (t) => {
+    const crossing = await setUp(redis.port, how);
+    let stopped = false;
+    const loads = Array.from({ length: 16 }, (_, client) => load(crossing, client, () => stopped));
+    for (let move = 0; move < 40; move++) {
+      await crossing.move([move % BUCKETS, (move * 5 + 3) % BUCKETS, (move * 3 + 8) % BUCKETS].filter((index, i, all) => all.indexOf(index) === i), how);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    stopped = true;
+    const results = await Promise.all(loads);
+    const sent = results.flatMap(({ keys }) => keys);
+    const { keys, epochsGrow } = await readLog(crossing.journals[0]!);
+    t.same(sent.filter((key) => keys.get(key) !== 1), [], 'every acknowledged command is in the log once');
+    t.ok(epochsGrow, 'epochs only grow along the log');
+    t.ok(sent.length > 500, `${sent.length} commands`);
+    const again = results.map((result) => result.again);
+    const fenced = again.reduce((sum, one) => sum + (one['FENCED'] ?? 0), 0);
+    t.ok(crossing.returned + fenced > 20, `${crossing.returned} commands were given back and went on elsewhere, ${fenced} were fenced`);
+    t.comment('sent again after', JSON.stringify(again.reduce<Record<string, number>>((sum, one) => {
+      for (const [code, count] of Object.entries(one)) sum[code] = (sum[code] ?? 0) + count;
+      return sum;
+    }, {})));
+    if (how === 'handOver') t.same(again.filter((one) => Object.keys(one).length > 0), [], 'nobody sees an error');
+    for (const engine of crossing.engines) await engine.close();
+    for (const journal of crossing.journals) await journal.close();
+  });
+}

@@ -1,0 +1,158 @@
+/**
+ * Takes buckets over and hands them over while others serve. Who owns what is decided elsewhere; that it cannot be two at once is
+ * the journal's epoch.
+ *
+ * O1  Taking over: epoch, then log, then fold; the types in service are brought up to date, and only then the first decision is
+ *     made. What comes meanwhile waits.
+ * O2  Handing over: nothing new begins; what is in the sandbox is finished, made durable and answered; then what waited is given back in the order
+ *     in which it was submitted, and whoever takes it answers it.
+ * O3  A bucket that somebody else has taken (FENCED) is given up at once: the states in the sandbox hold decisions that do not exist.
+ */
+
+import { TroupeError } from '../codec/errors.ts';
+import type { AppendOutcome, BucketHead, Journal } from '../journal/journal.ts';
+import { openFold } from './bucket-fold.ts';
+import type { BucketJobs } from './bucket-jobs.ts';
+import type { BucketRecovery } from './bucket-recovery.ts';
+import type { Bucket } from './bucket.ts';
+import type { Deployments } from './deployments.ts';
+import type { OutputGate } from './output-gate.ts';
+import { byOrder } from './routing.ts';
+import type { Routing } from './routing.ts';
+import type { Log } from './seams.ts';
+import { encodeCheckpoint } from './snapshots.ts';
+import type { TurnLoop } from './turn-loop.ts';
+import type { WatchRegistry } from './watch-registry.ts';
+
+export interface OwnershipParts {
+  readonly journal: Journal;
+  readonly buckets: readonly Bucket[];
+  readonly jobs: BucketJobs;
+  readonly gate: OutputGate;
+  readonly loop: TurnLoop;
+  readonly routing: Routing;
+  readonly recovery: BucketRecovery;
+  readonly deployments: Deployments;
+  readonly watches: WatchRegistry;
+  readonly log: Log;
+}
+
+/** A bucket of this node as the cluster sees it. */
+export interface OwnedBucket {
+  readonly index: number;
+  readonly epoch: number;
+}
+
+export class Ownership {
+  /** Somebody else has taken the bucket. */
+  onFenced: ((index: number) => void) | null = null;
+  private readonly parts: OwnershipParts;
+
+  constructor(parts: OwnershipParts) {
+    this.parts = parts;
+  }
+
+  /**
+   * O1. Resolves when all of them serve, but for those that cannot be opened now: they refuse what comes, and are tried again. `ready` is
+   * awaited when the epochs are taken: what was put in service before that is known then.
+   */
+  async acquire(indexes: readonly number[], ready: () => Promise<void>): Promise<OwnedBucket[]> {
+    const { buckets, journal, log } = this.parts;
+    const wanted = indexes.map((index) => buckets[index]!).filter((bucket) => !bucket.owned);
+    for (const bucket of wanted) bucket.owned = true;
+    const heads = await this.open(wanted);
+    await ready();
+    const serving: Bucket[] = [];
+    await Promise.all(
+      wanted.map(async (bucket, i) => {
+        const head = heads[i]!;
+        try {
+          if (head instanceof Error) throw head;
+          await openFold(bucket, head, journal);
+          serving.push(bucket);
+        } catch (error) {
+          log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket');
+          // It goes on trying by itself.
+          void this.parts.recovery.reopen(bucket, { kind: 'unknown', message: 'it could not be opened' });
+        }
+      }),
+    );
+    for (const bucket of serving) this.serve(bucket);
+    return serving.map(({ id, epoch }) => ({ index: id.index, epoch }));
+  }
+
+  /** O2. Resolves when nothing of them is under way here. What is not owned is left alone. */
+  async release(indexes: readonly number[]): Promise<void> {
+    const { buckets, gate, loop, jobs } = this.parts;
+    const leaving = indexes.map((index) => buckets[index]!).filter((bucket) => bucket.owned && !bucket.leaving);
+    if (leaving.length === 0) return;
+    for (const bucket of leaving) bucket.leave();
+    loop.hold();
+    await loop.drain();
+    jobs.takeReady(leaving);
+    // From here on no batch holds anything of them; what is committed must become durable before their log is somebody else's.
+    const flushed = gate.flushed();
+    loop.resume();
+    await flushed;
+    this.keepFolds(leaving.filter((bucket) => !bucket.stopped));
+    jobs.collect(leaving);
+    for (const bucket of leaving) this.giveUp(bucket);
+  }
+
+  /** O3 */
+  async fenced(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
+    const { loop, jobs, log } = this.parts;
+    log.warn({ bucket: bucket.name, outcome }, 'another node has taken the bucket');
+    loop.hold();
+    await loop.drain();
+    if (bucket.owned && bucket.stopped) {
+      jobs.collect([bucket]);
+      this.giveUp(bucket);
+      this.onFenced?.(bucket.id.index);
+    }
+    loop.resume();
+  }
+
+  private async open(wanted: readonly Bucket[]): Promise<(BucketHead | Error)[]> {
+    const { journal } = this.parts;
+    if (wanted.length === 0) return [];
+    try {
+      return await journal.openBuckets(wanted.map(({ id }) => id));
+    } catch (error) {
+      if (!(error instanceof TroupeError) || wanted.length === 1) return wanted.map(() => toError(error));
+    }
+    // One of them cannot be opened; the others can.
+    return Promise.all(wanted.map(({ id }) => journal.openBucket(id).catch(toError)));
+  }
+
+  private serve(bucket: Bucket): void {
+    const { gate, routing, deployments, watches } = this.parts;
+    const held = bucket.held.sort(byOrder);
+    bucket.held = [];
+    gate.forgetStop(bucket);
+    bucket.serve();
+    deployments.complete(bucket);
+    for (const job of held) routing.reroute(job);
+    watches.wakeAll();
+  }
+
+  /** Folds are caches: the next owner starts from them. */
+  private keepFolds(buckets: readonly Bucket[]): void {
+    this.parts.journal.putCheckpoints(buckets.map(encodeCheckpoint));
+  }
+
+  private giveUp(bucket: Bucket): void {
+    const { gate, routing, watches, journal } = this.parts;
+    const held = bucket.held.sort(byOrder);
+    bucket.held = [];
+    bucket.giveUp();
+    gate.forgetStop(bucket);
+    journal.forgetBucket(bucket.id);
+    watches.leave(bucket.id);
+    for (const job of held) routing.handOver(job);
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
