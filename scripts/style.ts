@@ -133,6 +133,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   'runtime/scenario/': [...common, 'runtime/bundle/', 'runtime/sandbox/'],
   'runtime/cli/': [...common, 'runtime/config/', 'runtime/client/', 'runtime/bundle/', 'runtime/scenario/', 'runtime/actor/engine.ts', 'runtime/node.ts'],
   'runtime/node.ts': ['runtime/'],
+  'runtime/testing/': [],
   'runtime/faults/': ['runtime/'],
   'runtime/style.test.ts': ['runtime/', 'scripts/'],
   'cluster/': ['runtime/', 'cluster/'],
