@@ -38,7 +38,7 @@ async function versionOf(store: RedisControlStore): Promise<number> {
 }
 
 await t.test('the contract', async (t) => {
-  await controlContract(t, { place: async () => place(), seeds: [3, 4, 5], stepsPerSeed: 300 });
+  await controlContract(t, { place: async () => place(), seeds: [3, 4, 5, 6], stepsPerSeed: 300 });
 });
 
 await t.test('the keys are those that are named, all in one slot, and none expires (C1)', async (t) => {

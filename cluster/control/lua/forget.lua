@@ -5,8 +5,10 @@
 register('forget', function(keys, args)
   if not is_lead(keys, args[2], args[3]) then return 0 end
   local id, number = args[4], args[5]
-  if is_registered(keys, id, number) then redis.call('HDEL', keys[NODES], id) end
-  strike_out(keys, number)
+  if is_registered(keys, id, number) then
+    redis.call('HDEL', keys[NODES], id)
+    strike_out(keys, number)
+  end
   local pins = redis.call('HGETALL', keys[PINS])
   for i = 1, #pins, 2 do
     if pins[i + 1] == number then redis.call('HDEL', keys[PINS], pins[i]) end
