@@ -1,0 +1,73 @@
+/**
+ * Who lives, as one node sees it: from the counters that the answers to its own beats show, and its own monotonic clock.
+ *
+ * L1  A node is dead when its counter stood still for `leaseTtlMs` of observed time, and lives again when its counter changes.
+ * L2  Observed is only the time between two beats of the observer's own that both succeeded, less than half a lease apart. After a
+ *     failed beat, or a longer gap, the silence of all that live is counted from zero. [The store is down for a minute; who reaches it first
+ *     afterwards sees everybody else silent for a minute.] [The observer itself was suspended.]
+ * L3  An outage raises nobody from the dead: there, silence is not reset.
+ * L4  A node that is seen for the first time lives.
+ *
+ * An error costs time only: whoever is taken for dead and lives finds its epochs taken when it next appends.
+ */
+
+export interface Pulse {
+  readonly number: number;
+  readonly counter: number;
+}
+
+interface Seen {
+  counter: number;
+  silentMs: number;
+}
+
+export class Liveness {
+  private readonly leaseTtlMs: number;
+  private seen = new Map<number, Seen>();
+  /** When the last beat was answered; null after one that failed. */
+  private observedAt: number | null = null;
+
+  constructor(leaseTtlMs: number) {
+    this.leaseTtlMs = leaseTtlMs;
+  }
+
+  /** A beat of our own was answered, at `nowMs` of the monotonic clock, with these counters. */
+  observe(nowMs: number, pulses: readonly Pulse[]): void {
+    const passedMs = this.observedMsSince(nowMs);
+    const seen = new Map<number, Seen>();
+    for (const { number, counter } of pulses) {
+      const before = this.seen.get(number);
+      seen.set(number, { counter, silentMs: before === undefined || before.counter !== counter ? 0 : this.silenceAfter(before, passedMs) });
+    }
+    this.seen = seen;
+    this.observedAt = nowMs;
+  }
+
+  /** A beat of our own failed, or nobody knows. */
+  missed(): void {
+    this.observedAt = null;
+  }
+
+  /** False for a node that was not in the last answer. */
+  isAlive(number: number): boolean {
+    const node = this.seen.get(number);
+    return node !== undefined && node.silentMs < this.leaseTtlMs;
+  }
+
+  /** Observed time since its counter last changed. */
+  silentMs(number: number): number {
+    return this.seen.get(number)?.silentMs ?? 0;
+  }
+
+  /** Null when the time since the last answer does not count (L2). */
+  private observedMsSince(nowMs: number): number | null {
+    if (this.observedAt === null) return null;
+    const passedMs = nowMs - this.observedAt;
+    return passedMs < this.leaseTtlMs / 2 ? passedMs : null;
+  }
+
+  private silenceAfter(before: Seen, passedMs: number | null): number {
+    if (passedMs !== null) return before.silentMs + passedMs;
+    return before.silentMs < this.leaseTtlMs ? 0 : before.silentMs;
+  }
+}

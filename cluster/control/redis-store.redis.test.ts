@@ -1,0 +1,120 @@
+import t from 'tap';
+
+import { startRedis } from '../../runtime/testing/redis-server.ts';
+import { BucketMap, NO_NODE } from '../bucket-map.ts';
+import { controlLimits } from './control-store.ts';
+import type { Lead } from './control-store.ts';
+import { controlLibrary } from './redis-library.ts';
+import type { ControlLibrary } from './redis-library.ts';
+import { controlKeys, RedisControlStore } from './redis-store.ts';
+import { controlContract, infoOf } from './testing/contract.ts';
+import { IoredisCalls } from './testing/ioredis-calls.ts';
+
+const redis = await startRedis();
+const calls = await new IoredisCalls(redis.port).open();
+t.teardown(async () => {
+  calls.close();
+  await redis.remove();
+});
+
+let namespaces = 0;
+
+function place(): { namespace: string; store: () => RedisControlStore } {
+  const namespace = `n${++namespaces}`;
+  return { namespace, store: () => new RedisControlStore(calls, namespace) };
+}
+
+async function leadOf(store: RedisControlStore, bucketBits = 8): Promise<Lead> {
+  await store.found({ id: 'c-1', bucketBits });
+  const answer = await store.beat({ id: 'a', incarnation: 'a-1', number: NO_NODE, info: infoOf('a'), knownMapVersion: 0 });
+  if (answer.kind !== 'ok') throw new Error(answer.kind);
+  const { term } = await store.campaign({ id: 'a', number: answer.number }, 0);
+  return { term, node: answer.number };
+}
+
+async function versionOf(store: RedisControlStore): Promise<number> {
+  const answer = await store.beat({ id: 'a', incarnation: 'a-1', number: NO_NODE, info: infoOf('a'), knownMapVersion: 0 });
+  return answer.kind === 'ok' ? answer.mapVersion : 0;
+}
+
+await t.test('the contract', async (t) => {
+  await controlContract(t, { place: async () => place(), seeds: [3, 4, 5, 6], stepsPerSeed: 300 });
+});
+
+await t.test('the keys are those that are named, all in one slot, and none expires (C1)', async (t) => {
+  const { namespace, store: make } = place();
+  const store = make();
+  const lead = await leadOf(store);
+  await store.publish(lead, 1, [{ index: 0, owner: lead.node, next: NO_NODE }]);
+  await store.accept({ id: 'a', number: lead.node }, [{ index: 0, epoch: 1 }]);
+  await store.drain('a', true);
+  await store.pin(0, 'a');
+  const keys = (await redis.command('KEYS', `{${namespace}}*`)) as string[];
+  t.same(keys.sort(), controlKeys(namespace).sort());
+  for (const key of keys) t.equal(await redis.command('PTTL', key), -1, key);
+  t.throws(() => controlKeys('a}b'));
+});
+
+await t.test('the library is loaded when the server has none, and two versions live side by side', async (t) => {
+  await redis.command('FUNCTION', 'FLUSH');
+  const { namespace, store: make } = place();
+  const store = make();
+  const lead = await leadOf(store);
+  const other: ControlLibrary = { text: controlLibrary.text.replaceAll(/_[0-9a-f]{12}\b/g, '_ffffffffffff'), functionName: (called) => `control_${called}_ffffffffffff` };
+  const newer = new RedisControlStore(calls, namespace, other);
+  await newer.found({ id: 'c-2', bucketBits: 8 });
+  t.equal(await newer.drain('a', true), 'done');
+  t.equal((await redis.command('FUNCTION', 'LIST') as unknown[]).length, 2);
+  await redis.command('FUNCTION', 'FLUSH');
+  t.match(await store.publish(lead, 1, []), { kind: 'published' }, 'a server that came back without functions');
+});
+
+await t.test('a server that is short of memory still takes beats', async (t) => {
+  const store = place().store();
+  const lead = await leadOf(store);
+  await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+  t.teardown(() => redis.command('CONFIG', 'SET', 'maxmemory', '0'));
+  await t.rejects(redis.command('SET', 'x', '1'), /OOM/);
+  t.match(await store.publish(lead, 1, [{ index: 0, owner: lead.node, next: NO_NODE }]), { kind: 'published' });
+  t.equal(await versionOf(store), 2);
+});
+
+await t.test('a server that holds another cluster, or lost this one, is refused', async (t) => {
+  const { namespace, store: make } = place();
+  const store = make();
+  const lead = await leadOf(store);
+  await redis.command('DEL', ...controlKeys(namespace));
+  await t.rejects(store.publish(lead, 1, []), /another cluster, or none/);
+  await make().found({ id: 'c-9', bucketBits: 8 });
+  await t.rejects(versionOf(store), /another cluster, or none/);
+});
+
+await t.test('a server that stands still costs a call, not a node', async (t) => {
+  const store = place().store();
+  await leadOf(store);
+  await redis.suspend();
+  const from = performance.now();
+  await t.rejects(versionOf(store));
+  t.ok(performance.now() - from < 1_900, 'the call ends before a lease does');
+  await redis.resume();
+  // What was on its way is executed after all; asking again is harmless (C7).
+  t.equal(await versionOf(store), 1);
+});
+
+await t.test('65,536 buckets: each call is short', async (t) => {
+  const store = place().store();
+  const lead = await leadOf(store, 16);
+  const entries = Array.from({ length: controlLimits.bucketsPerCallMax }, (_, i) => ({ index: 65_535 - i, owner: lead.node, next: NO_NODE }));
+  const from = performance.now();
+  t.match(await store.publish(lead, 1, entries), { kind: 'published' });
+  const outcomes = await store.accept({ id: 'a', number: lead.node }, entries.map(({ index }) => ({ index, epoch: 4_294_967_295 })));
+  t.ok(outcomes.every((outcome) => outcome === 'accepted'));
+  const answer = await store.beat({ id: 'b', incarnation: 'b-1', number: NO_NODE, info: infoOf('b'), knownMapVersion: 0 });
+  const tookMs = performance.now() - from;
+  const map = answer.kind === 'ok' ? answer.map! : BucketMap.empty(0);
+  t.same(map.entryOf(65_535), { owner: lead.node, next: NO_NODE, epoch: 4_294_967_295 });
+  t.equal(map.diff(null).length, controlLimits.bucketsPerCallMax);
+  t.ok(tookMs < 3_000);
+  t.comment(`publish, accept and beat took ${tookMs.toFixed(0)} ms together`);
+  await t.rejects(store.accept({ id: 'a', number: lead.node }, [{ index: 0, epoch: 2 ** 32 }]), RangeError);
+});
