@@ -66,10 +66,14 @@ export interface Message {
 }
 
 /** These bytes are no frame of ours; the connection they came on has no future. */
-export class BadFrame extends Error {}
+export class BadFrame extends Error {
+  override readonly name = 'BadFrame';
+}
 
 /** A message is larger than the limit; nothing of it was written. */
-export class TooLarge extends Error {}
+export class TooLarge extends Error {
+  override readonly name = 'TooLarge';
+}
 
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
@@ -217,7 +221,8 @@ export function readFrame(buffer: Buffer, from: number, to: number, allowed: num
     wire.over(buffer, from, to);
     while (wire.at < to) messages.push(readMessage(buffer, allowed));
   } catch (error) {
-    throw new BadFrame(`a frame that cannot be read: ${(error as Error).message}`, { cause: error });
+    // What a decoder says about bytes can hold some of them, and they are nothing for a log.
+    throw error instanceof BadFrame ? error : new BadFrame('a frame that cannot be read', { cause: error });
   }
   return messages;
 }

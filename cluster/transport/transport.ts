@@ -18,8 +18,9 @@
  *     and connections that have not yet proved themselves. At the bound the one who asks learns it at once.
  * N5  A connection on which nothing comes in for (silentChecksMax + 1) x checkMs ends, even when writing to it still seems
  *     to work. [A cable is cut in one direction: requests leave, and no answer and no error ever comes.]
- * N6  Bytes that cannot be understood end the connection, and nothing of the frame that they stood in has an effect.
- * N7  What is sent to a peer in one turn of the event loop leaves in one write.
+ * N6  Bytes that cannot be read end the connection, and nothing of the frame that they stood in has an effect. A message that
+ *     has no place, such as an answer that nobody waits for, ends it too.
+ * N7  What is sent to a peer in one turn of the event loop leaves in one write, or in a few when it is very much.
  *
  * Without TLS, what follows the handshake is neither encrypted nor authenticated: whoever can change packets between two nodes
  * can read and change what they say. A network that others are in needs TLS.

@@ -94,8 +94,6 @@ export class CollectingSink implements StreamSink {
 /** Between a node that dials and one that serves. */
 export class Proxy {
   connections = 0;
-  /** Bytes of the one who dials that were passed on. */
-  passed = 0;
   /** While set, what the one who serves says is thrown away. */
   isDeaf = false;
   private readonly target: NodeAddress;
@@ -121,18 +119,20 @@ export class Proxy {
     this.pairs.clear();
   }
 
-  /** While held, nothing is read from the one who dials, so that its socket fills; `both`: nor from the other. */
-  hold(which: 'dialler' | 'both'): void {
+  /** While held, nothing is read from the one who dials, so that its socket fills. */
+  hold(): void {
     this.isHeld = true;
-    for (const [client, node] of this.pairs) {
-      client.pause();
-      if (which === 'both') node.pause();
-    }
+    for (const [client] of this.pairs) client.pause();
   }
 
   /** While held, nothing is read from the one who serves: a reader that stands still. */
   holdServer(): void {
     for (const [, node] of this.pairs) node.pause();
+  }
+
+  /** Says something to those who dial, as if the one who serves had. */
+  inject(bytes: Buffer): void {
+    for (const [client] of this.pairs) client.write(bytes);
   }
 
   release(): void {
@@ -145,10 +145,7 @@ export class Proxy {
     const node = connect(this.target);
     const pair = [client, node] as const;
     this.pairs.add(pair);
-    client.on('data', (chunk: Buffer) => {
-      this.passed += chunk.length;
-      node.write(chunk);
-    });
+    client.on('data', (chunk: Buffer) => { node.write(chunk); });
     node.on('data', (chunk: Buffer) => {
       if (!this.isDeaf) client.write(chunk);
     });
