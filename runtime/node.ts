@@ -10,9 +10,6 @@ import type { Logger } from 'pino';
 
 import { NodeEngine } from './actor/node-engine.ts';
 import { systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
-import { createAdmin } from './admin/admin.ts';
-import type { EngineMetrics } from './admin/metrics.ts';
-import { createMetrics } from './admin/metrics.ts';
 import { bundleHash } from './bundle/bundle.ts';
 import { checkStateCompatible } from './bundle/compatibility.ts';
 import { MemoryBundleStore } from './bundle/memory-store.ts';
@@ -20,18 +17,13 @@ import { BundleStore } from './bundle/store.ts';
 import { TroupeError } from './codec/errors.ts';
 import { makeDataFolder } from './config/data-folder.ts';
 import type { Settings } from './config/defaults.ts';
-import type { AuthSettings } from './gateway/auth.ts';
 import { createAuthenticator } from './gateway/auth.ts';
-import { createGateway } from './gateway/gateway.ts';
+import { authSettings, engineLimitsOf, openFront } from './front.ts';
+import type { ListenAddress } from './front.ts';
 import type { Journal } from './journal/journal.ts';
 import { createMemoryJournal } from './journal/memory/memory-journal.ts';
 import { createSegmentJournal } from './journal/segment/segment-journal.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface RunningNode {
   readonly addresses: { readonly gateway: ListenAddress; readonly admin: ListenAddress };
@@ -84,62 +76,18 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
     clock: systemClock,
     entropy: systemEntropy(),
     scheduler: systemScheduler,
-    limits: {
-      mailboxLengthMax: settings.mailboxLengthMax,
-      commandsWaitingMax: settings.commandsWaitingMax,
-      activationsMax: settings.activationsMax,
-      keysPerActorMax: settings.keysPerActorMax,
-      keyAgeMaxMs: settings.keyAgeMaxMs,
-    },
+    limits: engineLimitsOf(settings),
   });
   await engine.start();
   log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');
 
-  // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
-  let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
-  const metrics = createMetrics({
-    version: await version(),
-    durability: journal.durability,
-    isReady: () => engine.notReady() === null,
-    gateway: () => stats(),
-    engine: () => engineMetrics(engine),
-    journal: () => journal.stat(),
-    sandbox: () => pool.stat(),
-  });
-  const gateway = createGateway({
-    engine, auth,
-    host: settings.host,
-    port: settings.port,
-    origins: settings.origin,
-    limits: {
-      connectionsMax: settings.connectionsMax,
-      frameBytesMax: settings.frameBytesMax,
-      requestsInFlightPerConnectionMax: settings.requestsInFlightPerConnectionMax,
-      watchesPerConnectionMax: settings.watchesPerConnectionMax,
-      queuedBytesPerConnectionMax: settings.queuedBytesPerConnectionMax,
-      handshakeTimeMaxMs: settings.handshakeTimeMaxMs,
-      idlePingMs: settings.idlePingMs,
-    },
-    onCommandTime: metrics.onCommandTime,
-    onDefect: (error) => log.error({ err: error }, 'defect in the gateway'),
-  });
-  stats = () => gateway.stats;
-  const admin = createAdmin({
-    engine, auth, metrics,
-    host: settings.adminHost,
-    port: settings.adminPort,
-    onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),
-    onRefused: ({ code, message, location }) => log.warn({ code, message, location }, 'deployment refused'),
-  });
-  const gatewayAddress = await gateway.listen();
+  const front = await openFront({ settings, log, auth, engine, journal, pool, stat: () => engine.stat() });
   closing.push(async () => {
-    await engine.close();
-    await gateway.close();
+    await front.closeGateway(() => engine.close());
   });
-  const adminAddress = await admin.listen();
-  closing.push(() => admin.close());
+  closing.push(() => front.closeAdmin());
   return {
-    addresses: { gateway: gatewayAddress, admin: adminAddress },
+    addresses: front.addresses,
     durability: journal.durability,
     failed,
     close: () => closeAll(closing),
@@ -158,25 +106,6 @@ function createJournal(settings: Settings, log: Logger): Journal {
     sync: settings.sync,
     onWarning: (message: string) => log.warn({}, message),
   });
-}
-
-function authSettings(settings: Settings): AuthSettings {
-  if (settings.auth === 'none') return { kind: 'none' };
-  const given = (text: string): string | undefined => (text === '' ? undefined : text);
-  return {
-    kind: 'jwt',
-    secretFile: given(settings.authSecretFile),
-    publicKeyFile: given(settings.authPublicKeyFile),
-    jwksFile: given(settings.authJwksFile),
-    issuer: given(settings.authIssuer),
-    audience: given(settings.authAudience),
-    scope: given(settings.authScope),
-  };
-}
-
-async function version(): Promise<string> {
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** The number of buckets is fixed when the data folder is made; it is kept beside the journal. */
@@ -210,18 +139,4 @@ async function writeDurably(folder: string, file: string, text: string): Promise
   const directory = await open(folder, 'r');
   await directory.sync();
   await directory.close();
-}
-
-function engineMetrics(engine: NodeEngine): EngineMetrics {
-  const stat = engine.stat();
-  return {
-    activations: stat.activations,
-    activationsTotal: stat.activationsLoaded,
-    passivationsTotal: stat.passivations,
-    commandsWaiting: stat.commandsWaiting,
-    commandBytesWaiting: stat.commandBytesWaiting,
-    turnsTotal: stat.items,
-    duplicatesTotal: stat.duplicatesAnswered,
-    snapshotsTotal: stat.snapshots,
-  };
 }

@@ -25,6 +25,8 @@ export class Address {
   readonly text: string;
   /** The engine's own. */
   resident: object | null = null;
+  /** Index of its bucket; -1 until somebody has looked. */
+  bucket = -1;
 
   constructor(text: string) {
     this.text = text;

@@ -205,6 +205,15 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.deployments.putInService(bundle, types);
   }
 
+  /** Whether requests for the bucket are taken here: served, or held until it is open. */
+  owns(index: number): boolean {
+    return this.buckets[index]!.owned;
+  }
+
+  ownedIndexes(): number[] {
+    return this.buckets.filter(({ owned }) => owned).map(({ id }) => id.index);
+  }
+
   behaviors(): readonly ServedBehavior[] {
     return this.deployments.behaviors();
   }

@@ -12,7 +12,8 @@ import type { Logger } from 'pino';
 import { TroupeError } from '../codec/errors.ts';
 import { flagOf, settingNames, settingSpecs, type Settings } from '../config/defaults.ts';
 import { loadSettings } from '../config/settings.ts';
-import type { ListenAddress, RunningNode } from '../node.ts';
+import type { ListenAddress } from '../front.ts';
+import type { RunningNode } from '../node.ts';
 import { AdminClient } from './admin-client.ts';
 import { exitCodes } from './exit-codes.ts';
 import { report, type Terminal } from './terminal.ts';
@@ -43,12 +44,12 @@ export function addStart(program: Command, terminal: Terminal): void {
 
 async function runNode(settings: Settings, demo: boolean, terminal: Terminal): Promise<number> {
   if (demo && settings.auth !== 'none') throw new TroupeError('CONFIG_INVALID', '--demo deploys without a token, so it needs --auth none');
-  const { startNode } = await import('../node.ts');
+  const startNode = settings.redis === '' ? (await import('../node.ts')).startNode : (await import('../../cluster/node.ts')).startClusterNode;
   const { createLog } = await import('./log.ts');
   const log = createLog(settings);
   // Signals are taken from the first moment on: an end asked for during a long recovery waits for nothing but that.
   const signal = nextSignal(log);
-  log.info({ data: settings.journal === 'memory' ? 'none (memory)' : path.resolve(settings.data), pid: process.pid }, 'starting');
+  log.info({ data: whereItIsKept(settings), pid: process.pid }, 'starting');
   const node = await startNode(settings, log);
   const ended = Promise.race([signal, node.failed]);
   try {
@@ -70,6 +71,11 @@ async function runNode(settings: Settings, demo: boolean, terminal: Terminal): P
   // Whatever still holds the event loop must not keep a stopped node alive.
   setTimeout(() => process.exit(exitCodes.ok), 1_000).unref();
   return exitCodes.ok;
+}
+
+function whereItIsKept({ redis, journal, data }: Settings): string {
+  if (redis !== '') return redis.replace(/\/\/[^@]*@/, '//');
+  return journal === 'memory' ? 'none (memory)' : path.resolve(data);
 }
 
 /** Resolves at the first signal; the second one, if it is not the same one passed on twice, exits at once. */
@@ -116,6 +122,9 @@ function announce(settings: Settings, node: RunningNode, demo: boolean, terminal
 const durabilityNotes: Record<string, string> = {
   disk: '  (fdatasync before every answer: survives the process and power loss)',
   'disk-unsynced': '  (no fsync: survives the process, not power loss)',
+  'redis-always': '  (Redis, fsync before every answer: survives processes and power loss)',
+  'redis-everysec': '  (Redis, fsync every second: survives processes; power loss may cost a second)',
+  'redis-no': '  (Redis without fsync: survives processes, not power loss)',
   memory: '  (nothing survives the process)',
 };
 

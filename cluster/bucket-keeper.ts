@@ -1,0 +1,155 @@
+/**
+ * Brings the buckets of this node's engine to where the bucket map says they are: opens what is given to it, hands over what is to
+ * move, gives up what is another's.
+ *
+ * K1  The map is a wish, the engine's epochs are the facts: acting on an old map costs time and nothing else.
+ * K2  A hand-off: the owner finishes what is in the sandbox, makes it durable, answers it, and gives the bucket up; only then is the next
+ *     owner told. It opens the bucket and says so. A crash in between is a hand-off without these steps: the scheduler gives the bucket
+ *     to somebody else.
+ * K3  One pass at a time; what changed meanwhile is looked at in the next one. What failed is tried again.
+ */
+
+import type { Clock, Log, Scheduler } from '../runtime/actor/seams.ts';
+import type { OwnedBucket } from '../runtime/actor/ownership.ts';
+import { NO_NODE } from './bucket-map.ts';
+import type { BucketOwners } from './bucket-owners.ts';
+import type { AcceptOutcome, Opened } from './control/control-store.ts';
+
+export interface BucketKeeperParts {
+  readonly owners: BucketOwners;
+  readonly engine: {
+    owns(index: number): boolean;
+    acquire(indexes: readonly number[]): Promise<OwnedBucket[]>;
+    release(indexes: readonly number[]): Promise<void>;
+  };
+  /** As ControlPlane.accept. */
+  accept(opened: readonly Opened[]): Promise<AcceptOutcome[]>;
+  /** Tells a node that these buckets are handed over to it. @throws Error when it cannot be told */
+  handOver(node: number, indexes: readonly number[]): Promise<void>;
+  /** Says that these buckets are given up. */
+  vacate(indexes: readonly number[]): Promise<void>;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly scheduler: Pick<Scheduler, 'later'>;
+  readonly log: Log;
+}
+
+const RETRY_MS = 200;
+
+/** What came of the hand-offs so far. */
+export interface HandOffStat {
+  handOffs: number;
+  takeovers: number;
+}
+
+export class BucketKeeper {
+  readonly stat: HandOffStat = { handOffs: 0, takeovers: 0 };
+  isStopping = false;
+  private readonly parts: BucketKeeperParts;
+  /** Opened here, and not yet in the map as this node's: bucket -> epoch. */
+  private readonly toAccept = new Map<number, number>();
+  private running: Promise<void> | null = null;
+  private isWanted = false;
+
+  constructor(parts: BucketKeeperParts) {
+    this.parts = parts;
+  }
+
+  /** The map changed, or something failed that should be tried again. */
+  sync(): void {
+    this.isWanted = true;
+    if (this.running !== null) return;
+    this.running = this.run().finally(() => {
+      this.running = null;
+      if (this.isWanted) this.sync();
+    });
+  }
+
+  /** These buckets were handed over to this node; the map may not say so yet (K2). */
+  take(indexes: readonly number[]): void {
+    if (this.isStopping) return;
+    for (const index of indexes) this.parts.owners.hint(index, this.parts.owners.self);
+    void this.open(indexes);
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.running !== null) await this.running;
+  }
+
+  private async run(): Promise<void> {
+    this.isWanted = false;
+    const { owners, engine, log } = this.parts;
+    const given: number[] = [];
+    const lost: number[] = [];
+    const moving = new Map<number, number[]>();
+    for (let index = 0; index < owners.map.size; index++) {
+      const { owner, next, epoch } = owners.map.entryOf(index);
+      const isHere = engine.owns(index);
+      if (owner !== owners.self) {
+        if (isHere && next !== owners.self && !this.toAccept.has(index)) lost.push(index);
+      } else if (next !== NO_NODE && isHere) {
+        const list = moving.get(next);
+        if (list === undefined) moving.set(next, [index]);
+        else list.push(index);
+      } else if (!isHere && !this.isStopping) given.push(index);
+      else if (isHere && epoch !== 0) this.toAccept.delete(index);
+    }
+    try {
+      await Promise.all([this.open(given), this.giveUp(lost), ...[...moving].map(([next, indexes]) => this.move(next, indexes))]);
+      await this.accept();
+    } catch (error) {
+      log.warn({ err: error }, 'buckets are not where they should be yet');
+      this.syncLater();
+    }
+  }
+
+  private async open(indexes: readonly number[]): Promise<void> {
+    const missing = indexes.filter((index) => !this.parts.engine.owns(index));
+    if (missing.length === 0) return;
+    const since = this.parts.clock.monotonic();
+    const opened = await this.parts.engine.acquire(missing);
+    this.stat.takeovers += opened.length;
+    for (const { index, epoch } of opened) this.toAccept.set(index, epoch);
+    this.parts.log.info({ buckets: opened.length, ms: Math.round(this.parts.clock.monotonic() - since) }, 'buckets opened');
+    this.accept().catch(() => this.syncLater());
+  }
+
+  private async accept(): Promise<void> {
+    if (this.toAccept.size === 0) return;
+    const opened = [...this.toAccept].map(([index, epoch]) => ({ index, epoch }));
+    const outcomes = await this.parts.accept(opened);
+    const unnamed: number[] = [];
+    for (let i = 0; i < opened.length; i++) {
+      const { index, epoch } = opened[i]!;
+      if (this.toAccept.get(index) === epoch) this.toAccept.delete(index);
+      if (outcomes[i] === 'unnamed' || outcomes[i] === 'stale') unnamed.push(index);
+    }
+    await this.giveUp(unnamed);
+  }
+
+  private async giveUp(indexes: readonly number[]): Promise<void> {
+    if (indexes.length === 0) return;
+    this.parts.log.info({ buckets: indexes.length }, 'buckets given up');
+    await this.parts.engine.release(indexes);
+  }
+
+  /** K2 */
+  private async move(next: number, indexes: readonly number[]): Promise<void> {
+    const { engine, owners, log } = this.parts;
+    const since = this.parts.clock.monotonic();
+    await engine.release(indexes);
+    for (const index of indexes) owners.hint(index, next);
+    this.stat.handOffs += indexes.length;
+    try {
+      await this.parts.handOver(next, indexes);
+    } catch (error) {
+      log.warn({ err: error, buckets: indexes.length }, 'the next owner was not told; the map tells it');
+    }
+    await this.parts.vacate(indexes);
+    log.info({ buckets: indexes.length, ms: Math.round(this.parts.clock.monotonic() - since) }, 'buckets handed over');
+  }
+
+  private syncLater(): void {
+    this.parts.scheduler.later(RETRY_MS, () => this.sync());
+  }
+}

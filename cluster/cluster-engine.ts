@@ -1,0 +1,95 @@
+/** The engine of a whole cluster, as the gateway and the admin port of one node see it. */
+
+import type {
+  CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest,
+} from '../runtime/actor/engine.ts';
+import { Address } from '../runtime/actor/engine.ts';
+import type { Scheduler } from '../runtime/actor/seams.ts';
+import { TroupeError } from '../runtime/codec/errors.ts';
+import { NO_NODE } from './bucket-map.ts';
+import type { BucketOwners } from './bucket-owners.ts';
+import type { ClusterDeployments } from './cluster-deployments.ts';
+import type { Request } from './forward.ts';
+import { RECORDS } from './methods.ts';
+import type { RecordsValue } from './methods.ts';
+import { RoutedWatch } from './routed-watch.ts';
+import type { LocalEngine, Router } from './router.ts';
+import { ask } from './transport/transport.ts';
+import type { Peer } from './transport/transport.ts';
+
+export interface ClusterEngineParts {
+  readonly local: LocalEngine & Pick<Engine, 'watch' | 'records' | 'behaviors' | 'notReady'>;
+  readonly router: Router;
+  readonly owners: BucketOwners;
+  readonly deployments: ClusterDeployments;
+  readonly scheduler: Scheduler;
+  peerOf(number: number): Peer | null;
+}
+
+export class ClusterEngine implements Engine {
+  private readonly parts: ClusterEngineParts;
+  /** Why this node takes no requests, whatever its engine says. */
+  refusal: string | null = 'joining the cluster';
+
+  constructor(parts: ClusterEngineParts) {
+    this.parts = parts;
+  }
+
+  submit(request: CommandRequest): void {
+    this.route(request);
+  }
+
+  get(request: GetRequest): void {
+    this.route(request);
+  }
+
+  watch(request: WatchRequest): Watch {
+    const { local, router, owners, scheduler, peerOf } = this.parts;
+    const address = new Address(request.to);
+    return new RoutedWatch(request, {
+      scheduler,
+      local: (inner) => local.watch(inner),
+      locate: () => {
+        const index = router.indexOf(address);
+        if (local.owns(index)) return 'here';
+        const owner = owners.ownerOf(index);
+        return owner === NO_NODE || owner === owners.self ? null : peerOf(owner);
+      },
+    });
+  }
+
+  deploy(content: Buffer): Promise<Deployed> {
+    const reason = this.notReady();
+    if (reason !== null) return Promise.reject(new TroupeError('NOT_READY', `the node is ${reason}`));
+    return this.parts.deployments.deploy(content);
+  }
+
+  behaviors(): readonly ServedBehavior[] {
+    return this.parts.local.behaviors();
+  }
+
+  async records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]> {
+    const { local, router, owners, peerOf } = this.parts;
+    const index = router.indexOf(new Address(actor));
+    if (local.owns(index)) return local.records(actor, fromSeq, recordsMax);
+    const owner = owners.ownerOf(index);
+    const peer = owner === NO_NODE ? null : peerOf(owner);
+    if (peer === null) throw new TroupeError('NOT_OWNER', `no node owns ${actor} at the moment`);
+    const value: RecordsValue = [actor, fromSeq, recordsMax];
+    return (await ask(peer, RECORDS, value)).value as readonly RecordView[];
+  }
+
+  notReady(): string | null {
+    return this.refusal ?? this.parts.local.notReady();
+  }
+
+  private route(request: Request): void {
+    try {
+      this.parts.router.route(request);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      const { code, message } = error;
+      this.parts.scheduler.soon(() => request.failed({ code, message }));
+    }
+  }
+}

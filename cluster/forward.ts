@@ -1,0 +1,177 @@
+/** Requests on their way to another node, and those of another node on their way through this one's engine. */
+
+import type { Address, AnswerError, CommandRequest, Format, GetRequest } from '../runtime/actor/engine.ts';
+import { Address as ActorAddress } from '../runtime/actor/engine.ts';
+import { COMMAND, GET } from './methods.ts';
+import type { CommandValue, GetValue } from './methods.ts';
+import type { Failure, IncomingRequest, Peer, Pending } from './transport/transport.ts';
+
+export type Request = CommandRequest | GetRequest;
+
+export function isCommand(request: Request): request is CommandRequest {
+  return 'name' in request;
+}
+
+/** Hears what became of a request that was sent to another node. */
+export interface ForwardListener {
+  arrived(forward: Forward): void;
+  /** Answered with an error, never sent, or of unknown outcome. */
+  failed(forward: Forward, failure: Failure): void;
+}
+
+/** One request of this node's clients for an actor of another node, until it is answered, however often it has to be sent. */
+export class Forward implements Pending {
+  readonly request: Request;
+  readonly index: number;
+  readonly sinceMs: number;
+  /** Its place among those of its bucket. */
+  readonly order: number;
+  /** A command's own key, or the one that was minted for it. */
+  readonly key: string;
+  /** Some earlier try may have taken effect. */
+  isUnknown = false;
+  private readonly listener: ForwardListener;
+
+  constructor(request: Request, index: number, sinceMs: number, order: number, key: string, listener: ForwardListener) {
+    this.request = request;
+    this.index = index;
+    this.sinceMs = sinceMs;
+    this.order = order;
+    this.key = key;
+    this.listener = listener;
+  }
+
+  /** The request as this node's own engine should get it: under the same key as on the way to others. */
+  local(): Request {
+    const { request, key } = this;
+    return isCommand(request) && request.key !== key ? new KeyedCommand(request, key) : request;
+  }
+
+  send(peer: Peer): void {
+    const { request } = this;
+    if (isCommand(request)) {
+      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session];
+      peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
+    } else {
+      const value: GetValue = [request.to.text, request.format];
+      peer.request(this, GET, value);
+    }
+  }
+
+  answered(value: unknown, buffer: Buffer, from: number, to: number): void {
+    this.listener.arrived(this);
+    this.request.done(value as number, buffer, from, to);
+  }
+
+  failed(failure: Failure): void {
+    this.listener.failed(this, failure);
+  }
+}
+
+/** A command under a key that its client did not give. */
+class KeyedCommand implements CommandRequest {
+  readonly key: string;
+  private readonly request: CommandRequest;
+
+  constructor(request: CommandRequest, key: string) {
+    this.request = request;
+    this.key = key;
+  }
+
+  get to(): Address {
+    return this.request.to;
+  }
+
+  get name(): string {
+    return this.request.name;
+  }
+
+  get format(): Format {
+    return this.request.format;
+  }
+
+  get body(): Buffer {
+    return this.request.body;
+  }
+
+  get bodyFrom(): number {
+    return this.request.bodyFrom;
+  }
+
+  get bodyTo(): number {
+    return this.request.bodyTo;
+  }
+
+  get principal(): string {
+    return this.request.principal;
+  }
+
+  get session(): string {
+    return this.request.session;
+  }
+
+  done(seq: number, buffer: Buffer, from: number, to: number): void {
+    this.request.done(seq, buffer, from, to);
+  }
+
+  failed(error: AnswerError): void {
+    this.request.failed(error);
+  }
+}
+
+/** A command that another node has sent here. */
+export class ServedCommand implements CommandRequest {
+  readonly to: Address;
+  readonly name: string;
+  readonly format: Format;
+  readonly body: Buffer;
+  readonly bodyFrom = 0;
+  readonly bodyTo: number;
+  readonly key: string;
+  readonly principal: string;
+  readonly session: string;
+  private readonly incoming: IncomingRequest;
+
+  constructor(incoming: IncomingRequest) {
+    const [to, name, format, key, principal, session] = incoming.value as CommandValue;
+    this.to = new ActorAddress(to);
+    this.name = name;
+    this.format = format;
+    this.key = key;
+    this.principal = principal;
+    this.session = session;
+    this.body = Buffer.from(incoming.buffer.subarray(incoming.bodyFrom, incoming.bodyTo));
+    this.bodyTo = this.body.length;
+    this.incoming = incoming;
+  }
+
+  done(seq: number, buffer: Buffer, from: number, to: number): void {
+    this.incoming.answer(seq, buffer, from, to);
+  }
+
+  failed(error: AnswerError): void {
+    this.incoming.fail(error);
+  }
+}
+
+/** A read that another node has sent here. */
+export class ServedGet implements GetRequest {
+  readonly to: Address;
+  readonly format: Format;
+  private readonly incoming: IncomingRequest;
+
+  constructor(incoming: IncomingRequest) {
+    const [to, format] = incoming.value as GetValue;
+    this.to = new ActorAddress(to);
+    this.format = format;
+    this.incoming = incoming;
+  }
+
+  done(seq: number, buffer: Buffer, from: number, to: number): void {
+    this.incoming.answer(seq, buffer, from, to);
+  }
+
+  failed(error: AnswerError): void {
+    this.incoming.fail(error);
+  }
+}

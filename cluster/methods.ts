@@ -1,0 +1,34 @@
+/** What nodes ask of each other: the transport's methods, and the shapes of their values. Bodies are the transport's bodies. */
+
+import type { Format } from '../runtime/actor/engine.ts';
+
+/** Request. Answer: the seq, with the reply as body. */
+export const COMMAND = 1;
+export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string];
+
+/** Request. Answer: the seq, with the state as body. */
+export const GET = 2;
+export type GetValue = [to: string, format: Format];
+
+/** Stream. Events: `[WATCH_OPENED, seq]` once, then `[WATCH_EVENT, seq, name]` with the event as body. */
+export const WATCH = 3;
+export type WatchValue = [to: string, format: Format, from: number];
+export const WATCH_OPENED = 0;
+export const WATCH_EVENT = 1;
+export type WatchEventValue = [what: typeof WATCH_OPENED, seq: number] | [what: typeof WATCH_EVENT, seq: number, name: string];
+
+/** Request. Answer: the records as `troupe events` shows them. */
+export const RECORDS = 4;
+export type RecordsValue = [actor: string, fromSeq: number, recordsMax: number];
+
+/** Request: these buckets were handed over to you. Answer: nothing, at once. */
+export const TAKE = 5;
+export type TakeValue = number[];
+
+/** Request: put in service what is listed, up to this entry. Answer: nothing, when it is in service in every bucket of the node. */
+export const SERVE = 6;
+export type ServeValue = number;
+
+/** Message: the bucket map has this version by now. */
+export const MAP_CHANGED = 7;
+export type MapChangedValue = number;

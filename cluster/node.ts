@@ -1,0 +1,322 @@
+/**
+ * The composition root of a node in a cluster: as runtime/node.ts for one node by itself. Everything that nodes share is in Redis; this
+ * process keeps nothing of its own that another one could not make again.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+
+import type { Logger } from 'pino';
+
+import { NodeEngine } from '../runtime/actor/node-engine.ts';
+import { systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
+import { bundleHash } from '../runtime/bundle/bundle.ts';
+import { checkStateCompatible } from '../runtime/bundle/compatibility.ts';
+import { TroupeError } from '../runtime/codec/errors.ts';
+import { defaults } from '../runtime/config/defaults.ts';
+import type { Settings } from '../runtime/config/defaults.ts';
+import { authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
+import { createAuthenticator } from '../runtime/gateway/auth.ts';
+import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
+import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
+import type { RunningNode } from '../runtime/node.ts';
+import { createSandboxPool } from '../runtime/sandbox/pool.ts';
+import { BucketKeeper } from './bucket-keeper.ts';
+import { BucketOwners } from './bucket-owners.ts';
+import { ClusterDeployments } from './cluster-deployments.ts';
+import { ClusterEngine } from './cluster-engine.ts';
+import { ControlPlane } from './control/control-plane.ts';
+import type { NodeInfo } from './control/control-store.ts';
+import { RedisControlStore } from './control/redis-store.ts';
+import { controlDefaults } from './control/timing.ts';
+import type { ControlTiming } from './control/timing.ts';
+import { MAP_CHANGED, SERVE, TAKE } from './methods.ts';
+import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
+import { Peers } from './peers.ts';
+import { Router } from './router.ts';
+import { answerLater, serveRequests } from './serving.ts';
+import { ServiceList, SharedBundles } from './shared-store.ts';
+import type { StoreCall } from './shared-store.ts';
+import { ask } from './transport/transport.ts';
+import { createTransport } from './transport/tcp-transport.ts';
+
+/** How often a node looks whether something was put in service that it was not told of. */
+const FOLLOW_MS = 2_000;
+const WAIT_STEP_MS = 20;
+
+/** @throws TroupeError CONFIG_INVALID, ADDRESS_IN_USE, STORE_UNAVAILABLE, ROLLED_BACK and others, with nothing left behind */
+export async function startClusterNode(settings: Settings, log: Logger): Promise<RunningNode> {
+  const closing: (() => Promise<void> | void)[] = [];
+  try {
+    return await assemble(settings, log, closing);
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+async function assemble(given: Settings, log: Logger, closing: (() => Promise<void> | void)[]): Promise<RunningNode> {
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const settings = await withFreePorts(given);
+  const incarnation = randomBytes(8).toString('hex');
+  // Several nodes on one machine need no names: each is called after its port.
+  const id = settings.node === defaults.node ? `node-${settings.clusterPort}` : settings.node;
+  const bucketBits = Math.log2(settings.buckets);
+  const { namespace } = settings;
+  const store = parseStoreUrl(settings.redis);
+  const timing = timingOf(settings);
+
+  const auth = await createAuthenticator(authSettings(settings));
+  const pool = createSandboxPool({
+    rssMaxBytes: settings.sandboxRssMaxMib * 1024 * 1024,
+    decideTimeMaxMs: settings.decideTimeMaxMs,
+    isolateMemoryMaxMib: settings.isolateMemoryMaxMib,
+  });
+  const started = pool.start();
+  started.catch(() => {});
+  closing.push(() => pool.close());
+  const journal = createRedisJournal({
+    store, namespace, bucketBits,
+    node: id,
+    memoryAllowed: settings.durability === 'memory',
+    onWarning: (message) => log.warn({}, message),
+  });
+  await journal.open();
+  closing.push(() => journal.close());
+  const links = new StoreLinks({ ...store, answerTimeMaxMs: timing.callTimeMaxMs });
+  await links.connect();
+  closing.push(() => links.close());
+  const control = new RedisControlStore(
+    {
+      call: (functionName, keys, args) => links.call('log', keys[0]!, 'FCALL', [functionName, String(keys.length), ...keys, ...args]),
+      load: (library, key) => links.call('log', key, 'FUNCTION', ['LOAD', 'REPLACE', library]),
+    },
+    namespace,
+  );
+  const record = await control.found({ id: randomBytes(8).toString('hex'), bucketBits });
+
+  const transport = createTransport({
+    cluster: record.id,
+    self: { node: id, incarnation },
+    listen: { host: settings.clusterHost, port: settings.clusterPort },
+    secret: settings.clusterSecretFile === '' ? null : await readFile(settings.clusterSecretFile),
+    ...(await tlsOf(settings)),
+    log,
+  });
+  closing.push(() => transport.close());
+  const peers = new Peers(transport, id);
+  const owners = new BucketOwners(bucketBits, systemClock);
+  const router = new Router({
+    owners, bucketBits, incarnation,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    peerOf: (number) => peers.peerOf(number),
+    nameOf: (number) => peers.nameOf(number),
+    numberOf: (name) => peers.numberOf(name),
+  });
+  const call: StoreCall = (key, command, args) => links.call('bulk', key, command, args);
+  await started;
+  const engine = new NodeEngine({
+    journal, pool, log, namespace, bucketBits,
+    store: new SharedBundles(call, namespace),
+    checks: { hash: bundleHash, compatible: checkStateCompatible },
+    clock: systemClock,
+    entropy: systemEntropy(),
+    scheduler: systemScheduler,
+    limits: engineLimitsOf(settings),
+    elsewhere: router,
+  });
+  await engine.start();
+  router.engine = engine;
+
+  const deployments = new ClusterDeployments({
+    list: new ServiceList(call, namespace),
+    engine,
+    tellOthers: async (length) => {
+      await Promise.all(peers.others().map(({ peer }) => ask(peer, SERVE, length satisfies ServeValue)));
+    },
+  });
+  await deployments.follow();
+  const tellMapChanged = (): void => {
+    const version: MapChangedValue = plane.state?.map.version ?? 0;
+    for (const { peer } of peers.others()) peer.tell(MAP_CHANGED, version + 1);
+  };
+  const keeper = new BucketKeeper({
+    owners,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    log,
+    engine: {
+      owns: (index) => engine.owns(index),
+      acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
+      release: (indexes) => engine.ownership.release(indexes),
+    },
+    accept: async (opened) => {
+      const outcomes = await plane.accept(opened);
+      tellMapChanged();
+      router.ownersChanged(opened.map(({ index }) => index));
+      return outcomes;
+    },
+    handOver: async (node, indexes) => {
+      const peer = peers.peerOf(node);
+      if (peer === null) throw new TroupeError('UNREACHABLE', `node ${node} is not known`);
+      await ask(peer, TAKE, [...indexes] satisfies TakeValue);
+    },
+    vacate: async (indexes) => {
+      await plane.release(indexes);
+    },
+  });
+  engine.ownership.onFenced = () => systemScheduler.later(WAIT_STEP_MS, () => {
+    plane.lookSoon();
+    keeper.sync();
+  });
+  let isDraining = false;
+  let addresses: Record<string, string> = {};
+  const info = (): NodeInfo => ({ addresses, version: nodeVersion, draining: isDraining, weight: 1, load: 0 });
+  const nodeVersion = await version();
+  const plane: ControlPlane = new ControlPlane({
+    store: control,
+    config: { id: record.id, bucketBits },
+    id, incarnation, info, timing, log,
+    clock: systemClock,
+    timers: systemScheduler,
+    events: {
+      onMap(map, self) {
+        const changed = owners.update(map, self.number);
+        keeper.sync();
+        router.ownersChanged(changed);
+      },
+      onNodes: (nodes) => peers.update(nodes),
+      onReplaced: () => fail(new TroupeError('CONFIG_INVALID', `another process runs as node ${id}`, { hint: 'Give every node a name of its own with --node.' })),
+      onLead: (term) => log.info({ term }, term === null ? 'no longer scheduler' : 'this node is the scheduler'),
+    },
+  });
+
+  const local = new ClusterEngine({
+    local: engine, router, owners, deployments,
+    scheduler: systemScheduler,
+    peerOf: (number) => peers.peerOf(number),
+  });
+  serveRequests(transport, engine);
+  transport.handle(TAKE, (incoming) => {
+    keeper.take(incoming.value as TakeValue);
+    incoming.answer();
+  });
+  transport.handle(SERVE, (incoming) => answerLater(incoming, deployments.follow(incoming.value as ServeValue)));
+  transport.handleMessage(MAP_CHANGED, (message) => {
+    if ((message.value as MapChangedValue) > owners.map.version) plane.lookSoon();
+  });
+  const listening = await transport.listen();
+  const front = await openFront({ settings, log, auth, engine: local, journal, pool, stat: () => engine.stat() });
+  closing.push(() => front.closeAdmin());
+  closing.push(() => front.closeGateway(() => engine.close()));
+  addresses = {
+    transport: authority(settings.clusterAdvertise || listening.host, listening.port),
+    gateway: authority(front.addresses.gateway.host, front.addresses.gateway.port),
+    admin: authority(front.addresses.admin.host, front.addresses.admin.port),
+  };
+  await plane.start();
+  let isEnded = false;
+  const follow = (): void => {
+    if (isEnded) return;
+    deployments.follow().catch((error: unknown) => log.warn({ err: error }, 'what is in service could not be looked up'));
+    systemScheduler.later(FOLLOW_MS, follow);
+  };
+  systemScheduler.later(FOLLOW_MS, follow);
+  closing.push(async () => {
+    isEnded = true;
+    local.refusal = 'stopping';
+    isDraining = true;
+    await drain();
+    await plane.stop();
+  });
+  await until(() => plane.state !== null && plane.state.map.version > 0, Infinity);
+  // Ready when every bucket has an owner: a first node opens them all, a later one finds them owned.
+  await until(() => everyBucketIsOwned(owners), 10_000);
+  local.refusal = null;
+  log.info({ node: id, cluster: record.id, nodes: peers.all.length, durability: journal.durability }, 'joined the cluster');
+
+  /** Hands everything over, while there is somebody to take it. */
+  async function drain(): Promise<void> {
+    const end = performance.now() + settings.drainTimeMaxMs;
+    while (performance.now() < end && engine.ownedIndexes().length > 0) {
+      const takers = peers.others().filter(({ node }) => !node.draining);
+      if (takers.length === 0 || plane.state === null) break;
+      plane.lookSoon();
+      await new Promise((resolve) => setTimeout(resolve, 5 * WAIT_STEP_MS));
+    }
+    keeper.isStopping = true;
+    await keeper.idle();
+    const owned = engine.ownedIndexes();
+    if (owned.length > 0) await engine.ownership.release(owned);
+    if (owned.length > 0) log.info({ buckets: owned.length }, 'buckets given up without a next owner');
+  }
+
+  return {
+    addresses: front.addresses,
+    durability: journal.durability,
+    failed,
+    close: () => closeAll(closing),
+  };
+}
+
+async function closeAll(closing: (() => Promise<void> | void)[]): Promise<void> {
+  for (let close = closing.pop(); close !== undefined; close = closing.pop()) await close();
+}
+
+function everyBucketIsOwned(owners: BucketOwners): boolean {
+  for (let index = 0; index < owners.map.size; index++) if (owners.map.ownerOf(index) === 0 || owners.map.epochOf(index) === 0) return false;
+  return true;
+}
+
+async function until(holds: () => boolean, timeMaxMs: number): Promise<void> {
+  const end = performance.now() + timeMaxMs;
+  while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+}
+
+function timingOf({ leaseTtlMs }: Settings): ControlTiming {
+  const heartbeatMs = Math.min(controlDefaults.heartbeatMs, Math.floor(leaseTtlMs / 4));
+  const callTimeMaxMs = Math.min(controlDefaults.callTimeMaxMs, Math.floor(leaseTtlMs / 2));
+  return { ...controlDefaults, leaseTtlMs, heartbeatMs, callTimeMaxMs };
+}
+
+async function tlsOf({ clusterTlsCertFile, clusterTlsKeyFile, clusterTlsCaFile }: Settings): Promise<{ tls?: { ca: Buffer; cert: Buffer; key: Buffer } }> {
+  const files = [clusterTlsCaFile, clusterTlsCertFile, clusterTlsKeyFile];
+  if (files.every((file) => file === '')) return {};
+  if (files.some((file) => file === '')) throw new TroupeError('CONFIG_INVALID', 'TLS between nodes needs --cluster-tls-ca-file, --cluster-tls-cert-file and --cluster-tls-key-file');
+  const [ca, cert, key] = (await Promise.all(files.map((file) => readFile(file)))) as [Buffer, Buffer, Buffer];
+  return { tls: { ca, cert, key } };
+}
+
+/** A second node on the same machine takes free ports where the usual ones are taken; ports that were chosen stay as they are. */
+async function withFreePorts(settings: Settings): Promise<Settings> {
+  const { port, adminPort, clusterPort } = defaults;
+  return {
+    ...settings,
+    port: settings.port === port && !(await isFree(settings.host, port)) ? 0 : settings.port,
+    adminPort: settings.adminPort === adminPort && !(await isFree(settings.adminHost, adminPort)) ? 0 : settings.adminPort,
+    clusterPort: settings.clusterPort === clusterPort ? await freeFrom(settings.clusterHost, clusterPort) : settings.clusterPort,
+  };
+}
+
+/** A node without a name is called after its port, which should be the same one after a restart. */
+async function freeFrom(host: string, port: number): Promise<number> {
+  for (let candidate = port; candidate < port + 100; candidate++) if (await isFree(host, candidate)) return candidate;
+  return 0;
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
+  });
+}
+
+function authority(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,47 @@
+/** What this node does for other nodes: their clients' requests, answered by its engine, as far as it owns the actors. */
+
+import type { Engine, Watch } from '../runtime/actor/engine.ts';
+import { TroupeError } from '../runtime/codec/errors.ts';
+import { ServedCommand, ServedGet } from './forward.ts';
+import type { LocalEngine } from './router.ts';
+import { COMMAND, GET, RECORDS, WATCH, WATCH_EVENT, WATCH_OPENED } from './methods.ts';
+import type { RecordsValue, WatchEventValue, WatchValue } from './methods.ts';
+import type { IncomingRequest, IncomingStream, PeerError, Stream, Transport } from './transport/transport.ts';
+
+export function serveRequests(transport: Transport, engine: LocalEngine & Pick<Engine, 'watch' | 'records'>): void {
+  transport.handle(COMMAND, (incoming) => engine.submit(new ServedCommand(incoming)));
+  transport.handle(GET, (incoming) => engine.get(new ServedGet(incoming)));
+  transport.handle(RECORDS, (incoming) => {
+    const [actor, fromSeq, recordsMax] = incoming.value as RecordsValue;
+    answerLater(incoming, engine.records(actor, fromSeq, recordsMax));
+  });
+  transport.handleStream(WATCH, (stream) => serveWatch(stream, engine));
+}
+
+/** Answers a request with what a promise comes to. */
+export function answerLater(incoming: IncomingRequest, result: Promise<unknown>): void {
+  result.then(
+    (value) => incoming.answer(value),
+    (error: unknown) => incoming.fail(peerErrorOf(error)),
+  );
+}
+
+function serveWatch(stream: IncomingStream, engine: Pick<Engine, 'watch'>): Stream {
+  const [to, format, from] = stream.value as WatchValue;
+  let watch: Watch | null = null;
+  const say = (value: WatchEventValue, buffer?: Buffer, start?: number, end?: number): boolean => stream.event(value, buffer, start, end);
+  watch = engine.watch({
+    to, format, from,
+    opened: (seq) => {
+      say([WATCH_OPENED, seq]);
+    },
+    event: (seq, name, buffer, start, end) => say([WATCH_EVENT, seq, name], buffer, start, end),
+    failed: (error) => stream.end(error),
+  });
+  return { resume: () => watch.resume(), close: () => watch.close() };
+}
+
+function peerErrorOf(error: unknown): PeerError {
+  if (error instanceof TroupeError) return { code: error.code, message: error.message };
+  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+}
