@@ -17,7 +17,8 @@ const SIZE = 16;
 function reachable(near: ControlStore, rig: Rig): ControlStore {
   return new Proxy(near, {
     get: (_, name: keyof ControlStore) => async (...args: readonly unknown[]) => {
-      if (rig.isDown) throw new Error('connection refused');
+      if (name === 'beat') await rig.hold;
+      if (rig.isDown || (name === 'beat' && rig.areBeatsRefused)) throw new Error('connection refused');
       return (near[name] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
     },
   });
@@ -27,6 +28,10 @@ class Rig {
   readonly time = new VirtualTime();
   readonly control = new MemoryControl();
   isDown = false;
+  /** Beats are refused; other calls are not. */
+  areBeatsRefused = false;
+  /** Beats wait for it. */
+  hold: Promise<void> | null = null;
   readonly epochs: number[] = [];
 
   async start(id: string, changes: Partial<ControlPlaneOptions> & { readonly passive?: boolean; readonly weight?: number } = {}): Promise<TestNode> {
@@ -205,6 +210,23 @@ t.test('while the store is away nothing changes, however long (B1)', async (t) =
   t.same(nodes[0]!.lines.slice(-2), ['warn the control plane does not answer; going on with what is known', 'info the control plane answers again'], 'told once');
 });
 
+t.test('a failed beat between two that succeed makes nobody older (B1, L2)', async (t) => {
+  const rig = new Rig();
+  const nodes = await rig.startMany(2);
+  const [observer, silent] = nodes as [TestNode, TestNode];
+  silent.time.end();
+  for (let i = 0; i < 10; i++) {
+    rig.areBeatsRefused = true;
+    await observer.plane.move(0, null);
+    await rig.time.pass(2 * controlDefaults.beatGapMinMs);
+    rig.areBeatsRefused = false;
+    await rig.time.pass(heartbeatMs);
+  }
+  t.ok(observer.seesAlive('n1'));
+  await rig.time.pass(leaseTtlMs + heartbeatMs);
+  t.notOk(observer.seesAlive('n1'));
+});
+
 t.test('an operator empties a node, and takes it back', async (t) => {
   const rig = new Rig();
   const nodes = await rig.startMany(4);
@@ -347,6 +369,14 @@ t.test('beats come at their pace, and sooner when something happened', async (t)
   t.equal(counter() - before, 11, 'fifty wishes, one beat');
   await rig.time.pass(2 * heartbeatMs);
   t.equal(counter() - before, 13);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  rig.hold = promise;
+  await rig.time.pass(heartbeatMs);
+  await node.plane.move(0, null);
+  rig.hold = null;
+  resolve();
+  await rig.time.pass(2 * controlDefaults.beatGapMinMs);
+  t.equal(counter() - before, 15, 'a wish during a beat is followed by another one');
 });
 
 t.test('what does not fit is refused', async (t) => {

@@ -185,7 +185,7 @@ export class Membership {
     return records.map(({ id, number, incarnation, info, drainWanted }) => ({
       id, number, incarnation, info,
       draining: info.draining || drainWanted,
-      alive: number === this.number || this.liveness.isAlive(number),
+      alive: this.liveness.isAlive(number),
     }));
   }
 

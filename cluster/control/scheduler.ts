@@ -13,7 +13,7 @@ import type { Log } from '../../runtime/actor/seams.ts';
 import { allocate } from '../allocation.ts';
 import type { AllocationInput } from '../allocation.ts';
 import { controlLimits } from './control-store.ts';
-import type { ControlStore, Lead } from './control-store.ts';
+import type { ControlStore } from './control-store.ts';
 import type { Liveness } from './liveness.ts';
 import type { ClusterState } from './membership.ts';
 import type { ControlTiming } from './timing.ts';
@@ -57,8 +57,6 @@ export class Scheduler {
     this.setTerm(lead.node === self.number ? lead.term : null);
     if (this.term !== null) return this.rule(state, liveness);
     if (nodes.some(({ number, alive }) => number === lead.node && alive)) return false;
-    // Who is about to go leaves the office to others.
-    if (nodes.some(({ number, draining }) => number === self.number && draining)) return false;
     const { won, term } = await this.options.store.campaign(self, lead.term);
     if (won) this.options.log.info({ term }, 'this node schedules the cluster');
     return true;
@@ -67,11 +65,11 @@ export class Scheduler {
   private async rule(state: ClusterState, liveness: Liveness): Promise<boolean> {
     const { store, timing, costs } = this.options;
     await this.tidyUp(state, liveness);
-    if (this.term === null || this.isStarting(state)) return false;
+    if (this.isStarting(state)) return false;
     const changes = allocate(allocationOf(state, timing, costs?.() ?? null));
     if (changes.length === 0) return false;
-    const { kind } = await store.publish(state.lead, state.map.version, changes.slice(0, controlLimits.bucketsPerCallMax));
-    if (kind === 'deposed') this.setTerm(null);
+    // Refused or not, the next beat shows how things stand (E2).
+    await store.publish(state.lead, state.map.version, changes.slice(0, controlLimits.bucketsPerCallMax));
     return true;
   }
 
@@ -81,15 +79,9 @@ export class Scheduler {
     const known = new Set(nodes.map(({ number }) => number));
     for (const number of new Set(pins.values())) if (!known.has(number)) gone.push({ id: '', number });
     for (const node of gone) {
-      if (await this.forget(lead, node)) continue;
-      this.setTerm(null);
-      return;
+      if (node.id !== '') this.options.log.info({ node: node.id }, 'striking out a node that has been dead for long');
+      await this.options.store.forget(lead, node);
     }
-  }
-
-  private async forget(lead: Lead, node: { id: string; number: number }): Promise<boolean> {
-    if (node.id !== '') this.options.log.info({ node: node.id }, 'struck out a node that has been dead for long');
-    return this.options.store.forget(lead, node);
   }
 
   private watchLiving({ nodes, nowMs }: ClusterState): void {

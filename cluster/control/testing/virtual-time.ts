@@ -28,6 +28,7 @@ export class VirtualTime implements Pick<Clock, 'monotonic'>, Pick<Scheduler, 'l
   /** Lets so much time pass. */
   async pass(durationMs: number): Promise<void> {
     const untilMs = this.nowMs + durationMs;
+    await settled();
     for (let next = this.due.at(-1); next !== undefined && next.atMs <= untilMs; next = this.due.at(-1)) {
       this.due.pop();
       this.nowMs = next.atMs;
