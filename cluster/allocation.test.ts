@@ -73,6 +73,7 @@ t.test('hand-offs on their way are counted where they go to, and within the boun
   t.equal(second.length, 1, 'four in flight, and four are enough');
   t.same(allocate({ ...input, map: underWay.assigned(3, second) }), []);
   t.same(allocate({ ...input, map: underWay, movesInFlightMax: 3 }), []);
+  t.same(allocate({ ...input, map: underWay.assigned(3, second), ...unbounded }), [], 'eight are even when they have arrived');
 });
 
 t.test('what was given and not yet opened needs no hand-off to go elsewhere', async (t) => {
@@ -104,9 +105,32 @@ t.test('measured costs are balanced, and small differences left alone', async (t
   const load = (number: number): number => ownersOf(after).reduce((total, owner, index) => total + (owner === number ? costs[index] || 0 : 0), 0);
   t.same([load(1), load(2)], [8, 8]);
   t.ok(Math.min(...countsOf(after, input.nodes)) >= 4, 'idle buckets are shared out too');
-  const wavering = costs.map((cost, index) => cost * (1 + (index % 3) / 50));
-  t.same(allocate({ ...input, map: after, costs: wavering }), []);
-  t.not(allocate({ ...input, map: after, costs: costs.map((cost, index) => (index === 1 ? 6 : cost)) }).length, 0);
+});
+
+t.test('measured costs waver: a small difference moves nothing, a large one does', async (t) => {
+  const map = held([1, 1, 1, 1, 2, 2, 2, 2]);
+  const changesAt = (cost: number): number => allocate({ map, nodes: nodes(1, 2), costs: [70, cost, cost, cost, 70, 1, 1, 1], ...unbounded }).length;
+  t.equal(changesAt(2), 0);
+  t.equal(changesAt(10), 1);
+});
+
+t.test('of what has no owner, the costliest is given out first', async (t) => {
+  const costs = [1, 1, 1, 1, 4, 0, 0, 0];
+  const map = BucketMap.empty(3).assigned(1, allocate({ map: BucketMap.empty(3), nodes: nodes(1, 2), costs, movesPerRoundMax: 0, movesInFlightMax: 0 }));
+  const load = (number: number): number => costs.reduce((total, cost, index) => total + (map.ownerOf(index) === number ? cost : 0), 0);
+  t.same([load(1), load(2)], [4, 4]);
+});
+
+t.test('sums that differ by rounding alone move nothing to and fro', async (t) => {
+  // Found by search: without a tolerance for rounding, buckets of these costs wander between the nodes for ever.
+  const input = { map: held([2, 1, 1, 2, 1, 1, 3, 3]), nodes: nodes(1, 2, 3), costs: [0.7, 0.8, 0.3, 0.3, 0.7, 0.2, 0.4, 0.4] };
+  let { map } = input;
+  let rounds = 0;
+  for (let changes = allocate({ ...input, movesPerRoundMax: 1, movesInFlightMax: 1 }); changes.length > 0 && rounds < 50; rounds++) {
+    map = map.replaced(1, new Map(changes.map(({ index, next }) => [index, { owner: next, next: NO_NODE, epoch: 1 }])));
+    changes = allocate({ ...input, map, movesPerRoundMax: 1, movesInFlightMax: 1 });
+  }
+  t.ok(rounds < 8, `${rounds} rounds`);
 });
 
 // Random clusters: any map at all, whatever lives.

@@ -32,7 +32,7 @@ export class MemoryControl {
 }
 
 export class MemoryControlStore implements ControlStore {
-  private readonly control: MemoryControl;
+  protected readonly control: MemoryControl;
   private clusterId: string | null = null;
 
   constructor(control: MemoryControl) {

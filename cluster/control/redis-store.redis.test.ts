@@ -69,6 +69,26 @@ await t.test('the library is loaded when the server has none, and two versions l
   t.match(await store.publish(lead, 1, []), { kind: 'published' }, 'a server that came back without functions');
 });
 
+await t.test('an incarnation leaves nothing behind', async (t) => {
+  const { namespace, store: make } = place();
+  const store = make();
+  const lead = await leadOf(store);
+  const beat = async (id: string, incarnation: string): Promise<number> => {
+    const answer = await store.beat({ id, incarnation, number: NO_NODE, info: infoOf(id), knownMapVersion: 0 });
+    return answer.kind === 'ok' ? answer.number : NO_NODE;
+  };
+  const numbers: Record<string, number> = {};
+  for (const id of ['replaced', 'left', 'forgotten']) {
+    numbers[id] = await beat(id, '1');
+    await store.drain(id, true);
+  }
+  await beat('replaced', '2');
+  await store.leave({ id: 'left', number: numbers['left']! });
+  await store.forget(lead, { id: 'forgotten', number: numbers['forgotten']! });
+  for (const key of ['nodes', 'incarnations', 'beats', 'infos']) t.equal(await redis.command('HLEN', `{${namespace}}:${key}`), 2, key);
+  t.equal(await redis.command('HLEN', `{${namespace}}:drains`), 0);
+});
+
 await t.test('a server that is short of memory still takes beats', async (t) => {
   const store = place().store();
   const lead = await leadOf(store);
