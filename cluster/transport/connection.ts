@@ -84,6 +84,7 @@ export class Connection {
   flush(): void {
     this.isTouched = false;
     const { out, socket } = this;
+    // What waits for a socket that has failed has not left, and must not be handed to it (C1).
     if (socket === null || socket.destroyed || this.hasClosed || this.isWriting) return;
     this.user.onFlush();
     if (out.length === 0) return;
@@ -133,9 +134,9 @@ export class Connection {
     this.user.onClosed(message);
   }
 
-  private readonly onWritten = (error?: Error | null): void => {
-    // A socket that has failed says so here first: what waits has not left, and must not be handed to it (C1).
-    if (error != null || !this.isWriting || this.hasClosed || this.socket!.writableLength > 0) return;
+  private readonly onWritten = (): void => {
+    // A socket that has failed says so here first.
+    if (!this.isWriting || this.hasClosed || this.socket!.destroyed || this.socket!.writableLength > 0) return;
     this.isWriting = false;
     this.flush();
     if (this.isWriting) return;
