@@ -97,15 +97,16 @@ t.test('a node that does not read its answers: nothing more is read from it, ans
   const before = process.memoryUsage().arrayBuffers;
   const body = Buffer.alloc(256 * 1_024);
   for (const incoming of held) incoming.answer(1, body);
-  // 100 MiB, if they were all kept.
-  t.ok(process.memoryUsage().arrayBuffers - before < 40 * MIB, `${(process.memoryUsage().arrayBuffers - before) / MIB} MiB`);
+  // 100 MiB, if they were all kept; buffers that grew and are garbage by now count too.
+  t.ok(process.memoryUsage().arrayBuffers - before < 70 * MIB, `${(process.memoryUsage().arrayBuffers - before) / MIB} MiB`);
   const more = request(peer, 2);
   await sleep(50);
   t.equal(held.length, 400, 'nothing more is read');
   proxy.release();
   await until(() => [...asked].every(({ calls }) => calls === 1));
   const failed = asked.filter(({ failure }) => failure !== null);
-  t.ok(failed.length > 100 && failed.length < 390, `${failed.length} answers were dropped`);
+  // A quarter of a MiB each: what the system's own buffers took comes on top of the bound.
+  t.ok(failed.length > 280 && failed.length < 390, `${failed.length} answers were dropped`);
   t.ok(failed.every(({ failure }) => failure!.code === 'UNKNOWN_OUTCOME' && failure!.outcome === 'answered'), 'and whoever asked knows that nothing is known');
   await until(() => held.length === 401);
   held[400]!.answer();

@@ -2,10 +2,10 @@
  * One socket behind its handshake, as both sides have it: what waits to be written, what is read, and whether anybody is still
  * there. Who asks (dialled.ts) and who serves (served.ts) differ in what they make of messages.
  *
- * C1  The socket gets bytes only when it has passed on all that it got before. So what waits here was not handed over, and who
- *     asks knows which requests have not left (N1).
- * C2  While the socket of a side that serves holds back more than the mark, nothing is read from it; a peer that takes nothing of
- *     it for the time of N5 is gone. The side that asks always reads. [Both wait with full sockets until the other one reads.]
+ * M1  The socket gets bytes only when it has passed on all that it got before. So what waits here was not handed over, and who
+ *     asks knows which requests have not left (X1).
+ * M2  While the socket of a side that serves holds back more than the mark, nothing is read from it; a peer that takes nothing of
+ *     it for the time of X5 is gone. The side that asks always reads. [Both wait with full sockets until the other one reads.]
  */
 
 import type { Socket } from 'node:net';
@@ -18,7 +18,7 @@ import type { TransportHost } from './settings.ts';
 export interface ConnectionUser {
   /** What may come from the other side. */
   readonly allowed: number;
-  /** Whether reading stops while too much waits to be written (C2). */
+  /** Whether reading stops while too much waits to be written (M2). */
   readonly isPausedByOutput: boolean;
   /** One message of a frame that was read whole. A thrown BadFrame ends the connection. */
   onMessage(message: Message, buffer: Buffer): void;
@@ -84,6 +84,7 @@ export class Connection {
   flush(): void {
     this.isTouched = false;
     const { out, socket } = this;
+    // A socket that has failed calls back before it says so. What waits for it has not left, and must not be handed to it (M1).
     if (socket === null || socket.destroyed || this.hasClosed || this.isWriting) return;
     this.user.onFlush();
     if (out.length === 0) return;
@@ -100,7 +101,7 @@ export class Connection {
     }
   }
 
-  /** Called every checkMs (N5). */
+  /** Called every checkMs (X5). */
   check(): void {
     if (this.socket === null || this.isPaused || this.hasClosed) return;
     if (this.wasHeard) {
@@ -133,12 +134,11 @@ export class Connection {
     this.user.onClosed(message);
   }
 
-  private readonly onWritten = (error?: Error | null): void => {
-    // A socket that has failed says so here first: what waits has not left, and must not be handed to it (C1).
-    if (error != null || !this.isWriting || this.hasClosed || this.socket!.writableLength > 0) return;
+  private readonly onWritten = (): void => {
+    if (!this.isWriting || this.hasClosed || this.socket!.writableLength > 0) return;
     this.isWriting = false;
     this.flush();
-    if (this.isWriting) return;
+    if (this.isWriting || this.socket!.destroyed) return;
     if (this.isEnding) {
       this.finish('the node is stopping');
       return;

@@ -3,8 +3,8 @@
  * connection ends. It takes requests from the moment in which it is dialled; they wait until the handshake is done.
  *
  * D1  A request has a number of its own. Numbers grow, so that all below `handedOver` may have left this node, and all others
- *     have not (N1).
- * D2  An answer to a number that is not in flight is a frame that makes no sense (N6): no number is forgotten before its answer
+ *     have not (X1).
+ * D2  An answer to a number that is not in flight is a message without a place (X6): no number is forgotten before its answer
  *     or the end of the connection.
  */
 

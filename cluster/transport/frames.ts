@@ -7,9 +7,9 @@
  * with numbers as varints, the value in msgpack, the body as it is. A message without content ends before the value. One byte
  * each for type, method and two lengths, and three for the number, is all that is added to value and body.
  *
- * F1  A length is compared with the limit before memory is taken for it.
- * F2  A frame is read whole before anything of it is acted on: messages that make no sense take the good ones with them (N6).
- * F3  Nothing is kept between two messages: records of msgpackr are off, so that a frame can be read by itself.
+ * Z1  A length is compared with the limit before memory is taken for it.
+ * Z2  A frame is read whole before anything of it is acted on: messages that make no sense take the good ones with them (X6).
+ * Z3  Nothing is kept between two messages: records of msgpackr are off, so that a frame can be read by itself.
  */
 
 import { Packr, REUSE_BUFFER_MODE, RESET_BUFFER_MODE, Unpackr } from 'msgpackr';
@@ -165,7 +165,7 @@ export class FrameReader {
 
   /**
    * Gives each frame that is complete to `take`, without its length; false from it ends the reading for good.
-   * @throws BadFrame on a length of zero or over the limit (F1); what `take` throws
+   * @throws BadFrame on a length of zero or over the limit (Z1); what `take` throws
    */
   push(chunk: Buffer, take: (buffer: Buffer, from: number, to: number) => boolean): void {
     let at = 0;

@@ -2,9 +2,11 @@
 
 import t from 'tap';
 
+import { Handshake, NONCE_BYTES } from './handshake.ts';
+import type { Step } from './handshake.ts';
 import { ask } from './transport.ts';
 import type { IncomingRequest } from './transport.ts';
-import { CollectingSink, ECHO, Outcome, Proxy, request, sleep, startNode, until } from './testing/rig.ts';
+import { CollectingSink, ECHO, Outcome, Proxy, request, SECRET, sleep, startNode, Stranger, until } from './testing/rig.ts';
 
 t.test('what was in flight is lost, what had not left is notSent, and nothing is sent again', async (t) => {
   const b = await startNode(t, 'b');
@@ -180,6 +182,30 @@ t.test('a newer connection of a node ends the older one before anything of it st
   await until(() => lost.calls > 0);
   t.equal(lost.kind, 'lost');
   t.same(seen, [['i1', 'first']]);
+});
+
+t.test('an attempt that was given up and comes late does not end the connection that was made since', async (t) => {
+  const [a, b] = [await startNode(t, 'a'), await startNode(t, 'b')];
+  const peer = a.transport.peer('b', b.address);
+  await ask(peer, ECHO);
+  const shake = async (connection: number): Promise<{ stranger: Stranger; step: Step }> => {
+    const hello = { cluster: 'test', node: 'a', incarnation: 'i1', wanted: 'b', connection, versions: { min: 1, max: 1 }, nonce: Buffer.alloc(NONCE_BYTES) };
+    const handshake = new Handshake({ role: 'dials', hello, secret: SECRET, binding: Buffer.alloc(0) });
+    const stranger = new Stranger(t, b.address);
+    stranger.socket.write(handshake.start());
+    await until(() => stranger.received.length > 50);
+    const answered = stranger.received.length;
+    stranger.socket.write(handshake.take(stranger.received).reply);
+    await until(() => stranger.received.length > answered);
+    return { stranger, step: handshake.take(stranger.received.subarray(answered)) };
+  };
+  const late = await shake(0);
+  t.match(late.step, { kind: 'refused', refusal: 'SUPERSEDED' });
+  await until(() => late.stranger.isClosed);
+  await ask(peer, ECHO);
+  t.equal(a.events.length, 1, 'its connection has lasted');
+  t.match((await shake(2)).step, { kind: 'done' });
+  await until(() => a.events.length > 1);
 });
 
 t.test('a peer at another address', async (t) => {

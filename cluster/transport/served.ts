@@ -2,10 +2,10 @@
  * A connection that another node dialled, seen as the side that serves: its requests on their way through handlers, and the
  * streams that it has open.
  *
- * V1  Each request and each stream that was read gets exactly one ANSWER, FAILED or END: the other side forgets its number only then.
- * V2  What is in flight is bounded in number and bytes, whatever the other side thinks of it. Beyond the bound a request is refused
+ * Y1  Each request and each stream that was read gets exactly one ANSWER, FAILED or END: the other side forgets its number only then.
+ * Y2  What is in flight is bounded in number and bytes, whatever the other side thinks of it. Beyond the bound a request is refused
  *     before a handler has seen it, which is a definite no.
- * V3  When too much waits for the socket, an answer is replaced by UNKNOWN_OUTCOME: it is small, and the truth as far as the
+ * Y3  When too much waits for the socket, an answer is replaced by UNKNOWN_OUTCOME: it is small, and the truth as far as the
  *     one who asks may build on it. A stream that goes on in spite of a pause ends with SLOW_READER.
  */
 

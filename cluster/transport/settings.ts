@@ -82,7 +82,7 @@ export interface TransportHost {
   readonly stats: TransportStats;
   readonly log: Log;
   readonly scheduler: Scheduler;
-  /** Flushes once, at the end of this turn (N7). */
+  /** Flushes once, at the end of this turn (X7). */
   flushSoon(connection: { flush(): void }): void;
   /** A handler or a callback has thrown. */
   onDefect(error: unknown): void;

@@ -53,7 +53,8 @@ class TcpTransport implements Transport, PeerHost {
   /** By node. */
   private readonly served = new Map<string, ServedConnection>();
   /** Connections that have proved nothing yet, by the address and port they come from; the oldest first. */
-  private readonly strangers = new Map<string, Socket>();
+  private readonly strangers = new Map<string, { readonly socket: Socket; readonly sinceMs: number }>();
+  private areStrangersTimed = false;
   private touched: { flush(): void }[] = [];
   private connectionsDialled = 0;
   private complaintAtMs = -COMPLAINT_EVERY_MS;
@@ -119,7 +120,7 @@ class TcpTransport implements Transport, PeerHost {
       else resolve();
     });
     for (const peer of [...this.peers.values()]) peer.close();
-    for (const socket of this.strangers.values()) socket.destroy();
+    for (const { socket } of this.strangers.values()) socket.destroy();
     for (const { served } of [...this.served.values()]) served.connection.end('the node is stopping');
     await stopped;
   }
@@ -179,16 +180,32 @@ class TcpTransport implements Transport, PeerHost {
       const [oldestKey, oldest] = strangers.entries().next().value!;
       this.complain('too many connections that have not proved themselves; the oldest was closed');
       strangers.delete(oldestKey);
-      oldest.destroy();
+      oldest.socket.destroy();
     }
-    strangers.set(key, socket);
+    strangers.set(key, { socket, sinceMs: this.clock.monotonic() });
     whenGone(socket, () => {
-      if (strangers.get(key) === socket) strangers.delete(key);
+      if (strangers.get(key)?.socket === socket) strangers.delete(key);
     });
-    this.scheduler.later(limits.handshakeTimeMaxMs, () => {
-      if (strangers.get(key) !== socket) return;
-      this.complain(`no handshake within ${limits.handshakeTimeMaxMs} ms`);
-      socket.destroy();
+    if (!this.areStrangersTimed) this.timeStrangers(limits.handshakeTimeMaxMs);
+  }
+
+  /** One timer for all of them: however many come, they leave nothing behind. */
+  private timeStrangers(delayMs: number): void {
+    this.areStrangersTimed = true;
+    this.scheduler.later(delayMs, () => {
+      this.areStrangersTimed = false;
+      const { handshakeTimeMaxMs } = this.limits;
+      const nowMs = this.clock.monotonic();
+      for (const [key, { socket, sinceMs }] of this.strangers) {
+        const leftMs = sinceMs + handshakeTimeMaxMs - nowMs;
+        if (leftMs > 0) {
+          this.timeStrangers(leftMs);
+          return;
+        }
+        this.complain(`no handshake within ${handshakeTimeMaxMs} ms`, socket);
+        this.strangers.delete(key);
+        socket.destroy();
+      }
     });
   }
 
@@ -209,7 +226,7 @@ class TcpTransport implements Transport, PeerHost {
       this.refuse(socket, refusalBytes('SUPERSEDED'), `node ${remote.node} has a newer connection`);
       return;
     }
-    // Before the node is told that it may speak (N2).
+    // Before the node is told that it may speak (X2).
     older?.served.close('the node has made a new connection');
     this.strangers.delete(comesFrom(socket));
     socket.write(step.reply);

@@ -6,21 +6,21 @@
  * peer has to ask goes over the connection that the peer dialled. So each connection has one side that asks and one that
  * serves, and two nodes that dial each other at the same moment have nothing to sort out.
  *
- * N1  A request ends exactly once: *answered* (by the handler, with a value or an error), *notSent* (no byte of it was
+ * X1  A request ends exactly once: *answered* (by the handler, with a value or an error), *notSent* (no byte of it was
  *     handed to a socket: it has had no effect and never will, and may be sent anywhere), or *lost* (it was handed to a
  *     socket that has ended since: whether it took effect is not known). Nothing is ever sent a second time from here.
- * N2  What is sent to a peer reaches its handlers in that order, as long as the connection lasts. A new connection of a
+ * X2  What is sent to a peer reaches its handlers in that order, as long as the connection lasts. A new connection of a
  *     node ends its older ones first: nothing of an older connection starts after something of a newer one. What is
  *     answered is taken in the order in which it was answered.
- * N3  Nobody is heard, and nothing is said to anybody, before both sides have proved that they know the secret, belong to
+ * X3  Nobody is heard, and nothing is said to anybody, before both sides have proved that they know the secret, belong to
  *     the same cluster, and are the node that was dialled and the node that they say they are (handshake.ts).
- * N4  Everything that waits is bounded: bytes that wait for a socket, requests and their bytes in flight, streams, frames,
+ * X4  Everything that waits is bounded: bytes that wait for a socket, requests and their bytes in flight, streams, frames,
  *     and connections that have not yet proved themselves. At the bound the one who asks learns it at once.
- * N5  A connection on which nothing comes in for (silentChecksMax + 1) x checkMs ends, even when writing to it still seems
+ * X5  A connection on which nothing comes in for (silentChecksMax + 1) x checkMs ends, even when writing to it still seems
  *     to work. [A cable is cut in one direction: requests leave, and no answer and no error ever comes.]
- * N6  Bytes that cannot be read end the connection, and nothing of the frame that they stood in has an effect. A message that
+ * X6  Bytes that cannot be read end the connection, and nothing of the frame that they stood in has an effect. A message that
  *     has no place, such as an answer that nobody waits for, ends it too.
- * N7  What is sent to a peer in one turn of the event loop leaves in one write, or in a few when it is very much.
+ * X7  What is sent to a peer in one turn of the event loop leaves in one write, or in a few when it is very much.
  *
  * Without TLS, what follows the handshake is neither encrypted nor authenticated: whoever can change packets between two nodes
  * can read and change what they say. A network that others are in needs TLS.
@@ -48,7 +48,7 @@ export interface PeerError {
 }
 
 /**
- * How a request failed (N1). `answered`: the peer's handler said so, or the peer refused to start it (OVERLOADED). `notSent`:
+ * How a request failed (X1). `answered`: the peer's handler said so, or the peer refused to start it (OVERLOADED). `notSent`:
  * OVERLOADED (too much waits for this peer), UNREACHABLE (no connection), BODY_TOO_LARGE. `lost`: UNKNOWN_OUTCOME.
  */
 export interface Failure extends PeerError {
