@@ -9,10 +9,14 @@ export interface LuaLibrary {
   functionName(name: string): string;
 }
 
-/** A library of `file`, in which `@library@` and `@version@` stand for the names that its own text gives it. */
-export function luaLibrary(file: URL, name: string): LuaLibrary {
-  const source = readFileSync(file, 'utf8');
+/** A library of `source`, in which `@library@` and `@version@` stand for the names that its own text gives it. */
+export function luaLibrary(source: string, name: string): LuaLibrary {
   const version = createHash('sha256').update(source).digest('hex').slice(0, 12);
   const text = source.replaceAll('@library@', `troupe_${name}_${version}`).replaceAll('@version@', version);
   return { text, functionName: (called) => `${called}_${version}` };
+}
+
+/** The source of the journal's own library. */
+export function journalSource(): string {
+  return readFileSync(new URL('./journal.lua', import.meta.url), 'utf8');
 }

@@ -4,7 +4,9 @@
  * C1  A call is either refused, and then never left this process or was answered in place of being executed, or it is answered, or its
  *     outcome is unknown. Which of the three is told (StoreError).
  * C2  Calls of one link are executed in the order in which they were made.
- * C3  A server that does not answer for `answerTimeMaxMs` costs the connection: every call on its way is then of unknown outcome.
+ * C3  A server that does not answer for `answerTimeMaxMs` costs the connection: every call on its way is then of unknown outcome. The same
+ *     holds for one that takes a connection and then says nothing. [The network goes away between the two: the next connection would stand
+ *     for a quarter of an hour.]
  */
 
 import { Command, Redis } from 'ioredis';
@@ -21,6 +23,8 @@ export interface LinkOptions {
 }
 
 const CONNECT_TIME_MAX_MS = 2_000;
+/** A server that has not said so much as goodbye is not waited for. */
+const DISCONNECT_TIME_MAX_MS = 50;
 const RECONNECT_MS_MAX = 500;
 const FORGET_EVERY = 1_024;
 
@@ -35,6 +39,10 @@ export class RedisLink {
   /** When the calls on their way were made, the oldest first. */
   private readonly sentAt: number[] = [];
   private answered = 0;
+  /** Since when a connection stands over which the server has not said yet that it is ready; null for none. */
+  private greetingSince: number | null = null;
+  private isGivenUp = false;
+  private problem: unknown = null;
   private readonly watchdog: NodeJS.Timeout;
 
   constructor(options: LinkOptions) {
@@ -49,20 +57,35 @@ export class RedisLink {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       autoResubscribe: false,
-      maxRetriesPerRequest: null,
+      // Zero lets calls fail with their connection: with null they would be forgotten, neither sent again nor ever answered.
+      maxRetriesPerRequest: 0,
       disableClientInfo: true,
       connectTimeout: CONNECT_TIME_MAX_MS,
+      disconnectTimeout: DISCONNECT_TIME_MAX_MS,
       keepAlive: 5_000,
       retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 10), RECONNECT_MS_MAX) * (0.75 + Math.random() / 2),
     });
-    this.redis.on('error', () => undefined);
-    this.redis.on('close', () => this.onLost?.());
+    this.redis.on('error', (error) => {
+      this.problem = error;
+    });
+    this.redis.on('connect', () => {
+      this.greetingSince = performance.now();
+    });
+    this.redis.on('ready', () => {
+      this.greetingSince = null;
+      this.problem = null;
+    });
+    this.redis.on('close', () => {
+      this.greetingSince = null;
+      this.isGivenUp = false;
+      this.onLost?.();
+    });
     this.watchdog = setInterval(() => this.watch(answerTimeMaxMs), Math.max(20, answerTimeMaxMs / 8));
     this.watchdog.unref();
   }
 
   get isReady(): boolean {
-    return this.redis.status === 'ready';
+    return this.redis.status === 'ready' && !this.isGivenUp && this.redis.stream.writable;
   }
 
   /** @throws StoreError when the server cannot be reached now; it goes on trying all the same */
@@ -72,7 +95,11 @@ export class RedisLink {
       if (this.redis.status === 'wait') await this.redis.connect();
       else await this.ready();
     } catch (error) {
-      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${error instanceof Error ? error.message : String(error)}`);
+      // What the server said, when it has turned us away.
+      const cause = this.problem ?? error;
+      const refusal = storeErrorOf(cause, this.name);
+      if (refusal.kind === 'refused') throw refusal;
+      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${cause instanceof Error ? cause.message : String(cause)}`);
     }
   }
 
@@ -130,9 +157,9 @@ export class RedisLink {
 
   /** C3 */
   private watch(answerTimeMaxMs: number): void {
-    const oldest = this.sentAt[this.answered];
-    if (oldest === undefined || performance.now() - oldest < answerTimeMaxMs) return;
+    const oldest = this.greetingSince ?? this.sentAt[this.answered];
+    if (this.isGivenUp || oldest === undefined || performance.now() - oldest < answerTimeMaxMs) return;
+    this.isGivenUp = true;
     this.redis.disconnect(true);
   }
 }
-

@@ -90,9 +90,9 @@ export class StoreLinks {
       const master = this.masterAt(address);
       try {
         await Promise.all([master.log.connect(), master.bulk.connect()]);
-        await checkVersion(master.log);
-        const isCluster = /cluster_enabled:1/.test(String(await master.log.call('INFO', ['cluster'])));
-        if (!isCluster) {
+        const info = String(await master.log.call('INFO', []));
+        checkVersion(master.name, info);
+        if (!/cluster_enabled:1/.test(info)) {
           this.single = master;
           return;
         }
@@ -209,10 +209,9 @@ export class StoreLinks {
   }
 }
 
-async function checkVersion(link: RedisLink): Promise<void> {
-  const info = String(await link.call('INFO', ['server']));
+function checkVersion(name: string, info: string): void {
   const version = /redis_version:(\d+)\.(\d+)/.exec(info);
   if (version !== null && Number(version[1]) < 7) {
-    throw new TroupeError('CONFIG_INVALID', `${link.name} is Redis ${version[1]}.${version[2]}; functions need 7.0 or later, or Valkey`);
+    throw new TroupeError('CONFIG_INVALID', `${name} is Redis ${version[1]}.${version[2]}; functions need 7.0 or later, or Valkey`);
   }
 }

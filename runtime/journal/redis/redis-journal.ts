@@ -31,7 +31,8 @@ import type { HotBucket } from './hot-bucket.ts';
 import { FoldCaches } from './fold-caches.ts';
 import { HotReader } from './hot-reader.ts';
 import { GROUPS, bucketKeys, journalKey } from './keys.ts';
-import { luaLibrary } from './library.ts';
+import { journalSource, luaLibrary } from './library.ts';
+import type { LuaLibrary } from './library.ts';
 import { StoreLinks } from './links.ts';
 import type { StoreOptions } from './links.ts';
 import { Opening } from './opening.ts';
@@ -49,11 +50,17 @@ export interface RedisJournalOptions {
   readonly onWarning?: (message: string) => void;
 }
 
+/** What a test puts in the place of a part, to show what that part is for. */
+export interface JournalSeams {
+  readonly library?: LuaLibrary;
+  readonly buckets?: BucketTable;
+}
+
 const LAYOUT = 1;
 const BUCKETS_READ_AT_ONCE = 16;
 
-export function createRedisJournal(options: RedisJournalOptions): Journal {
-  return new RedisJournal(options);
+export function createRedisJournal(options: RedisJournalOptions, seams: JournalSeams = {}): Journal {
+  return new RedisJournal(options, seams);
 }
 
 class RedisJournal implements Journal {
@@ -63,16 +70,18 @@ class RedisJournal implements Journal {
   private readonly options: RedisJournalOptions;
   private readonly namespace: string;
   private readonly links: StoreLinks;
-  private readonly library = luaLibrary(new URL('./journal.lua', import.meta.url), 'journal');
+  private readonly library: LuaLibrary;
   private readonly opening: Opening;
   private readonly reader: HotReader;
-  private readonly buckets = new BucketTable();
+  private readonly buckets: BucketTable;
   private readonly appending: Appending;
   private readonly caches: FoldCaches;
   private state: 'new' | 'open' | 'closed' = 'new';
 
-  constructor(options: RedisJournalOptions) {
+  constructor(options: RedisJournalOptions, seams: JournalSeams) {
     this.options = options;
+    this.library = seams.library ?? luaLibrary(journalSource(), 'journal');
+    this.buckets = seams.buckets ?? new BucketTable();
     this.namespace = options.namespace ?? 'main';
     this.links = new StoreLinks(options.store);
     const { links, library, namespace } = this;
@@ -215,11 +224,12 @@ class RedisJournal implements Journal {
       throw new TroupeError('CONFIG_INVALID', `the store has ${2 ** Number(foundBits)} buckets, the settings say ${2 ** bits}`);
     }
     if (made !== null) return;
-    for (let group = 0; group < GROUPS; group++) {
+    const groups = Array.from({ length: GROUPS }, async (_, group) => {
       const keys: string[] = [];
       for (let index = group; index < 2 ** bits; index += GROUPS) keys.push(bucketKeys(this.namespace, { bits, index }).meta);
       if (keys.length > 0) await this.links.callFunction('bulk', this.library, 'create', keys, keys.map(() => randomBytes(8)));
-    }
+    });
+    await Promise.all(groups);
     await this.links.call('bulk', key, 'HSET', [key, 'made', '1']);
   }
 

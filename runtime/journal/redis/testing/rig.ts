@@ -1,0 +1,87 @@
+/** One server behind a proxy, journals on it, and the oracle at hand: what every fault test begins with. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Test } from 'tap';
+
+import type { BucketId } from '../../../codec/address.ts';
+import { startRedis } from '../../../testing/redis-server.ts';
+import type { RedisOptions, RedisServer } from '../../../testing/redis-server.ts';
+import { startProxy } from '../../../testing/tcp-proxy.ts';
+import type { TcpProxy } from '../../../testing/tcp-proxy.ts';
+import type { Journal } from '../../journal.ts';
+import { createRedisJournal } from '../redis-journal.ts';
+import type { JournalSeams, RedisJournalOptions } from '../redis-journal.ts';
+import { History } from './history.ts';
+import { complaintsOf } from './oracle.ts';
+import { Owner } from './owner.ts';
+import type { OwnerOptions } from './owner.ts';
+
+export const BITS = 4;
+/** Four buckets, in as many groups of keys. */
+export const ids: readonly BucketId[] = [0, 3, 7, 14].map((index) => ({ bits: BITS, index }));
+
+export interface Rig {
+  readonly redis: RedisServer;
+  readonly proxy: TcpProxy;
+  readonly history: History;
+  /** An open journal through the proxy; closed when the test ends. */
+  journal(name: string, options?: Partial<RedisJournalOptions>, seams?: JournalSeams): Promise<Journal>;
+  /** An owner that has taken its buckets through a journal of its own. */
+  owner(name: string, options?: Partial<OwnerOptions>, journal?: Partial<RedisJournalOptions>, seams?: JournalSeams): Promise<Owner>;
+  complaints(): Promise<string[]>;
+}
+
+export async function rigFor(t: Test, options: RedisOptions = {}): Promise<Rig> {
+  const redis = await startRedis(options);
+  const proxy = await startProxy(redis.port);
+  const history = new History();
+  const ends: (() => Promise<unknown>)[] = [];
+  t.teardown(async () => {
+    proxy.heal();
+    for (const end of ends) await end();
+    await proxy.close();
+    await redis.remove();
+  });
+  const journal: Rig['journal'] = async (name, more = {}, seams = {}) => {
+    const store = { addresses: [{ host: '127.0.0.1', port: proxy.port }], answerTimeMaxMs: 3_000, ...more.store };
+    const opened = createRedisJournal({ bucketBits: BITS, node: name, ...more, store }, seams);
+    await opened.open();
+    ends.push(() => opened.close());
+    return opened;
+  };
+  const owner: Rig['owner'] = async (name, more = {}, journalOptions = {}, seams = {}) => {
+    const made = new Owner({ name, journal: await journal(name, journalOptions, seams), ids, history, ...more });
+    await made.take();
+    ends.unshift(() => made.stop());
+    return made;
+  };
+  return { redis, proxy, history, journal, owner, complaints: () => complaintsOf(history, BITS, async () => redis) };
+}
+
+/** A store that gives up after so long, for tests in which it is silent. */
+export function quickStore(port: number, answerTimeMaxMs: number): Pick<RedisJournalOptions, 'store'> {
+  return { store: { addresses: [{ host: '127.0.0.1', port }], answerTimeMaxMs } };
+}
+
+const WAIT_MAX_MS = 20_000;
+
+/** @throws Error when it does not hold in time */
+export async function until(holds: () => boolean | Promise<boolean>, what = String(holds)): Promise<void> {
+  const end = performance.now() + WAIT_MAX_MS;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${what}`);
+    await sleep(2);
+  }
+}
+
+/** Resolves when the owners have so many more acknowledged appends each. */
+export async function progress(history: History, owners: readonly Owner[], appends = 20): Promise<void> {
+  const goals = owners.map(({ name }) => history.count('appended', name) + appends);
+  await until(() => owners.every(({ name }, i) => history.count('appended', name) >= goals[i]!), `${appends} more appends of ${owners.map(({ name }) => name).join()}`);
+}
+
+/** Whether these bytes hold a call of the append function. */
+export function isAppend(bytes: Buffer): boolean {
+  return bytes.includes('append_');
+}
