@@ -104,6 +104,11 @@ export class ControlPlane {
     return this.state === null ? [] : plan(allocationOf(this.state, timing, costs?.() ?? null));
   }
 
+  /** Something changed elsewhere: beats before its time. */
+  lookSoon(): void {
+    this.membership.beatSoon();
+  }
+
   private self(): NodeRef {
     if (this.state === null) throw new TroupeError('NOT_READY', 'this node has not joined the cluster yet');
     return this.state.self;
