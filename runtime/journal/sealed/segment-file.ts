@@ -317,7 +317,8 @@ export class SegmentFile {
     return block;
   }
 
-  private *rawBlock(i: number): Reading<Buffer> {
+  /** A block before anything in it is looked at; behind the record blocks are those of snapshots. */
+  *rawBlock(i: number): Reading<Buffer> {
     const { blocks } = yield* this.tables();
     const b = i * BLOCK_WORDS;
     const packed = yield* this.checked(blocks[b]!, blocks[b + 1]!, blocks[b + 3]!, 'a block');
