@@ -87,7 +87,7 @@ await t.test('leftovers go when nobody can be writing them any more', async (t) 
   await tier.close();
 });
 
-await t.test('two thousand files need no more descriptors than fifty (C5)', async (t) => {
+await t.test('two thousand files need no more descriptors than stay open (C5)', async (t) => {
   const directory = newDirectory();
   const FILES = 2_000;
   const log = newLog();
@@ -126,20 +126,22 @@ await t.test('the event loop goes on while a range is written (C6)', async (t) =
   const directory = newDirectory();
   const tier = createColdTier({ directory });
   const log = newLog();
-  const dice = new Dice(9);
-  fill(log, dice, Array.from({ length: 500 }, (_, i) => `a.A:${i}`), 12_000, 1_000_000);
+  fill(log, new Dice(9), Array.from({ length: 500 }, (_, i) => `a.A:${i}`), 12_000, 1_000_000);
   const write = writeOf(log, 1, 12_001);
   await tier.write(writeOf(log, 1, 10));
-  const started = performance.now();
-  writeRange(realDisk, await packRange(write), { directory, sync: false });
-  const onThisThread = performance.now() - started;
-  const longest = await longestBlock(() => tier.write(write));
-  t.ok(longest < onThisThread / 3, `blocked for ${longest.toFixed(1)} ms; the work is ${onThisThread.toFixed(1)} ms`);
+  const onThisThread = await longestTurn(async () => {
+    const packed = await packRange(write);
+    writeRange(realDisk, packed, { directory, sync: false });
+  });
+  // Other processes make turns longer, never shorter.
+  let handedOver = Infinity;
+  for (let i = 0; i < 5; i++) handedOver = Math.min(handedOver, await longestTurn(() => tier.write(write)));
+  t.ok(handedOver < onThisThread / 5, `the longest turn is ${handedOver.toFixed(1)} ms; on this thread it would be ${onThisThread.toFixed(1)} ms`);
   await tier.close();
 });
 
-/** Milliseconds for which nothing else had its turn. */
-async function longestBlock(work: () => Promise<unknown>): Promise<number> {
+/** Milliseconds until something else has its turn, at most. */
+async function longestTurn(work: () => Promise<unknown>): Promise<number> {
   let longest = 0;
   let last = performance.now();
   let over = false;

@@ -1,6 +1,6 @@
 /**
- * One worker thread that answers one request at a time. It is started with the first request, does not keep the process alive, and
- * another one takes its place after it ended. What it does must bear to be ended anywhere.
+ * One worker thread that answers one request at a time. It is started with the first request, keeps the process alive only while it
+ * works, and another one takes its place after it ended. What it does must bear to be ended anywhere.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -17,7 +17,7 @@ export class WorkerThread<Request, Answer> {
   /** Rejects when the thread failed or ended. `transfer` is not the caller's any more. */
   async ask(request: Request, transfer: readonly Transferable[] = []): Promise<Answer> {
     const worker = (this.worker ??= new Worker(this.script));
-    worker.unref();
+    worker.ref();
     try {
       return await new Promise<Answer>((resolve, reject) => {
         const onMessage = (answer: Answer): void => done(() => resolve(answer));
@@ -25,7 +25,7 @@ export class WorkerThread<Request, Answer> {
         const onExit = (): void => done(() => reject(new Error('the thread ended')));
         // Only these are taken off again: `terminate` waits for the exit with a listener of its own.
         const done = (settle: () => void): void => {
-          worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+          worker.off('message', onMessage).off('error', onError).off('exit', onExit).unref();
           settle();
         };
         worker.on('message', onMessage).on('error', onError).on('exit', onExit);
