@@ -17,7 +17,7 @@ export const coldBounds = {
   /** One range: offsets in a file are words of 32 bits, and a writer holds all of it in memory. */
   rangeBytesMax: 256 * MIB,
   recordsPerRangeMax: 2 ** 24,
-  /** Records and snapshots of a range are handed over in pieces; the event loop has its turn behind each. */
+  /** What waits for nothing is done in pieces; the event loop has its turn behind each. */
   pieceBytes: 512 * KIB,
   pieceRecords: 2_048,
   /** Read at once where a whole file is read. */

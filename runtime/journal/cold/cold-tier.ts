@@ -27,6 +27,7 @@ import { Reader } from '../sealed/reading.ts';
 import type { ReadableFile, Reading } from '../sealed/reading.ts';
 import { Recent } from '../sealed/recent.ts';
 import type { SegmentCaches } from '../sealed/segment-file.ts';
+import { BLOCK_BYTES } from '../sealed/segment-format.ts';
 import { coldBounds } from './bounds.ts';
 import { actorRecordsOf, ColdFiles, headAt, historyOf, recordsFrom } from './cold-history.ts';
 import type { ColdHistory } from './cold-history.ts';
@@ -37,6 +38,7 @@ import type { ColdFound } from './files-in.ts';
 import { OpenFiles } from './open-files.ts';
 import { packRange } from './packed-range.ts';
 import type { ColdWrite } from './packed-range.ts';
+import { Pieces } from './pieces.ts';
 import { WorkerRangeWriter } from './range-writer.ts';
 import type { RangeWriter } from './range-writer.ts';
 import { realVolume } from './volume.ts';
@@ -175,6 +177,7 @@ class DirectoryTier implements ColdTier {
 
   async *readRange(ranges: readonly ColdRange[], from: number, to = Infinity): AsyncIterable<StoredRecord> {
     checkList(ranges);
+    const pieces = new Pieces();
     let position = Math.max(1, from);
     for (let i = findRange(ranges, position); i < ranges.length; i++) {
       const range = ranges[i]!;
@@ -183,6 +186,8 @@ class DirectoryTier implements ColdTier {
         if (records[0]?.position !== position) throw damaged(path.join(this.directory, range.file), 0, `it does not hold position ${position}`);
         position += records.length;
         yield* records;
+        // Nobody waits for the volume where blocks come from the cache.
+        if (pieces.isOver(BLOCK_BYTES, records.length)) await pieces.pause();
       }
     }
   }

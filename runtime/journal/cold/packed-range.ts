@@ -14,6 +14,7 @@ import { snapshotEntryWords, writeSnapshotEntry } from '../sealed/snapshot-entry
 import { bytesOfWords } from '../sealed/words.ts';
 import { coldBounds } from './bounds.ts';
 import { bucketName, checkNamespace } from './cold-range.ts';
+import { Pieces } from './pieces.ts';
 
 /** What `ColdTier.write` is given. The buffers are the tier's until it answers (J10). */
 export interface ColdWrite {
@@ -48,22 +49,6 @@ export interface PackedRange {
 /** What need not be copied when a range goes to another thread. */
 export function memoryOf({ bytes, ends, heads, snapshots, snapshotEnds }: PackedRange): ArrayBuffer[] {
   return [bytes, ends, heads, snapshots, snapshotEnds].map(({ buffer }) => buffer);
-}
-
-/** Lets the event loop have its turn behind so many bytes or records. */
-class Pieces {
-  private bytes = 0;
-  private count = 0;
-
-  isOver(bytes: number): boolean {
-    this.bytes += bytes;
-    return ++this.count >= coldBounds.pieceRecords || this.bytes >= coldBounds.pieceBytes;
-  }
-
-  async pause(): Promise<void> {
-    this.bytes = this.count = 0;
-    await new Promise(setImmediate);
-  }
 }
 
 /** @throws TroupeError JOURNAL_DAMAGED when positions have a gap */

@@ -19,11 +19,13 @@ export class Recent<K, V> {
     return value;
   }
 
-  /** What is heavier than all that may be kept is not kept. */
+  /** What is heavier than all that may be kept is not kept, and pushes nothing out. */
   set(key: K, value: V): void {
     this.delete(key);
+    const weight = this.weigh(value);
+    if (weight > this.weightMax) return;
     this.entries.set(key, value);
-    this.weight += this.weigh(value);
+    this.weight += weight;
     for (const oldest of this.entries.keys()) {
       if (this.weight <= this.weightMax) break;
       this.delete(oldest);

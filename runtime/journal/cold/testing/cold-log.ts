@@ -1,8 +1,10 @@
 /** A bucket's log, made up, cut into ranges at random places, with snapshots; and what reading it must answer. */
 
+import { crc32 } from 'node:zlib';
+
 import { hashText } from '../../../codec/address.ts';
 import type { BucketId } from '../../../codec/address.ts';
-import { sameHash } from '../../../codec/hash64.ts';
+import { hashToHex, sameHash } from '../../../codec/hash64.ts';
 import type { Hash64 } from '../../../codec/hash64.ts';
 import { LogMaker } from '../../contract-log.ts';
 import type { Dice } from '../../contract-model.ts';
@@ -82,6 +84,11 @@ export function expectedSnapshot(writes: readonly ColdWrite[], log: LogMaker, ac
     if (sameHash(holder.incarnation, write.incarnation)) return kept.position;
   }
   return 0;
+}
+
+/** Records as a short text: a difference between large ones is then found, and shown, at once. */
+export function shown(records: readonly StoredRecord[]): string {
+  return records.map(({ position, head, bytes }) => `${position} ${hashToHex(head)} ${bytes.length} ${crc32(bytes)}`).join('\n');
 }
 
 export async function all(records: AsyncIterable<StoredRecord>): Promise<StoredRecord[]> {
