@@ -1,6 +1,6 @@
 /** Seals on the calling thread, for tests on a simulated disk, which a worker thread could not see. */
 
-import type { Disk } from './disk.ts';
+import type { Disk } from '../sealed/disk.ts';
 import { seal } from './seal.ts';
 import type { SealRequest } from './seal.ts';
 import type { Sealer } from './sealing.ts';

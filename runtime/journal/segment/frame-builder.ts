@@ -8,23 +8,20 @@ import { crc32 } from 'node:zlib';
 import type { BucketId } from '../../codec/address.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { Append, CheckpointPut, SnapshotPut } from '../journal.ts';
-import { blockMemory } from './block-memory.ts';
+import { blockMemory } from '../sealed/block-memory.ts';
+import { ENTRY_SNAPSHOT, SNAPSHOT_WORDS, writeSnapshotEntry } from '../sealed/snapshot-entry.ts';
+import { bytesToWords, setHash, setWide } from '../sealed/words.ts';
 import {
-  bytesToWords,
   CHECKPOINT_WORDS,
   ENTRY_CHECKPOINT,
   ENTRY_HEAD,
   ENTRY_RUN,
-  ENTRY_SNAPSHOT,
   FRAME_HEADER_BYTES,
   FRAME_VERSION,
   frameChecksum,
   HEAD_WORDS,
   padded,
   RUN_WORDS,
-  setHash,
-  setWide,
-  SNAPSHOT_WORDS,
 } from './frame.ts';
 
 const INITIAL_BYTES = 256 * 1024;
@@ -87,18 +84,7 @@ export class FrameBuilder {
   snapshot(put: SnapshotPut, incarnation: Hash64): void {
     const actorBytes = Buffer.byteLength(put.actor);
     const w = this.entry(ENTRY_SNAPSHOT, put.bucket, SNAPSHOT_WORDS, actorBytes + put.bytes.length);
-    const { words } = this;
-    setWide(words, w + 2, put.position);
-    setHash(words, w + 4, put.head);
-    setHash(words, w + 6, put.actorHash);
-    setHash(words, w + 8, incarnation);
-    words[w + 10] = actorBytes;
-    words[w + 11] = put.bytes.length;
-    words[w + 13] = 0;
-    const at = (w + SNAPSHOT_WORDS) << 2;
-    this.bytes.write(put.actor, at);
-    this.bytes.set(put.bytes, at + actorBytes);
-    words[w + 12] = crc32(this.bytes.subarray(at, at + actorBytes + put.bytes.length));
+    writeSnapshotEntry(this.words, this.bytes, w, put, actorBytes, incarnation);
   }
 
   checkpoint(put: CheckpointPut): void {

@@ -16,14 +16,11 @@
  * Words of the header: checksum, length, version | kind << 8, previous, offset, syncedTo, entries, records.
  */
 
-import assert from 'node:assert/strict';
-import { endianness } from 'node:os';
 import { crc32 } from 'node:zlib';
 
 import type { Hash64 } from '../../codec/hash64.ts';
-
-// Words are written through typed arrays, in the order of the machine.
-assert.equal(endianness(), 'LE');
+import { ENTRY_SNAPSHOT, SNAPSHOT_WORDS } from '../sealed/snapshot-entry.ts';
+import { bytesToWords } from '../sealed/words.ts';
 
 export const FRAME_VERSION = 1;
 export const FRAME_HEADER_BYTES = 32;
@@ -36,20 +33,16 @@ export const KIND_TABLE = 2;
 
 /** Word 0 of an entry is its kind | bits of its bucket << 8, word 1 the index of its bucket. */
 export const ENTRY_RUN = 1;
-export const ENTRY_SNAPSHOT = 2;
+// 2 is ENTRY_SNAPSHOT, which sealed files hold, too: sealed/snapshot-entry.ts.
 export const ENTRY_CHECKPOINT = 3;
 export const ENTRY_HEAD = 4;
 
 /** Run: epoch (2 words), position (2), count, bytes, head before (2), head after (2), count times the actor's hash (2), bytes. */
 export const RUN_WORDS = 12;
-/** Snapshot: position (2), head (2), actor's hash (2), incarnation (2), bytes of the actor, bytes, checksum of both, 0; actor, bytes. */
-export const SNAPSHOT_WORDS = 14;
 /** Checkpoint: position (2), head (2), bytes, checksum; bytes. */
 export const CHECKPOINT_WORDS = 8;
 /** Head: epoch (2), incarnation (2), position (2), head (2). */
 export const HEAD_WORDS = 10;
-
-const POW32 = 0x1_0000_0000;
 
 /** Where the checksums of a file start (F1). */
 export function checksumSeed(incarnation: Hash64): number {
@@ -119,30 +112,6 @@ export function entryWords(words: Uint32Array, w: number): number {
 
 export function entryBits(words: Uint32Array, w: number): number {
   return words[w]! >>> 8;
-}
-
-/** A number below 2^53 from two words. */
-export function wide(words: Uint32Array, w: number): number {
-  return words[w]! + words[w + 1]! * POW32;
-}
-
-export function setWide(words: Uint32Array, w: number, value: number): void {
-  words[w] = value >>> 0;
-  words[w + 1] = (value / POW32) >>> 0;
-}
-
-/** Hashes are stored low half first. */
-export function hashAt(words: Uint32Array, w: number): Hash64 {
-  return { lo: words[w]!, hi: words[w + 1]! };
-}
-
-export function setHash(words: Uint32Array, w: number, hash: Hash64): void {
-  words[w] = hash.lo;
-  words[w + 1] = hash.hi;
-}
-
-export function bytesToWords(bytes: number): number {
-  return ((bytes + 7) >>> 3) << 1;
 }
 
 export function padded(bytes: number, align = FRAME_ALIGN): number {

@@ -15,13 +15,14 @@
  * median of the last syncs, and is never waited for on the calling thread.
  */
 
-import type { ErrorCode } from '../../codec/errors.ts';
 import { TroupeError } from '../../codec/errors.ts';
+import type { ErrorCode } from '../../codec/errors.ts';
+import { isDiskFull } from '../sealed/disk.ts';
+import type { Blocks } from '../sealed/disk.ts';
+import { hashAt, wide } from '../sealed/words.ts';
 import type { BucketTable } from './bucket-table.ts';
-import { isDiskFull } from './disk.ts';
-import type { Blocks } from './disk.ts';
 import { FrameBuilder } from './frame-builder.ts';
-import { ENTRY_RUN, entryBits, entryWords, FRAME_HEADER_BYTES, hashAt, KIND_COMMIT, wide } from './frame.ts';
+import { ENTRY_RUN, entryBits, entryWords, FRAME_HEADER_BYTES, KIND_COMMIT } from './frame.ts';
 import type { LogFile } from './log-file.ts';
 
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;

@@ -9,18 +9,19 @@
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { ActorHistory, ReadActorOptions, StoredRecord } from '../journal.ts';
+import { damaged } from '../sealed/damaged.ts';
+import { Reader, readNow } from '../sealed/reading.ts';
+import type { Reading } from '../sealed/reading.ts';
+import type { SegmentFile } from '../sealed/segment-file.ts';
+import type { LoadedSnapshot } from '../sealed/snapshot-entry.ts';
 import type { BucketState } from './bucket-table.ts';
-import { damaged } from './log-file.ts';
 import type { LogFile } from './log-file.ts';
 import { headInLog, loadRun, recordOf, recordsInLog, snapshotInLog } from './log-reader.ts';
-import type { LoadedSnapshot } from './log-reader.ts';
-import { Reader, readNow } from './reading.ts';
-import type { Reading } from './reading.ts';
-import type { SegmentFile } from './segment-file.ts';
+import type { OpenSegment } from './open-segment.ts';
 
 export class History {
   /** Sealed, the oldest first. */
-  readonly segments: SegmentFile[] = [];
+  readonly segments: OpenSegment[] = [];
   private readonly logs: readonly LogFile[];
   private readonly warn: (message: string) => void;
   private readonly reader = new Reader();

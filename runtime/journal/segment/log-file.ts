@@ -12,8 +12,10 @@ import * as path from 'node:path';
 import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
-import type { Blocks, Disk, DiskFile } from './disk.ts';
-import { checksumSeed, hashAt, setHash } from './frame.ts';
+import { damaged } from '../sealed/damaged.ts';
+import type { Blocks, Disk, DiskFile } from '../sealed/disk.ts';
+import { hashAt, setHash } from '../sealed/words.ts';
+import { checksumSeed } from './frame.ts';
 import type { LogName } from './names.ts';
 import { TailIndex } from './tail-index.ts';
 
@@ -64,10 +66,6 @@ export function openForImage(disk: Disk, path: string, blocks: Blocks): DiskFile
   if (!blocks.direct || file.size() % blocks.bytes !== 0) return file;
   file.close();
   return disk.open(path, 'direct');
-}
-
-export function damaged(file: string, offset: number, why: string): TroupeError {
-  return new TroupeError('JOURNAL_DAMAGED', `${file} is damaged at byte ${offset}: ${why}`, { location: `${file}@${offset}` });
 }
 
 export class LogFile {

@@ -4,16 +4,17 @@
  * bit on the disk would become a wrong value (J7).
  */
 
-import { crc32 } from 'node:zlib';
-
 import { chain } from '../../codec/chain.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { StoredRecord } from '../journal.ts';
 import { isRecordOf, RunWalker } from '../record-run.ts';
-import { ENTRY_RUN, ENTRY_SNAPSHOT, hashAt, RUN_WORDS, SNAPSHOT_WORDS, wide } from './frame.ts';
-import { damaged } from './log-file.ts';
+import { damaged } from '../sealed/damaged.ts';
+import type { Reading } from '../sealed/reading.ts';
+import { readSnapshotEntry } from '../sealed/snapshot-entry.ts';
+import type { LoadedSnapshot } from '../sealed/snapshot-entry.ts';
+import { hashAt, wide } from '../sealed/words.ts';
+import { ENTRY_RUN, RUN_WORDS } from './frame.ts';
 import type { LogFile } from './log-file.ts';
-import type { Reading } from './reading.ts';
 import type { RunRef } from './tail-index.ts';
 
 const walker = new RunWalker();
@@ -27,15 +28,6 @@ export interface LoadedRun {
   /** Head after each record: hi, lo. */
   readonly heads: Uint32Array;
   readonly headBefore: Hash64;
-}
-
-/** A snapshot as it was put. */
-export interface LoadedSnapshot {
-  readonly actor: string;
-  readonly incarnation: Hash64;
-  readonly position: number;
-  readonly head: Hash64;
-  readonly bytes: Buffer;
 }
 
 /** @throws TroupeError JOURNAL_DAMAGED */
@@ -144,20 +136,4 @@ export function* snapshotInLog(
   const snapshot = whole ? readSnapshotEntry(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), 0, bytes, 0) : null;
   if (snapshot === null) warn(`${log.path}: the snapshot at byte ${ref.entryOffset} is damaged and was passed over`);
   return snapshot?.actor === actor ? snapshot : null;
-}
-
-/** The snapshot whose entry is at word `w` and byte `at`; null when its checksum does not fit. */
-export function readSnapshotEntry(words: Uint32Array, w: number, bytes: Buffer, at: number): LoadedSnapshot | null {
-  if ((words[w]! & 0xff) !== ENTRY_SNAPSHOT) return null;
-  const actorStart = at + (SNAPSHOT_WORDS << 2);
-  const actorEnd = actorStart + words[w + 10]!;
-  const end = actorEnd + words[w + 11]!;
-  if (end > bytes.length || crc32(bytes.subarray(actorStart, end)) !== words[w + 12]) return null;
-  return {
-    actor: bytes.toString('utf8', actorStart, actorEnd),
-    incarnation: hashAt(words, w + 8),
-    position: wide(words, w + 2),
-    head: hashAt(words, w + 4),
-    bytes: Buffer.from(bytes.subarray(actorEnd, end)),
-  };
 }

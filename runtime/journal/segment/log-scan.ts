@@ -7,6 +7,8 @@ import { crc32 } from 'node:zlib';
 
 import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
+import { damaged } from '../sealed/damaged.ts';
+import { hashAt, wide } from '../sealed/words.ts';
 import type { BucketTable } from './bucket-table.ts';
 import {
   CHECKPOINT_WORDS,
@@ -23,12 +25,10 @@ import {
   framePrevious,
   frameSyncedTo,
   frameVersion,
-  hashAt,
   KIND_TABLE,
   verifiedLength,
-  wide,
 } from './frame.ts';
-import { damaged, LOG_HEADER_BYTES } from './log-file.ts';
+import { LOG_HEADER_BYTES } from './log-file.ts';
 import type { LogFile, LogLink } from './log-file.ts';
 
 export interface ScanRules {

@@ -10,8 +10,8 @@
 import * as path from 'node:path';
 
 import type { Hash64 } from '../../codec/hash64.ts';
+import type { Blocks, Disk } from '../sealed/disk.ts';
 import type { BucketTable } from './bucket-table.ts';
-import type { Blocks, Disk } from './disk.ts';
 import { FrameBuilder } from './frame-builder.ts';
 import { checksumSeed, KIND_TABLE } from './frame.ts';
 import { LOG_HEADER_BYTES, LogFile, logHeader, noLink } from './log-file.ts';

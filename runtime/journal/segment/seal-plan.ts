@@ -6,21 +6,22 @@
 import { chain } from '../../codec/chain.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import { RunWalker } from '../record-run.ts';
+import { damaged } from '../sealed/damaged.ts';
+import type { PlannedRecord, PlannedRun } from '../sealed/segment-writer.ts';
+import { ENTRY_SNAPSHOT } from '../sealed/snapshot-entry.ts';
+import { hashAt, wide } from '../sealed/words.ts';
 import {
   ENTRY_HEAD,
   ENTRY_RUN,
-  ENTRY_SNAPSHOT,
   entryBits,
   entryWords,
   FileImage,
   FRAME_HEADER_BYTES,
   framePrevious,
-  hashAt,
   RUN_WORDS,
   verifiedLength,
-  wide,
 } from './frame.ts';
-import { damaged, LOG_HEADER_BYTES } from './log-file.ts';
+import { LOG_HEADER_BYTES } from './log-file.ts';
 
 /** The file that is sealed, as the journal knows it. */
 export interface SealSource {
@@ -30,12 +31,7 @@ export interface SealSource {
   readonly checksum: number;
 }
 
-export interface PlannedBucket {
-  readonly bits: number;
-  readonly index: number;
-  readonly incarnation: Hash64;
-  readonly position: number;
-  readonly headBefore: Hash64;
+export interface PlannedBucket extends PlannedRun {
   headAfter: Hash64;
   /** Words where the bucket's runs begin in the image. */
   readonly runs: number[];
@@ -112,16 +108,6 @@ function bucketOf(buckets: Map<string, PlannedBucket>, words: Uint32Array, w: nu
 
 function keyOf(words: Uint32Array, w: number): string {
   return `${entryBits(words, w)}/${words[w + 1]}`;
-}
-
-/** One record on its way into a block. */
-export interface PlannedRecord {
-  from: number;
-  to: number;
-  headHi: number;
-  headLo: number;
-  actorHi: number;
-  actorLo: number;
 }
 
 /** Walks a bucket's records in order; the same object every time. Checks that they lead from head to head. */

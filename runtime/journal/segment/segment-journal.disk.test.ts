@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import t from 'tap';
 
 import { journalContract } from '../contract.ts';
+import { realDisk } from '../sealed/disk.ts';
+import type { Disk } from '../sealed/disk.ts';
 import { DirectSealer } from './direct-sealer.ts';
-import { realDisk } from './disk.ts';
-import type { Disk } from './disk.ts';
 import { createSegmentJournal } from './segment-journal.ts';
 import type { SegmentJournalSeams } from './segment-journal.ts';
 

@@ -26,24 +26,24 @@ import type {
   SnapshotPut,
   StoredRecord,
 } from '../journal.ts';
+import { realDisk } from '../sealed/disk.ts';
+import type { Disk } from '../sealed/disk.ts';
 import { BucketTable } from './bucket-table.ts';
 import type { BucketState } from './bucket-table.ts';
-import { realDisk } from './disk.ts';
-import type { Disk } from './disk.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { CommitResult } from './group-commit.ts';
 import { History } from './history.ts';
 import { lockDirectory } from './lock.ts';
 import type { DirectoryLock } from './lock.ts';
-import { LogSet } from './log-set.ts';
 import type { LogFile } from './log-file.ts';
+import { LogSet } from './log-set.ts';
 import { formatFile, readListing } from './names.ts';
 import type { SegmentName } from './names.ts';
+import { newSegmentCaches, OpenSegment } from './open-segment.ts';
 import { recover, removeLeftovers } from './recovery.ts';
 import type { RecoveryRules } from './recovery.ts';
 import { Sealing } from './sealing.ts';
 import type { Sealer } from './sealing.ts';
-import { newSegmentCaches, SegmentFile } from './segment-file.ts';
 import { WorkerSealer } from './worker-sealer.ts';
 
 export interface SegmentJournalOptions {
@@ -295,7 +295,7 @@ class SegmentJournal implements Journal {
   }
 
   private addSegment(name: SegmentName): void {
-    this.history.segments.push(new SegmentFile(this.seams.disk, this.directory, name, this.caches));
+    this.history.segments.push(new OpenSegment(this.seams.disk, this.directory, name, this.caches));
   }
 
   /** See names.ts: from now on a directory without a log file is damaged. */

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 
-import type { Blocks, Disk, DiskFile, Done, OpenMode } from './disk.ts';
+import type { Blocks, Disk, DiskFile, Done, OpenMode } from '../sealed/disk.ts';
 
 const SECTOR = 512;
 /** Of the un-synchronised sectors of an image in which some are spoilt, one in so many is. */

@@ -7,8 +7,8 @@
 
 import * as path from 'node:path';
 
-import { blockMemory } from './block-memory.ts';
-import type { Blocks, Disk, DiskFile } from './disk.ts';
+import { blockMemory } from '../sealed/block-memory.ts';
+import type { Blocks, Disk, DiskFile } from '../sealed/disk.ts';
 import { padded } from './frame.ts';
 import { spareFile } from './names.ts';
 

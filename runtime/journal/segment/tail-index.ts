@@ -9,7 +9,9 @@
  */
 
 import type { Hash64 } from '../../codec/hash64.ts';
-import { ENTRY_RUN, ENTRY_SNAPSHOT, entryWords, FRAME_HEADER_BYTES, RUN_WORDS, wide } from './frame.ts';
+import { ENTRY_SNAPSHOT } from '../sealed/snapshot-entry.ts';
+import { wide } from '../sealed/words.ts';
+import { ENTRY_RUN, entryWords, FRAME_HEADER_BYTES, RUN_WORDS } from './frame.ts';
 
 /** Per run: offset of its entry in the file, bytes of the entry, ordinal of its first record, position (2 words), bucket slot. */
 const RUN = 6;

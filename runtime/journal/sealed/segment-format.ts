@@ -1,6 +1,6 @@
 /**
- * The sealed segment: an immutable file with the records of one log file, grouped by bucket, compressed and indexed. The same
- * format serves the cold tier of a cluster, where a file holds the runs of some buckets.
+ * The sealed segment: an immutable file with runs of records, each of one bucket, compressed and indexed. A full log file of the
+ * segment journal becomes one with a run for every bucket in it; a file of the cold tier has one run.
  *
  * Layout: magic of 8 bytes; record blocks; snapshot blocks; actor pages; block table; bucket table; page directory; bloom
  * filter; footer of 128 bytes. All numbers are little-endian 32-bit words, offsets count from the start of the file.
@@ -10,7 +10,7 @@
  *
  * Record block, after decompression: count; per record head (hi, lo) and the end of its bytes; the bytes. A block holds
  * records of one bucket, in order of position.
- * Snapshot block: entries as in frame.ts.
+ * Snapshot block: entries as in snapshot-entry.ts.
  * Actor page: count; per actor its cell; record numbers. An actor's cell: hash (hi, lo), snapshot's block plus one, snapshot's
  * offset in the block, first record number in this page, how many. A record's number is its ordinal in the segment, in order
  * of bucket and position.
@@ -35,7 +35,7 @@ export const PAGE_WORDS = 5;
 /** Cell of an actor in a page. */
 export const CELL_WORDS = 6;
 
-/** Words of the footer: version, number, incarnation (2), records, then offset, bytes and checksum of each table; last its own checksum. */
+/** Words of the footer: version, number (0 in the cold tier), incarnation (2), records, then offset, bytes and checksum of each table; last its own checksum. */
 export const FOOTER_TABLES = 5;
 export type Table = 0 | 1 | 2 | 3;
 export const TABLE_BLOCKS: Table = 0;
@@ -76,16 +76,4 @@ export function mayBeInBloom(bloom: Uint32Array, hi: number, lo: number): boolea
 
 function probe(hi: number, lo: number, i: number, bits: number): number {
   return ((lo + Math.imul(i, hi | 1)) >>> 0) % bits;
-}
-
-/** Words as the bytes of a file, and back; a buffer from a pool need not be aligned. */
-export function bytesOfWords(words: Uint32Array): Buffer {
-  return Buffer.from(words.buffer, words.byteOffset, words.byteLength);
-}
-
-export function wordsOfBytes(bytes: Buffer): Uint32Array {
-  if (bytes.byteOffset % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
-  const copy = Buffer.alloc(bytes.length);
-  bytes.copy(copy);
-  return new Uint32Array(copy.buffer, copy.byteOffset, copy.length >> 2);
 }

@@ -2,7 +2,8 @@
 
 import { crc32 } from 'node:zlib';
 
-import { addToBloom, bytesOfWords, CELL_WORDS, newBloom, PAGE_BYTES } from './segment-format.ts';
+import { addToBloom, CELL_WORDS, newBloom, PAGE_BYTES } from './segment-format.ts';
+import { bytesOfWords } from './words.ts';
 
 /** More than the records of one file, so that hash and number fit one double exactly: 32 + 21 bits. */
 const RECORDS_MAX = 2 ** 21;

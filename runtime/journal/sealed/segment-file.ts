@@ -1,28 +1,22 @@
 /**
- * A sealed segment, read by ranges. Only the bloom filter stays in memory for good, so that an actor that is not in the
- * segment costs no disk read; the other tables are kept for the segments that were used last.
+ * A sealed segment, read by ranges. The tables stand at its end, so that of most files one read gets all of them; what is used
+ * often is kept in caches that all files of a reader share, by the file's name: a file never changes.
  */
 
-import * as path from 'node:path';
-import { crc32, zstdDecompressSync } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 
+import type { BucketId } from '../../codec/address.ts';
 import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { StoredRecord } from '../journal.ts';
 import { isRecordOf } from '../record-run.ts';
-import type { BucketState } from './bucket-table.ts';
-import type { Disk, DiskFile } from './disk.ts';
-import { damaged } from './log-file.ts';
-import { readSnapshotEntry } from './log-reader.ts';
-import type { LoadedSnapshot } from './log-reader.ts';
-import type { SegmentName } from './names.ts';
+import { damaged } from './damaged.ts';
 import { Recent } from './recent.ts';
-import type { Reading } from './reading.ts';
+import type { ReadableFile, Reading } from './reading.ts';
 import {
   BLOCK_WORDS,
   BUCKET_WORDS,
-  bytesOfWords,
   CELL_WORDS,
   FOOTER_BYTES,
   FOOTER_RECORD_BLOCKS,
@@ -35,22 +29,47 @@ import {
   TABLE_BLOOM,
   TABLE_BUCKETS,
   TABLE_PAGES,
-  wordsOfBytes,
 } from './segment-format.ts';
 import type { Table } from './segment-format.ts';
-import { wide } from './frame.ts';
+import { readSnapshotEntry } from './snapshot-entry.ts';
+import type { LoadedSnapshot } from './snapshot-entry.ts';
+import { bytesOfWords, hashAt, wide, wordsOfBytes } from './words.ts';
 
-/** Kept over all segments of a journal: tables of the last ones used, and the last blocks decompressed. */
+/** Read at once from the end of a file; all tables of a file of some MiB are in it. */
+const TAIL_BYTES = 32 * 1024;
+
+/** By the name of the file; blocks by name and number. */
 export interface SegmentCaches {
-  readonly tables: Recent<SegmentFile, SegmentTables>;
+  readonly blooms: Recent<string, Uint32Array>;
+  readonly tables: Recent<string, SegmentTables>;
   readonly blocks: Recent<string, RecordBlock>;
 }
 
-export function newSegmentCaches(): SegmentCaches {
-  return { tables: new Recent(128), blocks: new Recent(64) };
+/** What is known of a file before it is read. A file that holds something else is damage. */
+export interface SegmentIdentity {
+  readonly file: string;
+  /** As in the footer. */
+  readonly number: number;
+  readonly incarnation: Hash64;
+  /** The only run of the file, where that is known. */
+  readonly run?: SegmentRunIdentity;
 }
 
-interface SegmentTables {
+export interface SegmentRunIdentity {
+  readonly bucket: BucketId;
+  readonly position: number;
+  readonly records: number;
+  readonly headBefore: Hash64;
+  readonly headAfter: Hash64;
+}
+
+/** Whose records are wanted. */
+export interface RunOwner {
+  readonly id: BucketId;
+  readonly incarnation: Hash64;
+}
+
+export interface SegmentTables {
   readonly blocks: Uint32Array;
   readonly recordBlocks: number;
   readonly buckets: Uint32Array;
@@ -65,7 +84,7 @@ export interface SegmentRun {
   readonly headBefore: Hash64;
 }
 
-interface RecordBlock {
+export interface RecordBlock {
   readonly bytes: Buffer;
   readonly words: Uint32Array;
   readonly firstRecord: number;
@@ -79,28 +98,31 @@ export interface ActorCell {
   readonly records: Uint32Array;
 }
 
+/** The end of a file, which begins at `from` of it, and the footer in it. */
+interface Tail {
+  readonly from: number;
+  readonly bytes: Buffer;
+  readonly footer: Uint32Array;
+}
+
 export class SegmentFile {
-  readonly name: SegmentName;
+  readonly identity: SegmentIdentity;
   readonly path: string;
   readonly bytes: number;
-  private readonly file: DiskFile;
+  private readonly file: ReadableFile;
   private readonly caches: SegmentCaches;
-  private bloom: Uint32Array | null = null;
 
-  constructor(disk: Disk, directory: string, name: SegmentName, caches: SegmentCaches) {
-    this.name = name;
-    this.path = path.join(directory, name.file);
+  /** `bytes`: how long the file is. */
+  constructor(file: ReadableFile, bytes: number, identity: SegmentIdentity, caches: SegmentCaches) {
+    this.identity = identity;
+    this.path = file.path;
+    this.file = file;
+    this.bytes = bytes;
     this.caches = caches;
-    this.file = disk.open(this.path, 'read');
-    this.bytes = this.file.size();
-  }
-
-  close(): void {
-    this.file.close();
   }
 
   /** The bucket's run here, or null. @throws TroupeError JOURNAL_DAMAGED, as every reading of this class */
-  *runOf(bucket: BucketState): Reading<SegmentRun | null> {
+  *runOf(bucket: RunOwner): Reading<SegmentRun | null> {
     const { buckets } = yield* this.tables();
     for (let b = 0; b < buckets.length; b += BUCKET_WORDS) {
       if (buckets[b] !== bucket.id.bits || buckets[b + 1] !== bucket.id.index) continue;
@@ -111,7 +133,7 @@ export class SegmentFile {
     return null;
   }
 
-  *headAt(bucket: BucketState, position: number): Reading<Hash64 | null> {
+  *headAt(bucket: RunOwner, position: number): Reading<Hash64 | null> {
     const run = yield* this.runOf(bucket);
     if (run === null || position < run.position - 1 || position >= run.position + run.records) return null;
     if (position === run.position - 1) return run.headBefore;
@@ -122,12 +144,11 @@ export class SegmentFile {
 
   /** Where the segment has the records and the snapshot under this hash; null when it has none. */
   *cellOf(hash: Hash64): Reading<ActorCell | null> {
-    this.bloom ??= yield* this.readBloom();
-    if (!mayBeInBloom(this.bloom, hash.hi, hash.lo)) return null;
+    if (!mayBeInBloom(yield* this.bloom(), hash.hi, hash.lo)) return null;
     const { pages } = yield* this.tables();
     const page = lastPageAtOrBefore(pages, hash);
     if (page < 0) return null;
-    const words = wordsOfBytes(yield* this.checked(pages[page + 2]!, pages[page + 3]!, pages[page + 4]!, 'an actor page'));
+    const words = yield* this.page(pages, page);
     const numbers = 1 + words[0]! * CELL_WORDS;
     for (let low = 0, high = words[0]! - 1; low <= high; ) {
       const middle = (low + high) >>> 1;
@@ -148,7 +169,7 @@ export class SegmentFile {
     if (cell.snapshotBlock === 0) return null;
     let snapshot: LoadedSnapshot | null = null;
     try {
-      const raw = yield* this.readBlock(cell.snapshotBlock - 1);
+      const raw = yield* this.rawBlock(cell.snapshotBlock - 1);
       snapshot = readSnapshotEntry(wordsOfBytes(raw), cell.snapshotOffset >> 2, raw, cell.snapshotOffset);
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
@@ -158,7 +179,7 @@ export class SegmentFile {
   }
 
   /** The actor's records with position in `[from, to)`, the oldest first, at most `recordsMax`. */
-  *recordsOf(cell: ActorCell, bucket: BucketState, actor: Buffer, from: number, to: number, recordsMax: number): Reading<StoredRecord[]> {
+  *recordsOf(cell: ActorCell, bucket: RunOwner, actor: Buffer, from: number, to: number, recordsMax: number): Reading<StoredRecord[]> {
     const found: StoredRecord[] = [];
     const run = yield* this.runOf(bucket);
     if (run === null) return found;
@@ -176,7 +197,7 @@ export class SegmentFile {
   }
 
   /** The bucket's records of one block, from `position` on and before `to`; empty behind the run. */
-  *recordsFrom(bucket: BucketState, position: number, to: number): Reading<StoredRecord[]> {
+  *recordsFrom(bucket: RunOwner, position: number, to: number): Reading<StoredRecord[]> {
     const run = yield* this.runOf(bucket);
     if (run === null || position >= run.position + run.records) return [];
     const from = Math.max(position, run.position);
@@ -187,43 +208,88 @@ export class SegmentFile {
     return found;
   }
 
-  private *readBloom(): Reading<Uint32Array> {
-    const footer = yield* this.footer();
-    return yield* this.table(footer, TABLE_BLOOM);
+  *bloom(): Reading<Uint32Array> {
+    const { file } = this.identity;
+    const known = this.caches.blooms.get(file);
+    if (known !== undefined) return known;
+    const magic = yield { file: this.file, position: 0, bytes: SEGMENT_MAGIC.length };
+    if (!magic.equals(SEGMENT_MAGIC)) throw damaged(this.path, 0, 'it does not begin as a segment');
+    const tail = yield* this.tail();
+    yield* this.tables(tail);
+    const bloom = yield* this.table(tail, TABLE_BLOOM);
+    this.caches.blooms.set(file, bloom);
+    return bloom;
   }
 
-  private *tables(): Reading<SegmentTables> {
-    const known = this.caches.tables.get(this);
+  *tables(tail: Tail | null = null): Reading<SegmentTables> {
+    const { file } = this.identity;
+    const known = this.caches.tables.get(file);
     if (known !== undefined) return known;
-    const footer = yield* this.footer();
-    const blocks = yield* this.table(footer, TABLE_BLOCKS);
-    const buckets = yield* this.table(footer, TABLE_BUCKETS);
-    const pages = yield* this.table(footer, TABLE_PAGES);
-    const tables = { blocks, recordBlocks: footer[FOOTER_RECORD_BLOCKS]!, buckets, pages };
-    this.caches.tables.set(this, tables);
+    const end = tail ?? (yield* this.tail());
+    const buckets = yield* this.table(end, TABLE_BUCKETS);
+    this.checkRun(buckets, end.footer[FOOTER_TABLES + 3 * TABLE_BUCKETS]!);
+    const blocks = yield* this.table(end, TABLE_BLOCKS);
+    const pages = yield* this.table(end, TABLE_PAGES);
+    const tables = { blocks, recordBlocks: end.footer[FOOTER_RECORD_BLOCKS]!, buckets, pages };
+    this.caches.tables.set(file, tables);
     return tables;
   }
 
-  private *footer(): Reading<Uint32Array> {
-    const magic = yield { file: this.file, position: 0, bytes: SEGMENT_MAGIC.length };
-    if (!magic.equals(SEGMENT_MAGIC)) throw damaged(this.path, 0, 'it does not begin as a segment');
-    const at = this.bytes - FOOTER_BYTES;
-    if (at < 0) throw damaged(this.path, this.bytes, 'the file is too short');
-    const bytes = yield { file: this.file, position: at, bytes: FOOTER_BYTES };
-    const footer = wordsOfBytes(bytes);
-    const whole = bytes.length === FOOTER_BYTES && footer.at(-1) === crc32(bytesOfWords(footer.subarray(0, -1)));
-    if (!whole) throw damaged(this.path, at, 'the footer does not fit its checksum');
-    if (footer[0]! > SEGMENT_VERSION) throw new TroupeError('JOURNAL_VERSION', `${this.path} has format ${footer[0]}`);
-    const { number, incarnation } = this.name;
-    if (footer[1] !== number || footer[2] !== incarnation.lo || footer[3] !== incarnation.hi) {
-      throw damaged(this.path, at, 'the footer names another segment');
-    }
-    return footer;
+  /** The actor page whose entry in the directory is at word `p`. */
+  *page(pages: Uint32Array, p: number): Reading<Uint32Array> {
+    return wordsOfBytes(yield* this.checked(pages[p + 2]!, pages[p + 3]!, pages[p + 4]!, 'an actor page'));
   }
 
-  private *table(footer: Uint32Array, table: Table): Reading<Uint32Array> {
+  /** The i-th record block, past the cache. */
+  *recordBlock(i: number): Reading<RecordBlock> {
+    const { blocks } = yield* this.tables();
+    const bytes = yield* this.rawBlock(i);
+    const b = i * BLOCK_WORDS;
+    return { bytes, words: wordsOfBytes(bytes), firstRecord: blocks[b + 4]!, records: blocks[b + 5]! };
+  }
+
+  private *tail(): Reading<Tail> {
+    if (this.bytes < FOOTER_BYTES) throw damaged(this.path, this.bytes, 'the file is too short');
+    const size = Math.min(this.bytes, TAIL_BYTES);
+    const from = this.bytes - size;
+    const bytes = yield { file: this.file, position: from, bytes: size };
+    if (bytes.length !== size) throw damaged(this.path, from + bytes.length, 'the file is too short');
+    const at = this.bytes - FOOTER_BYTES;
+    const footer = wordsOfBytes(bytes.subarray(size - FOOTER_BYTES));
+    if (footer.at(-1) !== crc32(bytesOfWords(footer.subarray(0, -1)))) throw damaged(this.path, at, 'the footer does not fit its checksum');
+    if (footer[0]! > SEGMENT_VERSION) throw new TroupeError('JOURNAL_VERSION', `${this.path} has format ${footer[0]}`);
+    const { number, incarnation } = this.identity;
+    if (footer[1] !== number || !sameHash(hashAt(footer, 2), incarnation)) throw damaged(this.path, at, 'the footer names another segment');
+    return { from, bytes, footer };
+  }
+
+  private *table(tail: Tail, table: Table): Reading<Uint32Array> {
     const f = FOOTER_TABLES + 3 * table;
-    return wordsOfBytes(yield* this.checked(footer[f]!, footer[f + 1]!, footer[f + 2]!, 'a table'));
+    const at = tail.footer[f]!;
+    const size = tail.footer[f + 1]!;
+    const checksum = tail.footer[f + 2]!;
+    if (at < tail.from) return wordsOfBytes(yield* this.checked(at, size, checksum, 'a table'));
+    const there = tail.bytes.subarray(at - tail.from, at - tail.from + size);
+    if (there.length !== size || crc32(there) !== checksum) throw damaged(this.path, at, 'a table does not fit its checksum');
+    // Copied, or a table that is kept would keep the whole tail.
+    const words = new Uint32Array(size >> 2);
+    there.copy(bytesOfWords(words));
+    return words;
+  }
+
+  private checkRun(buckets: Uint32Array, offset: number): void {
+    const { run, incarnation } = this.identity;
+    if (run === undefined) return;
+    const same =
+      buckets.length === BUCKET_WORDS &&
+      buckets[0] === run.bucket.bits &&
+      buckets[1] === run.bucket.index &&
+      sameHash(hashAt(buckets, 2), incarnation) &&
+      wide(buckets, 4) === run.position &&
+      buckets[6] === run.records &&
+      sameHash(hashAt(buckets, 8), run.headBefore) &&
+      sameHash(hashAt(buckets, 10), run.headAfter);
+    if (!same) throw damaged(this.path, offset, 'it holds another run than it is listed with');
   }
 
   private *checked(position: number, bytes: number, checksum: number, what: string): Reading<Buffer> {
@@ -243,23 +309,20 @@ export class SegmentFile {
       if (blocks[middle * BLOCK_WORDS + 4]! <= number) low = middle;
       else high = middle - 1;
     }
-    const key = `${this.name.file}/${low}`;
+    const key = `${this.identity.file}/${low}`;
     const known = this.caches.blocks.get(key);
     if (known !== undefined) return known;
-    const bytes = yield* this.readBlock(low);
-    const b = low * BLOCK_WORDS;
-    const block = { bytes, words: wordsOfBytes(bytes), firstRecord: blocks[b + 4]!, records: blocks[b + 5]! };
+    const block = yield* this.recordBlock(low);
     this.caches.blocks.set(key, block);
     return block;
   }
 
-  private *readBlock(i: number): Reading<Buffer> {
+  /** A block before anything in it is looked at; behind the record blocks are those of snapshots. */
+  *rawBlock(i: number): Reading<Buffer> {
     const { blocks } = yield* this.tables();
     const b = i * BLOCK_WORDS;
     const packed = yield* this.checked(blocks[b]!, blocks[b + 1]!, blocks[b + 3]!, 'a block');
-    // In one piece: the default of 16 KiB a step copies everything once more.
-    const raw = Math.max(64, blocks[b + 2]!);
-    return zstdDecompressSync(packed, { chunkSize: raw, maxOutputLength: raw });
+    return yield { packed, rawBytes: blocks[b + 2]! };
   }
 }
 
@@ -276,16 +339,16 @@ function lastPageAtOrBefore(pages: Uint32Array, hash: Hash64): number {
   return low * PAGE_WORDS;
 }
 
-function startIn(block: RecordBlock, i: number): number {
+export function startIn(block: RecordBlock, i: number): number {
   const data = 4 * (1 + 3 * block.records);
   return i === 0 ? data : data + block.words[3 * i]!;
 }
 
-function endIn(block: RecordBlock, i: number): number {
+export function endIn(block: RecordBlock, i: number): number {
   return 4 * (1 + 3 * block.records) + block.words[3 * i + 3]!;
 }
 
-function headIn(block: RecordBlock, i: number): Hash64 {
+export function headIn(block: RecordBlock, i: number): Hash64 {
   return { hi: block.words[3 * i + 1]!, lo: block.words[3 * i + 2]! };
 }
 

@@ -1,0 +1,102 @@
+/** What lies in the directory, whatever is listed: ranges rebuilt from their files, and what writers left behind. */
+
+import * as path from 'node:path';
+
+import { TroupeError } from '../../codec/errors.ts';
+import { damaged } from '../sealed/damaged.ts';
+import { SegmentFile } from '../sealed/segment-file.ts';
+import type { SegmentCaches } from '../sealed/segment-file.ts';
+import { BLOCK_WORDS, BUCKET_WORDS } from '../sealed/segment-format.ts';
+import type { Reader, Reading } from '../sealed/reading.ts';
+import { hashAt, wide } from '../sealed/words.ts';
+import { coldFile, readColdName } from './cold-range.ts';
+import type { ColdName, ColdRange } from './cold-range.ts';
+import { readFailure } from './open-files.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { Volume } from './volume.ts';
+
+export type ColdFound =
+  | { readonly kind: 'range'; readonly range: ColdRange }
+  /** JOURNAL_DAMAGED, JOURNAL_VERSION; `file` is relative to the directory of the tier. */
+  | { readonly kind: 'unreadable'; readonly file: string; readonly error: TroupeError };
+
+/** @throws TroupeError JOURNAL_FAILED when the volume does not answer */
+export async function* rangesIn(
+  directory: string,
+  namespace: string,
+  volume: Volume,
+  files: OpenFiles,
+  reader: Reader,
+  caches: () => SegmentCaches,
+): AsyncGenerator<ColdFound> {
+  for (const entry of await namesIn(volume, path.join(directory, namespace))) {
+    const name = readColdName(namespace, entry);
+    if (name === null) continue;
+    const file = coldFile(name);
+    const full = path.join(directory, file);
+    try {
+      const { bytes } = await volume.stat(full);
+      const segment = new SegmentFile(files.at(full), bytes, { file, number: 0, incarnation: name.incarnation }, caches());
+      yield { kind: 'range', range: await reader.read(rangeOf(segment, name, file)) };
+    } catch (error) {
+      const failure = readFailure(full, error);
+      if (failure.code !== 'JOURNAL_DAMAGED' && failure.code !== 'JOURNAL_VERSION') throw failure;
+      yield { kind: 'unreadable', file, error: failure };
+    }
+  }
+}
+
+/** What the tables at the file's end say, held against the name. */
+function* rangeOf(segment: SegmentFile, name: ColdName, file: string): Reading<ColdRange> {
+  const { buckets, blocks, recordBlocks } = yield* segment.tables();
+  const { bucket, incarnation, from, to } = name;
+  const fits =
+    buckets.length === BUCKET_WORDS && buckets[0] === bucket.bits && buckets[1] === bucket.index && wide(buckets, 4) === from && buckets[6] === to - from;
+  if (!fits) throw damaged(segment.path, 0, 'it holds another range than its name says');
+  const [headBefore, headAfter] = [hashAt(buckets, 8), hashAt(buckets, 10)];
+  let rawBytes = 0;
+  for (let b = 0; b < recordBlocks * BLOCK_WORDS; b += BLOCK_WORDS) rawBytes += blocks[b + 2]! - 4 * (1 + 3 * blocks[b + 5]!);
+  return { ...name, incarnation, headBefore, headAfter, file, bytes: segment.bytes, records: to - from, rawBytes };
+}
+
+/**
+ * Removes what was given a temporary name at least `ageMs` ago; answers the names. The age is by the clocks of this machine and of the
+ * volume: where they differ by more than `ageMs`, a writer may lose the file it writes, fails, and tries again.
+ */
+export async function removeTemporary(directory: string, namespace: string, volume: Volume, nowMs: number, ageMs: number): Promise<string[]> {
+  const folder = path.join(directory, namespace);
+  const removed: string[] = [];
+  for (const entry of await namesIn(volume, folder)) {
+    if (!entry.endsWith('.tmp')) continue;
+    const full = path.join(folder, entry);
+    try {
+      if (nowMs - (await volume.stat(full)).modifiedMs < ageMs) continue;
+      await volume.remove(full);
+      removed.push(`${namespace}/${entry}`);
+    } catch (error) {
+      // Finished, or removed by another node, in this moment.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw readFailure(full, error);
+    }
+  }
+  return removed;
+}
+
+/** Of those listed, the files that are not there. */
+export async function missingFiles(directory: string, ranges: readonly ColdRange[], volume: Volume): Promise<string[]> {
+  const there = new Map<string, Set<string>>();
+  for (const { namespace } of ranges) {
+    if (!there.has(namespace)) there.set(namespace, new Set(await namesIn(volume, path.join(directory, namespace))));
+  }
+  return ranges.filter(({ namespace, file }) => !there.get(namespace)!.has(path.basename(file))).map(({ file }) => file);
+}
+
+/** In order of bucket and position. A folder that was never made holds nothing. */
+async function namesIn(volume: Volume, folder: string): Promise<string[]> {
+  try {
+    return (await volume.list(folder)).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw readFailure(folder, error);
+  }
+}
+
