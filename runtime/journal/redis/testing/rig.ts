@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 
 import type { BucketId } from '../../../codec/address.ts';
+import type { TroupeError } from '../../../codec/errors.ts';
 import { startRedis } from '../../../testing/redis-server.ts';
 import type { RedisOptions, RedisServer } from '../../../testing/redis-server.ts';
 import { startProxy } from '../../../testing/tcp-proxy.ts';
@@ -73,6 +74,21 @@ export async function until(holds: () => boolean | Promise<boolean>, what = Stri
     if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${what}`);
     await sleep(2);
   }
+}
+
+/** Resolves when the journal, which has opened the first bucket, is connected again on both its lanes. */
+export async function connected(journal: Journal): Promise<void> {
+  await until(async () => {
+    try {
+      await journal.confirm([{ bucket: ids[0]!, epoch: 0 }]);
+      // One that nobody opens is looked at in the store.
+      await journal.readActor({ bits: BITS, index: 2 }, 'a.A:1', { hi: 1, lo: 1 });
+      return true;
+    } catch (error) {
+      if ((error as TroupeError).code === 'STORE_UNAVAILABLE') return false;
+      throw error;
+    }
+  });
 }
 
 /** Resolves when the owners have so many more acknowledged appends each. */
