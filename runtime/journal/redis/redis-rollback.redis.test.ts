@@ -3,51 +3,13 @@
  * journals and under new processes with and without a witness.
  */
 
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import t from 'tap';
-import type { Test } from 'tap';
 
-import type { RedisServer } from '../../testing/redis-server.ts';
 import { LogMaker } from '../contract-log.ts';
 import type { Journal } from '../journal.ts';
-import { connectOperations, describeLoss } from './operations.ts';
-import type { JournalOperations } from './operations.ts';
+import { describeLoss } from './operations.ts';
 import { findBucket, keyOf } from './testing/oracle.ts';
-import { BITS, connected, ids, isAppend, progress, rigFor, until } from './testing/rig.ts';
-import type { Rig } from './testing/rig.ts';
-
-function folderOf(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'troupe-witness-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** Keeps a copy of what the server holds now. */
-async function copyOf(t: Test, redis: RedisServer): Promise<string> {
-  const copy = folderOf(t);
-  // With everything it has acknowledged, as after a shutdown.
-  await redis.stop();
-  cpSync(join(redis.directory, 'appendonlydir'), join(copy, 'appendonlydir'), { recursive: true });
-  await redis.restart();
-  return copy;
-}
-
-/** The server comes back with the copy in place of what it had. */
-async function restore(redis: RedisServer, copy: string): Promise<void> {
-  await redis.kill();
-  rmSync(join(redis.directory, 'appendonlydir'), { recursive: true });
-  cpSync(join(copy, 'appendonlydir'), join(redis.directory, 'appendonlydir'), { recursive: true });
-  await redis.restart();
-}
-
-async function operationsOn(t: Test, { proxy }: Rig, witness: string | null = null): Promise<JournalOperations> {
-  const operations = await connectOperations({ store: { addresses: [{ host: '127.0.0.1', port: proxy.port }] }, bucketBits: BITS, node: 'operator', witness });
-  t.teardown(() => operations.close());
-  return operations;
-}
+import { BITS, connected, copyOf, ids, isAppend, operationsOn, progress, restore, rigFor, until } from './testing/rig.ts';
 
 async function positions(journal: Journal): Promise<number[]> {
   return (await journal.openBuckets(ids)).map(({ position }) => position);
