@@ -15,7 +15,7 @@ import type { BucketTable, HotBucket } from './hot-bucket.ts';
 import { bytesOfHash, hashOfBytes } from './entry.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
-import { noteOf, rolledBack } from './opening.ts';
+import { noteOf, rolledBack } from './note.ts';
 import type { Opening } from './opening.ts';
 import { StoreError } from './store-error.ts';
 
@@ -26,6 +26,7 @@ const APPENDED: AppendOutcome = { kind: 'appended' };
 const FENCED = 1;
 const CONFLICT = 2;
 const ROLLED_BACK = 3;
+const MISSING = 'missing';
 const NOTHING: Hash64 = { hi: 0, lo: 0 };
 
 type AppendAnswer = number | [number, Buffer, Buffer?, Buffer?];
@@ -36,6 +37,8 @@ export interface AppendingParts {
   readonly opening: Opening;
   readonly buckets: BucketTable;
   readonly node: string;
+  /** Under which name this journal takes epochs, see `ownerName`. */
+  readonly owner: string;
 }
 
 export class Appending {
@@ -132,7 +135,7 @@ export class Appending {
 
   private async send(batch: readonly Append[], list: readonly number[], outcomes: AppendOutcome[]): Promise<void> {
     const keys: string[] = [];
-    const args: (string | Buffer)[] = [];
+    const args: (string | Buffer)[] = [this.parts.owner];
     for (const i of list) {
       const { bucket: id, epoch, position, count, headBefore, headAfter, bytes, from, to } = batch[i]!;
       const bucket = this.parts.buckets.get(id)!;
@@ -166,7 +169,7 @@ export class Appending {
     }
     const [kind, what, head, epoch] = answer;
     if (kind === FENCED) return { kind: 'fenced', epoch: Number(what) };
-    if (kind === ROLLED_BACK) return this.wentBack(bucket, String(what));
+    if (kind === ROLLED_BACK) return this.wentBack(bucket, String(what) === MISSING ? null : String(what));
     if (kind !== CONFLICT) return { kind: 'refused', code: 'JOURNAL_FAILED', message: String(what), retryable: false };
     const stands = { position: Number(what), head: hashOfBytes(head!) };
     const { log } = bucket;
@@ -184,14 +187,12 @@ export class Appending {
   }
 
   private wentBack(bucket: HotBucket, note: string | null): AppendOutcome {
-    this.parts.buckets.know(bucket);
-    if (note === null) {
-      note = noteOf(this.parts.buckets.known(bucket.id)!, this.parts.node);
-      // Opening it again finds the same, should this not arrive.
-      this.parts.links.callFunction('bulk', this.parts.library, 'note_rolled_back', [bucket.keys.meta], [note]).catch(() => undefined);
-    }
+    const { buckets, opening, node } = this.parts;
+    const known = buckets.known(bucket.id)!;
+    // Opening it again finds the same, should this not arrive.
+    if (note === null) opening.noteLoss(bucket.keys.meta, known).catch(() => undefined);
     bucket.blocked = true;
-    return { kind: 'rolledBack', message: rolledBack(bucket.id, note).message };
+    return { kind: 'rolledBack', message: rolledBack(bucket.id, note ?? noteOf(known, node)).message };
   }
 }
 

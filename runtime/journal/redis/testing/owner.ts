@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BucketId } from '../../../codec/address.ts';
 import { TroupeError } from '../../../codec/errors.ts';
+import type { Hash64 } from '../../../codec/hash64.ts';
 import { LogMaker } from '../../contract-log.ts';
 import { Dice } from '../../contract-model.ts';
 import type { Append, AppendOutcome, BucketHead, Journal } from '../../journal.ts';
@@ -67,6 +68,10 @@ export class Owner {
 
   get epochs(): number[] {
     return this.buckets.map(({ known }) => known.epoch);
+  }
+
+  get incarnations(): Hash64[] {
+    return this.buckets.map(({ known }) => known.incarnation);
   }
 
   /** Buckets that it still has. */
