@@ -135,6 +135,10 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    isClaimed: async (index) => {
+      await plane.refreshed();
+      return owners.map.ownerOf(index) === owners.self;
+    },
   });
   await engine.start();
   router.engine = engine;
