@@ -2,13 +2,13 @@
 
 import type { Format } from '../runtime/actor/engine.ts';
 
-/** Request. Answer: the seq, with the reply as body. */
+/** Request. Answer: the seq, with the reply as body. `era`: see Refusals in serving.ts. */
 export const COMMAND = 1;
-export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string];
+export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number];
 
 /** Request. Answer: the seq, with the state as body. */
 export const GET = 2;
-export type GetValue = [to: string, format: Format];
+export type GetValue = [to: string, format: Format, era: number];
 
 /** Stream. Events: `[WATCH_OPENED, seq]` once, then `[WATCH_EVENT, seq, name]` with the event as body. */
 export const WATCH = 3;

@@ -147,7 +147,12 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     list: new ServiceList(call, namespace),
     engine,
     tellOthers: async (length) => {
-      await Promise.all(peers.others().map(({ peer }) => ask(peer, SERVE, length satisfies ServeValue)));
+      const asked = peers.others();
+      const outcomes = await Promise.allSettled(asked.map(({ peer }) => ask(peer, SERVE, length satisfies ServeValue)));
+      const missing = asked.filter(({ node }, i) => outcomes[i]!.status === 'rejected' && peers.all.some(({ number, alive }) => number === node.number && alive));
+      if (missing.length === 0) return;
+      const names = missing.map(({ node }) => node.id).join(', ');
+      throw new TroupeError('UNKNOWN_OUTCOME', `the bundle is listed, and in service as soon as every node has it; not heard from: ${names}`);
     },
   });
   await deployments.follow();
@@ -212,7 +217,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     peerOf: (number) => peers.peerOf(number),
   });
-  serveRequests(transport, engine);
+  serveRequests(transport, engine, router);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
