@@ -17,7 +17,7 @@ t.setTimeout((seconds + 60) * 1_000);
 
 for (const seed of seeds) {
   await t.test(`random faults, seed ${seed}`, { timeout: (seconds + 60) * 1_000 }, async (t) => {
-    const { redis, history, complaints, owner } = await rigFor(t, { config: { 'busy-reply-threshold': '30' } });
+    const { redis, history, complaints, owner } = await rigFor(t, { appendfsync: 'always', config: { 'busy-reply-threshold': '30' } });
     const sides: Side[] = [];
     for (const name of ['one', 'two']) {
       const proxy = await startProxy(redis.port);
@@ -35,7 +35,9 @@ for (const seed of seeds) {
     await until(() => {
       for (const i of ids.keys()) owners[0]!.claim(i);
       return ids.every(({ index }) => isServed(index));
-    }, 'every bucket is served again');
+    }, 'every bucket is served again').catch((error: Error) => {
+      t.fail(`${error.message}; ${history.inFlight} appends in flight; ${owners.map((one) => one.describe()).join('; ')}`);
+    });
     for (const one of owners) await one.stop();
 
     t.comment(`${[...faults.struck].map(([name, count]) => `${name} ${count}`).join(', ')}; ${faults.inFlight} appends were in flight, ${faults.late} stalled requests arrived late`);
