@@ -137,6 +137,10 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    isClaimed: async (index) => {
+      await plane.refreshed();
+      return owners.map.ownerOf(index) === owners.self;
+    },
   });
   await engine.start();
   router.engine = engine;
@@ -155,13 +159,14 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   };
   const keeper = new BucketKeeper({
     owners,
+    pauseMaxMs: settings.handOffPauseMaxMs,
     clock: systemClock,
     scheduler: systemScheduler,
     log,
     engine: {
       owns: (index) => engine.owns(index),
       acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
-      release: (indexes) => engine.ownership.release(indexes),
+      release: (indexes, pauseMaxMs) => engine.ownership.release(indexes, pauseMaxMs),
     },
     accept: async (opened) => {
       const outcomes = await plane.accept(opened);
