@@ -19,6 +19,7 @@ import { makeDataFolder } from '../runtime/config/data-folder.ts';
 import { defaults } from '../runtime/config/defaults.ts';
 import type { Settings } from '../runtime/config/defaults.ts';
 import { authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
+import type { ListenAddress } from '../runtime/front.ts';
 import { createAuthenticator } from '../runtime/gateway/auth.ts';
 import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
@@ -29,6 +30,7 @@ import { BucketKeeper } from './bucket-keeper.ts';
 import { BucketOwners } from './bucket-owners.ts';
 import { ClusterDeployments } from './cluster-deployments.ts';
 import { ClusterEngine } from './cluster-engine.ts';
+import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
 import { RedisControlStore } from './control/redis-store.ts';
@@ -215,6 +217,8 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const local = new ClusterEngine({
     local: engine, router, owners, deployments,
     scheduler: systemScheduler,
+    node: id,
+    routes: new ClusterRoutes(() => ({ map: owners.map, nodes: peers.all })),
     peerOf: (number) => peers.peerOf(number),
   });
   serveRequests(transport, engine, router);
@@ -234,6 +238,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     transport: authority(settings.clusterAdvertise || listening.host, listening.port),
     gateway: authority(front.addresses.gateway.host, front.addresses.gateway.port),
     admin: authority(front.addresses.admin.host, front.addresses.admin.port),
+    [CLIENT_URL]: settings.advertiseUrl || clientUrl(front.addresses.gateway),
   };
   await plane.start();
   let isEnded = false;
@@ -338,6 +343,11 @@ function isFree(host: string, port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen(port, host, () => server.close(() => resolve(true)));
   });
+}
+
+/** An address that stands for all of a machine's leads nowhere from another one; which of them would, only the operator knows. */
+function clientUrl({ host, port }: ListenAddress): string {
+  return host === '0.0.0.0' || host === '::' ? '' : `ws://${authority(host, port)}`;
 }
 
 function authority(host: string, port: number): string {

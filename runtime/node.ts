@@ -72,6 +72,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   await started;
   const engine = new NodeEngine({
     journal, pool, store, log, bucketBits,
+    node: settings.node,
     checks: { hash: bundleHash, compatible: checkStateCompatible },
     clock: systemClock,
     entropy: systemEntropy(),

@@ -32,7 +32,7 @@ import { Calls } from './calls.ts';
 import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
-import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest } from './engine.ts';
+import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest } from './engine.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
 import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
@@ -66,6 +66,8 @@ export interface EngineParts {
   readonly scheduler: Scheduler;
   readonly log: Log;
   readonly namespace?: string;
+  /** Name of the node, for clients. */
+  readonly node?: string;
   readonly bucketBits?: number;
   readonly limits?: Partial<EngineLimits>;
   /** In a cluster: the engine begins without buckets, takes over and hands over, and gives back what is not its own. */
@@ -110,6 +112,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly recovery: BucketRecovery;
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
+  private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
   private state: string | null = 'starting';
   private touched: Activation[] = [];
@@ -234,6 +237,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.state;
   }
 
+  /** As of a node by itself: it owns everything, and whoever asks has found it already. */
+  place(): { readonly node: string; readonly routes: Routes } {
+    return (this.ownPlace ??= ownPlace(this.parts.node ?? '', this.buckets.length));
+  }
+
   stat(): EngineStat {
     return {
       activations: this.catalog.size,
@@ -321,4 +329,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.passivation.checkpoint();
     this.loop.schedule();
   }
+}
+
+function ownPlace(node: string, buckets: number): { readonly node: string; readonly routes: Routes } {
+  return { node, routes: { version: 1, bits: Math.log2(buckets), nodes: [{ id: node, url: '' }], owners: new Int16Array(buckets) } };
 }

@@ -53,6 +53,7 @@ export const settingSpecs = {
   clusterHost: text('127.0.0.1', '<address>', 'With --redis: address on which other nodes reach this one.'),
   clusterPort: integer(7072, '<port>', 'With --redis: port for other nodes; 0 takes a free one.', port),
   clusterAdvertise: text('', '<host>', 'With --redis: the name or address that other nodes dial, where it is not --cluster-host.', optionalText),
+  advertiseUrl: text('', '<url>', 'With --redis: where clients reach the gateway of this node, such as wss://n1.example; they are told, and go straight to the owners of actors. Empty: ws:// with --host and --port, and nothing when the host is 0.0.0.0 or ::.', z.string().regex(/^(wss?:\/\/[^\s#]+)?$/, 'must be a ws:// or wss:// address')),
   clusterSecretFile: text('', '<file>', 'With --redis: file with the secret that all nodes share, at least 16 bytes; needed unless all of them are on this machine.', optionalText),
   clusterTlsCertFile: text('', '<file>', 'With --redis: certificate for TLS between nodes, in PEM form.', optionalText),
   clusterTlsKeyFile: text('', '<file>', 'With --redis: its private key.', optionalText),
