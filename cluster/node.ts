@@ -215,7 +215,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(() => engine.close()));
   addresses = {
-    transport: authority(settings.clusterAdvertise || listening.host, listening.port),
+    transport: dialledAt(settings.clusterAdvertise, listening),
     gateway: authority(front.addresses.gateway.host, front.addresses.gateway.port),
     admin: authority(front.addresses.admin.host, front.addresses.admin.port),
   };
@@ -315,6 +315,11 @@ function isFree(host: string, port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen(port, host, () => server.close(() => resolve(true)));
   });
+}
+
+/** `advertised` is a host, a host with a port, or nothing: behind a forwarded port a node is dialled elsewhere than it listens. */
+function dialledAt(advertised: string, { host, port }: { host: string; port: number }): string {
+  return /^(\[.+\]|[^:]+):\d+$/.test(advertised) ? advertised : authority(advertised || host, port);
 }
 
 function authority(host: string, port: number): string {

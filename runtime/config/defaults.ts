@@ -50,7 +50,7 @@ export const settingSpecs = {
   durability: choice(['kept', 'memory'], 'kept', 'With --redis: refuse a server that keeps nothing (`kept`), or take it (`memory`).'),
   clusterHost: text('127.0.0.1', '<address>', 'With --redis: address on which other nodes reach this one.'),
   clusterPort: integer(7072, '<port>', 'With --redis: port for other nodes; 0 takes a free one.', port),
-  clusterAdvertise: text('', '<host>', 'With --redis: the name or address that other nodes dial, where it is not --cluster-host.', optionalText),
+  clusterAdvertise: text('', '<host[:port]>', 'With --redis: what other nodes dial, where it is not --cluster-host or not --cluster-port.', optionalText),
   clusterSecretFile: text('', '<file>', 'With --redis: file with the secret that all nodes share, at least 16 bytes; needed unless all of them are on this machine.', optionalText),
   clusterTlsCertFile: text('', '<file>', 'With --redis: certificate for TLS between nodes, in PEM form.', optionalText),
   clusterTlsKeyFile: text('', '<file>', 'With --redis: its private key.', optionalText),
