@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
@@ -14,10 +15,12 @@ import { systemClock, systemEntropy, systemScheduler } from '../runtime/actor/se
 import { bundleHash } from '../runtime/bundle/bundle.ts';
 import { checkStateCompatible } from '../runtime/bundle/compatibility.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
+import { makeDataFolder } from '../runtime/config/data-folder.ts';
 import { defaults } from '../runtime/config/defaults.ts';
 import type { Settings } from '../runtime/config/defaults.ts';
 import { authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
 import { createAuthenticator } from '../runtime/gateway/auth.ts';
+import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
 import type { RunningNode } from '../runtime/node.ts';
@@ -83,6 +86,9 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     store, namespace, bucketBits,
     node: id,
     memoryAllowed: settings.durability === 'memory',
+    witness: witnessFolder(settings, id),
+    tier: settings.cold === '' ? null : createColdTier({ directory: settings.cold, onWarning: (message) => log.warn({}, message) }),
+    hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / settings.buckets),
     onWarning: (message) => log.warn({}, message),
   });
   await journal.open();
@@ -276,6 +282,13 @@ function everyBucketIsOwned(owners: BucketOwners): boolean {
 async function until(holds: () => boolean, timeMaxMs: number): Promise<void> {
   const end = performance.now() + timeMaxMs;
   while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+}
+
+/** What this node remembers of the store over its own end; one folder a node, so that several can share the data folder of one machine. */
+function witnessFolder({ data, namespace }: Settings, id: string): string {
+  const folder = join(data, 'cluster', namespace, id);
+  makeDataFolder(folder);
+  return folder;
 }
 
 function timingOf({ leaseTtlMs }: Settings): ControlTiming {

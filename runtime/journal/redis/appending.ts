@@ -48,6 +48,8 @@ export class Appending {
   calls = 0;
   isClosed = false;
   onCheckpointWanted: (() => void) | null = null;
+  /** The bucket's log has grown. */
+  onGrown: ((bucket: HotBucket) => void) | null = null;
   private readonly parts: AppendingParts;
   private bytesSinceCheckpoint = 0;
 
@@ -184,6 +186,7 @@ export class Appending {
     if (append.position !== log.position + 1) return;
     log.add(append.count, bytes, { hi: append.headAfter.hi, lo: append.headAfter.lo }, append.actorHashes, append.hashesFrom);
     this.bytesSinceCheckpoint += bytes;
+    this.onGrown?.(bucket);
   }
 
   private wentBack(bucket: HotBucket, note: string | null): AppendOutcome {

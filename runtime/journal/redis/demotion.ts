@@ -4,13 +4,13 @@
  *
  * D1  A range is first written to the cold tier and synchronised; then one call notes it and trims the log, under the epoch (L4 of
  *     journal.lua); then snapshots of actors that have nothing hot any more are dropped. A crash between any two steps leaves a file that nobody lists, or
- *     snapshots that cost memory until the next sweep; never a record that is nowhere.
+ *     snapshots that cost memory until the next owner's first demotion; never a record that is nowhere.
  * D2  A demotion that is refused (another epoch, another list) changes nothing; the owner by then does its own.
  * D3  One range at a time: what a demotion holds in memory is bounded by its size.
  * D4  A volume that refuses (full, away) costs memory of the hot tier and nothing else: it is tried again, slower and slower.
  */
 
-import { hashBytes } from '../../codec/address.ts';
+import { hashBytes, hashText } from '../../codec/address.ts';
 import type { ColdTier } from '../cold/cold-tier.ts';
 import { encodeColdRange } from '../cold/cold-range.ts';
 import type { SnapshotPut, StoredRecord } from '../journal.ts';
@@ -46,6 +46,7 @@ export class Demotion {
   demotions = 0;
   private readonly parts: DemotionParts;
   private readonly waiting = new Set<HotBucket>();
+  private readonly unswept = new Set<HotBucket>();
   private running: Promise<void> | null = null;
   private failures = 0;
   private isClosed = false;
@@ -56,14 +57,31 @@ export class Demotion {
 
   /** The bucket's hot log has grown. */
   grown(bucket: HotBucket): void {
-    if (bucket.log.bytes <= this.parts.hotBytesPerBucketMax || this.isClosed) return;
+    if (bucket.log.bytes <= this.parts.hotBytesPerBucketMax) return;
     this.waiting.add(bucket);
+    this.wake();
+  }
+
+  /** A former owner may have left snapshots behind that belong in the cold tier alone: the next demotion takes them along. */
+  opened(bucket: HotBucket): void {
+    if (bucket.log.trimmed === 0) return;
+    this.unswept.add(bucket);
+    this.wake();
+  }
+
+  private wake(): void {
+    if (this.isClosed) return;
     this.running ??= this.run().finally(() => {
       this.running = null;
+      if (this.waiting.size + this.unswept.size > 0) this.wake();
     });
   }
 
   /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.running !== null) await this.running;
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     await this.running;
@@ -73,7 +91,7 @@ export class Demotion {
   async shorten(bucket: HotBucket, bytes: number): Promise<void> {
     const before = bucket.demoting;
     let done: () => void = () => {};
-    bucket.demoting = new Promise((resolve) => {
+    bucket.demoting = new Promise<void>((resolve) => {
       done = resolve;
     });
     await before;
@@ -96,6 +114,27 @@ export class Demotion {
         await this.failed(bucket, error);
       }
     }
+    for (const bucket of this.unswept) {
+      this.unswept.delete(bucket);
+      if (this.isClosed || this.waiting.size > 0) return;
+      await this.sweep(bucket).catch((error: unknown) => this.parts.warn(`a sweep of snapshots failed: ${String(error)}`));
+    }
+  }
+
+  /** Finds the snapshots of actors that have nothing hot. */
+  private async sweep(bucket: HotBucket): Promise<void> {
+    const { links, buckets } = this.parts;
+    const { keys, log } = bucket;
+    for (let cursor = '0'; ; ) {
+      if (this.isClosed || buckets.get(bucket.id) !== bucket) return;
+      const [next, found] = (await links.call('bulk', keys.snapshots, 'HSCAN', [keys.snapshots, cursor, 'COUNT', String(SNAPSHOTS_AT_ONCE)])) as [Buffer, Buffer[]];
+      for (let i = 0; i < found.length; i += 2) {
+        const position = decodeValue(found[i + 1]!)?.position ?? 0;
+        if (position <= log.trimmed && log.entriesOf(hashBytes(found[i]!)).length === 0) bucket.late.add(found[i]!.toString());
+      }
+      cursor = next.toString();
+      if (cursor === '0') return;
+    }
   }
 
   /** D4 */
@@ -116,7 +155,8 @@ export class Demotion {
     const first = entries[0]!;
     const records: StoredRecord[] = [];
     for (let i = 0; i < entries.length; i += 256) records.push(...(await hot.readEntries(bucket, entries.slice(i, i + 256))));
-    const { snapshots, idle } = await this.snapshotsOf(bucket, records, last.last);
+    const late = [...bucket.late];
+    const { snapshots, idle } = await this.snapshotsOf(bucket, records, late, last.last);
     await this.onStep?.('read');
     const range = await tier.write({ namespace, bucket: bucket.id, incarnation, from: first.before + 1, headBefore: first.headBefore, records, snapshots });
     await this.onStep?.('written');
@@ -126,6 +166,7 @@ export class Demotion {
     if (outcome !== 0) throw new Error(`bucket ${bucket.id.index}: refused (${outcome}${what === undefined ? '' : `, ${String(what)}`}), file ${range.file} is not listed`);
     bucket.cold = [...bucket.cold, range];
     log.forget(last.last);
+    for (const actor of late) bucket.late.delete(actor);
     this.demotions++;
     await this.onStep?.('trimmed');
     for (let i = 0; i < idle.length; i += SNAPSHOTS_AT_ONCE) {
@@ -135,9 +176,9 @@ export class Demotion {
     await this.onStep?.('dropped');
   }
 
-  /** The stored snapshots of the range's actors; idle are those of actors with no record behind the range. */
-  private async snapshotsOf(bucket: HotBucket, records: readonly StoredRecord[], last: number): Promise<{ snapshots: SnapshotPut[]; idle: SnapshotPut[] }> {
-    const actors = new Map<string, SnapshotPut['actorHash']>();
+  /** The stored snapshots of the range's actors and of those that came late; idle are those of actors with no record behind the range. */
+  private async snapshotsOf(bucket: HotBucket, records: readonly StoredRecord[], late: readonly string[], last: number): Promise<{ snapshots: SnapshotPut[]; idle: SnapshotPut[] }> {
+    const actors = new Map<string, SnapshotPut['actorHash']>(late.map((actor) => [actor, hashText(actor)]));
     for (const { bytes } of records) {
       const at = actorRange(bytes, 0, bytes.length);
       if (at === null) continue;

@@ -2,6 +2,7 @@
 
 import type { BucketId } from '../../codec/address.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
+import type { ColdRange } from '../cold/cold-range.ts';
 import type { HotLog } from './hot-log.ts';
 import type { BucketKeys } from './keys.ts';
 
@@ -16,6 +17,12 @@ export interface HotBucket {
   log: HotLog;
   /** An append is of unknown outcome: nothing is taken until the bucket has been opened again (J6). */
   blocked: boolean;
+  /** What was demoted, the oldest first; it ends where the log begins. Replaced, never changed. */
+  cold: readonly ColdRange[];
+  /** Actors whose stored snapshot names a position that was demoted before it was put: the next demotion takes it along. */
+  readonly late: Set<string>;
+  /** Settles when no demotion of this bucket is under way. */
+  demoting: Promise<void>;
   readonly pipeline: Pipeline;
 }
 

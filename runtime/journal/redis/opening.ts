@@ -15,6 +15,8 @@ import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import { actorHashesOf, bytesOfHash, damaged, decodeValue, hashOfBytes, recordsOfEntry } from './entry.ts';
 import type { StoredValue } from './entry.ts';
+import { checkList, decodeColdRange } from '../cold/cold-range.ts';
+import type { ColdRange } from '../cold/cold-range.ts';
 import { newPipeline } from './hot-bucket.ts';
 import type { HotBucket, KnownStanding } from './hot-bucket.ts';
 import { HotLog } from './hot-log.ts';
@@ -22,16 +24,21 @@ import { bucketKeys } from './keys.ts';
 import type { BucketKeys } from './keys.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
+import type { TieredHistory } from './tiered-history.ts';
 import { missingNote, noteOf, rolledBack } from './note.ts';
 
 /** Entries read at once. */
 const ENTRIES_PER_READ = 256;
 
 const OPENED = 0;
+const SETTLED: Promise<void> = Promise.resolve();
 
 export interface OpeningParts {
   readonly links: StoreLinks;
   readonly library: LuaLibrary;
+  readonly history: TieredHistory;
+  /** Records may be in a cold tier. */
+  readonly hasTier: boolean;
   readonly namespace: string;
   /** Who opens, for the operator's eyes. */
   readonly node: string;
@@ -100,7 +107,8 @@ export class Opening {
     const log = isReusable ? before.log : new HotLog(stands.trimmed, stands.trimmedHead);
     await this.follow(id, keys, log, stands.position);
     if (!sameHash(log.head, stands.head)) throw damaged(id, stands.position, 'the log does not lead to its head');
-    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, pipeline: newPipeline(log) };
+    const cold = isReusable ? before.cold : await this.coldRanges(id, keys, stands.trimmed, stands.trimmedHead);
+    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, cold, late: new Set<string>(), demoting: SETTLED, pipeline: newPipeline(log) };
     if (known !== undefined && !isAccepted(given, known.incarnation)) await this.mustHold(bucket, known);
     return { bucket, checkpoint: await this.agreeing(bucket, decodeValue(checkpoint)) };
   }
@@ -123,7 +131,8 @@ export class Opening {
     if (!incarnation || !position) throw rolledBack(id, missingNote(this.parts.node));
     const log = new HotLog(Number(trimmed), hashOfBytes(trimmedHead!));
     await this.follow(id, keys, log, Number(position));
-    return { id, keys, incarnation: hashOfBytes(incarnation), origin: hashOfBytes(origin!), epoch: Number(epoch), log, blocked: true, pipeline: newPipeline(log) };
+    const cold = await this.coldRanges(id, keys, log.trimmed, hashOfBytes(trimmedHead!));
+    return { id, keys, incarnation: hashOfBytes(incarnation), origin: hashOfBytes(origin!), epoch: Number(epoch), log, blocked: true, cold, late: new Set<string>(), demoting: SETTLED, pipeline: newPipeline(log) };
   }
 
   /** O3: whether the store's log goes on behind what is known. One that went back and grew again does not, and is read from its beginning. */
@@ -173,15 +182,27 @@ export class Opening {
     return stands === null ? noteOf(known, node) : String(stands);
   }
 
-  /** The head after `position`; null when it is not hot. @throws TroupeError JOURNAL_DAMAGED; StoreError */
-  async headAt(bucket: HotBucket, position: number): Promise<Hash64 | null> {
-    const { links, library } = this.parts;
-    const standing = bucket.log.headAt(position);
-    if (standing !== null) return standing;
-    const entry = bucket.log.entryAt(position);
-    if (entry === null) return null;
-    const [bytes] = (await links.callFunction('bulk', library, 'read_entries', [bucket.keys.log], [String(entry.last)], true)) as [Buffer | null];
-    return recordsOfEntry(bucket.id, entry, bytes)[position - entry.before - 1]!.head;
+  /** What was demoted, as the store lists it. @throws TroupeError JOURNAL_DAMAGED, CONFIG_INVALID without a cold tier; StoreError */
+  private async coldRanges(id: BucketId, keys: BucketKeys, trimmed: number, trimmedHead: Hash64): Promise<readonly ColdRange[]> {
+    if (trimmed === 0) return [];
+    if (!this.parts.hasTier) {
+      throw new TroupeError('CONFIG_INVALID', `bucket ${id.index}/${2 ** id.bits} has records in a cold tier, and this node has none`, {
+        hint: 'Start it with --cold and the folder that the other nodes have.',
+      });
+    }
+    const listed = (await this.parts.links.call('bulk', keys.cold, 'HVALS', [keys.cold])) as Buffer[];
+    const ranges = listed.map(decodeColdRange).sort((a, b) => a.from - b.from);
+    checkList(ranges);
+    const last = ranges.at(-1);
+    if (last === undefined || last.to !== trimmed + 1 || !sameHash(last.headAfter, trimmedHead)) {
+      throw damaged(id, trimmed, 'the list of what was demoted does not lead to where the log begins');
+    }
+    return ranges;
+  }
+
+  /** The head after `position`; null behind the end of the log. @throws TroupeError JOURNAL_DAMAGED; StoreError */
+  headAt(bucket: HotBucket, position: number): Promise<Hash64 | null> {
+    return this.parts.history.headAt(bucket, position);
   }
 }
 

@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto';
 import type { BucketId } from '../../codec/address.ts';
 import { TroupeError } from '../../codec/errors.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import type {
   ActorHistory,
   Append,
@@ -25,6 +26,7 @@ import type {
   StoredRecord,
 } from '../journal.ts';
 import { Appending } from './appending.ts';
+import { Demotion } from './demotion.ts';
 import { findDurability } from './durability.ts';
 import { BucketTable } from './hot-bucket.ts';
 import type { HotBucket } from './hot-bucket.ts';
@@ -38,7 +40,9 @@ import { StoreLinks } from './links.ts';
 import type { StoreOptions } from './links.ts';
 import { Opening } from './opening.ts';
 import type { OpenedBucket } from './opening.ts';
+import { Promotions } from './promotions.ts';
 import { asTroupeError } from './store-error.ts';
+import { TieredHistory } from './tiered-history.ts';
 import { Witness } from './witness.ts';
 
 export interface RedisJournalOptions {
@@ -49,6 +53,10 @@ export interface RedisJournalOptions {
   readonly node: string;
   /** A folder for what this node remembers of the store over its own end, see witness.ts; null for none. */
   readonly witness?: string | null;
+  /** What is demoted goes here, and is read from here; null: everything stays in Redis. The journal closes it. */
+  readonly tier?: ColdTier | null;
+  /** Bytes of one bucket's hot log above which it is shortened to about half; for a journal with a cold tier. */
+  readonly hotBytesPerBucketMax?: number;
   /** Take a server that keeps nothing. */
   readonly memoryAllowed?: boolean;
   readonly onWarning?: (message: string) => void;
@@ -61,6 +69,7 @@ export interface JournalSeams {
 }
 
 const BUCKETS_READ_AT_ONCE = 16;
+const HOT_BYTES_PER_BUCKET_MAX = 2 * 1024 * 1024;
 
 export function createRedisJournal(options: RedisJournalOptions, seams: JournalSeams = {}): Journal {
   return new RedisJournal(options, seams);
@@ -77,7 +86,10 @@ class RedisJournal implements Journal {
   private readonly links: StoreLinks;
   private readonly library: LuaLibrary;
   private readonly opening: Opening;
-  private readonly reader: HotReader;
+  private readonly history: TieredHistory;
+  private readonly tier: ColdTier | null;
+  private readonly demotion: Demotion | null;
+  private readonly promotions: Promotions | null;
   private readonly buckets: BucketTable;
   private readonly appending: Appending;
   private readonly caches: FoldCaches;
@@ -94,12 +106,19 @@ class RedisJournal implements Journal {
     const { node } = options;
     this.owner = `${node} ${randomBytes(8).toString('hex')}`;
     const { owner } = this;
-    this.opening = new Opening({ links, library, namespace, node, owner });
-    this.reader = new HotReader(links, library);
-    const { opening, buckets } = this;
+    const warn = options.onWarning ?? (() => undefined);
+    const { tier = null, hotBytesPerBucketMax = HOT_BYTES_PER_BUCKET_MAX } = options;
+    const hot = new HotReader(links, library);
+    this.tier = tier;
+    this.history = new TieredHistory({ hot, tier, onColdSnapshot: (bucket, actor, snapshot) => this.promotions?.promote(bucket, actor, snapshot) });
+    const { history, buckets } = this;
+    this.opening = new Opening({ links, library, history, hasTier: tier !== null, namespace, node, owner });
+    const { opening } = this;
     this.appending = new Appending({ links, library, opening, buckets, node, owner });
     this.appending.onCheckpointWanted = () => this.onCheckpointWanted?.();
-    const warn = options.onWarning ?? (() => undefined);
+    this.promotions = tier === null ? null : new Promotions({ links, library, buckets });
+    this.demotion = tier === null ? null : new Demotion({ links, library, hot, tier, buckets, namespace, hotBytesPerBucketMax, warn });
+    this.appending.onGrown = this.demotion === null ? null : (bucket) => this.demotion!.grown(bucket);
     this.caches = new FoldCaches({ links, library, opening, buckets, warn });
     const { witness = null } = options;
     this.witness = witness === null ? null : new Witness(witness, namespace, warn);
@@ -115,6 +134,7 @@ class RedisJournal implements Journal {
       this.durability = await findDurability(links, this.options.memoryAllowed ?? false);
       const id = await foundJournal({ links, library, namespace, bits, knownId: witnessed?.id ?? null });
       for (const { bucket, known } of witnessed?.standings ?? []) this.buckets.learn(bucket, known);
+      await this.learnFromTier();
       await this.witness?.follow(id, bits, this.buckets);
     } catch (error) {
       this.links.close();
@@ -139,6 +159,7 @@ class RedisJournal implements Journal {
           if (answer instanceof TroupeError) throw answer;
           const opened = await this.opening.read(id, answer, this.buckets.get(id), this.buckets.known(id));
           this.buckets.set(opened.bucket);
+          this.demotion?.opened(opened.bucket);
           return this.headOf(opened);
         });
         heads.push(...(await Promise.all(part)));
@@ -180,18 +201,18 @@ class RedisJournal implements Journal {
   }
 
   async readActor(id: BucketId, actor: string, actorHash: Hash64): Promise<ActorHistory> {
-    return this.reading(id, (bucket) => this.reader.readActor(bucket, actor, actorHash));
+    return this.reading(id, (bucket) => this.history.readActor(bucket, actor, actorHash));
   }
 
   async readActorRecords(id: BucketId, actor: string, actorHash: Hash64, options: ReadActorOptions = {}): Promise<StoredRecord[]> {
-    return this.reading(id, (bucket) => this.reader.readActorRecords(bucket, actor, actorHash, options));
+    return this.reading(id, (bucket) => this.history.readActorRecords(bucket, actor, actorHash, options));
   }
 
   async *readBucket(id: BucketId, from: number, to = Infinity): AsyncIterable<StoredRecord> {
     const bucket = await this.reading(id, async (found) => found);
     const end = Math.min(to, bucket.log.position + 1);
     for (let position = Math.max(1, from); position < end; ) {
-      const records = await this.reading(id, () => this.reader.readRange(bucket, position, end));
+      const records = await this.reading(id, () => this.history.readRange(bucket, position, end));
       position += records.length;
       yield* records;
     }
@@ -212,11 +233,15 @@ class RedisJournal implements Journal {
   stat(): JournalStat {
     let records = 0;
     let hotBytes = 0;
-    for (const { log } of this.buckets.all()) {
+    let coldBytes = 0;
+    let segments = 0;
+    for (const { log, cold } of this.buckets.all()) {
       records += log.position;
       hotBytes += log.bytes;
+      segments += cold.length;
+      for (const { bytes } of cold) coldBytes += bytes;
     }
-    return { records, hotBytes, coldBytes: 0, segments: 0, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
+    return { records, hotBytes, coldBytes, segments, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
   }
 
   async close(): Promise<void> {
@@ -224,8 +249,20 @@ class RedisJournal implements Journal {
     this.state = 'closed';
     this.appending.isClosed = true;
     while (this.appending.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await this.demotion?.close();
     this.links.close();
+    await this.tier?.close();
     await this.witness?.close();
+  }
+
+  /** What lies in the cold tier was in the log: a log that is behind it went back. */
+  private async learnFromTier(): Promise<void> {
+    if (this.tier === null) return;
+    for await (const found of this.tier.farthest(this.namespace)) {
+      if (found.kind === 'unreadable') throw found.error;
+      const { bucket, incarnation, to, headAfter } = found.range;
+      this.buckets.learn(bucket, { incarnation, epoch: 0, position: to - 1, head: headAfter });
+    }
   }
 
   private headOf({ bucket, checkpoint }: OpenedBucket): BucketHead {
