@@ -135,6 +135,10 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    isClaimed: async (index) => {
+      await plane.refreshed();
+      return owners.map.ownerOf(index) === owners.self;
+    },
   });
   await engine.start();
   router.engine = engine;
@@ -158,6 +162,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     log,
     engine: {
       owns: (index) => engine.owns(index),
+      epochOf: (index) => engine.epochOf(index),
       acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
       release: (indexes) => engine.ownership.release(indexes),
     },
@@ -172,14 +177,12 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       if (peer === null) throw new TroupeError('UNREACHABLE', `node ${node} is not known`);
       await ask(peer, TAKE, [...indexes] satisfies TakeValue);
     },
+    refreshed: () => plane.refreshed(),
     vacate: async (indexes) => {
       await plane.release(indexes);
     },
   });
-  engine.ownership.onFenced = () => systemScheduler.later(WAIT_STEP_MS, () => {
-    plane.lookSoon();
-    keeper.sync();
-  });
+  engine.ownership.onFenced = (index) => keeper.fenced(index);
   let isDraining = false;
   let addresses: Record<string, string> = {};
   const info = (): NodeInfo => ({ addresses, version: nodeVersion, draining: isDraining, weight: 1, load: 0 });

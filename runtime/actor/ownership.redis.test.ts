@@ -10,11 +10,12 @@ import { RecordReader } from '../codec/record.ts';
 import type { Journal } from '../journal/journal.ts';
 import { createRedisJournal } from '../journal/redis/redis-journal.ts';
 import { startRedis } from '../testing/redis-server.ts';
+import type { Bucket } from './bucket.ts';
 import type { CommandRequest, Elsewhere } from './engine.ts';
 import { Address } from './engine.ts';
 import { MemoryBundleStore } from '../bundle/memory-store.ts';
 import { FORMAT_JSON } from '../sandbox/sandbox.ts';
-import { accountBundle, startEngine } from './testing/harness.ts';
+import { accountBundle, accountModule, accountProto, makeBundle, startEngine } from './testing/harness.ts';
 import type { TestEngine } from './testing/harness.ts';
 
 const BITS = 4;
@@ -152,3 +153,32 @@ for (const how of ['handOver', 'take'] as const) {
     for (const journal of crossing.journals) await journal.close();
   });
 }
+
+await t.test('deployments meet buckets on their way: every bucket gets the newest bundle, and nobody is told otherwise', async (t) => {
+  const crossing = await setUp(redis.port, 'deploying');
+  let stopped = false;
+  const loads = Array.from({ length: 8 }, (_, client) => load(crossing, client, () => stopped));
+  const moves = (async () => {
+    for (let move = 0; !stopped; move++) await crossing.move([move % BUCKETS, (move * 7 + 5) % BUCKETS].filter((index, i, all) => all.indexOf(index) === i), 'handOver');
+  })();
+  let newest = '';
+  for (let version = 1; version <= 12; version++) {
+    const { bundle, types } = await crossing.engines[version % 2]!.engine.prepare(makeBundle(accountProto, `${accountModule}\n// version ${version}`));
+    await Promise.all(crossing.engines.map(({ engine }) => engine.putInService(bundle, types)));
+    newest = bundle;
+  }
+  stopped = true;
+  await moves;
+  const sent = (await Promise.all(loads)).flatMap(({ keys }) => keys);
+  const { keys } = await readLog(crossing.journals[0]!);
+  t.same(sent.filter((key) => keys.get(key) !== 1), []);
+  const served: (string | undefined)[] = [];
+  for (let index = 0; index < BUCKETS; index++) {
+    const { buckets } = crossing.engines[crossing.owner[index]!]!.engine as unknown as { buckets: Bucket[] };
+    served.push(buckets[index]!.served.get('test.v1.Account')?.bundle);
+  }
+  t.same(served, served.map(() => newest));
+  t.ok(crossing.returned > 5, `${crossing.returned} commands were given back meanwhile`);
+  for (const engine of crossing.engines) await engine.close();
+  for (const journal of crossing.journals) await journal.close();
+});

@@ -57,7 +57,7 @@ export class Ownership {
   /**
    * O1. Resolves with those that serve. Those that cannot be opened now refuse what comes, and are tried again; those that were given up
    * meanwhile stay so. `ready` is awaited when the epochs are taken: what was put in service before that is known then.
-   * @throws what `ready` throws; nothing was taken over then
+   * @throws what `ready` throws; none of them is owned then
    */
   async acquire(indexes: readonly number[], ready: () => Promise<void>): Promise<OwnedBucket[]> {
     const { buckets, journal, log } = this.parts;
@@ -115,7 +115,7 @@ export class Ownership {
     for (const bucket of leaving) this.giveUp(bucket);
   }
 
-  /** O3 */
+  /** O3. Nothing of the bucket is being appended. */
   async fenced(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
     const { loop, jobs, log } = this.parts;
     log.warn({ bucket: bucket.name, outcome }, 'another node has taken the bucket');

@@ -87,6 +87,14 @@ export class Owner {
     });
   }
 
+  /** Of the buckets that it has left, the one at `i` is wanted back: it is taken while the owner works. */
+  claim(i: number): void {
+    const bucket = this.buckets[i]!;
+    if (bucket.state !== 'left' || bucket.inFlight > 0) return;
+    bucket.failure = { kind: 'unknown', message: 'what the other owner does is not known' };
+    bucket.state = 'failed';
+  }
+
   /** Works until `stop`. */
   start(): void {
     this.isRunning = true;
