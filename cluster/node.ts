@@ -170,6 +170,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     log,
     engine: {
       owns: (index) => engine.owns(index),
+      epochOf: (index) => engine.epochOf(index),
       acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
       release: (indexes, pauseMaxMs) => engine.ownership.release(indexes, pauseMaxMs),
     },
@@ -184,14 +185,12 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       if (peer === null) throw new TroupeError('UNREACHABLE', `node ${node} is not known`);
       await ask(peer, TAKE, [...indexes] satisfies TakeValue);
     },
+    refreshed: () => plane.refreshed(),
     vacate: async (indexes) => {
       await plane.release(indexes);
     },
   });
-  engine.ownership.onFenced = () => systemScheduler.later(WAIT_STEP_MS, () => {
-    plane.lookSoon();
-    keeper.sync();
-  });
+  engine.ownership.onFenced = (index) => keeper.fenced(index);
   let isDraining = false;
   let addresses: Record<string, string> = {};
   const info = (): NodeInfo => ({ addresses, version: nodeVersion, draining: isDraining, weight: 1, load: 0 });
@@ -235,7 +234,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(() => engine.close()));
   addresses = {
-    transport: authority(settings.clusterAdvertise || listening.host, listening.port),
+    transport: dialledAt(settings.clusterAdvertise, listening),
     gateway: authority(front.addresses.gateway.host, front.addresses.gateway.port),
     admin: authority(front.addresses.admin.host, front.addresses.admin.port),
     [CLIENT_URL]: settings.advertiseUrl || clientUrl(front.addresses.gateway),
@@ -348,6 +347,11 @@ function isFree(host: string, port: number): Promise<boolean> {
 /** An address that stands for all of a machine's leads nowhere from another one; which of them would, only the operator knows. */
 function clientUrl({ host, port }: ListenAddress): string {
   return host === '0.0.0.0' || host === '::' ? '' : `ws://${authority(host, port)}`;
+}
+
+/** `advertised` is a host, a host with a port, or nothing: behind a forwarded port a node is dialled elsewhere than it listens. */
+function dialledAt(advertised: string, { host, port }: { host: string; port: number }): string {
+  return /^(\[.+\]|[^:]+):\d+$/.test(advertised) ? advertised : authority(advertised || host, port);
 }
 
 function authority(host: string, port: number): string {

@@ -14,6 +14,7 @@
 
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { TroupeError } from '../codec/errors.ts';
+import { answerErrorOf } from './answer-error.ts';
 import type { BucketJobs } from './bucket-jobs.ts';
 import { openFold } from './bucket-fold.ts';
 import type { Bucket } from './bucket.ts';
@@ -82,8 +83,7 @@ export class BucketRecovery {
   /** V4 */
   private refuse(bucket: Bucket, error: unknown): void {
     const { routing } = this.parts;
-    bucket.refusal =
-      error instanceof TroupeError ? { code: error.code, message: error.message } : { code: 'INTERNAL', message: String(error) };
+    bucket.refusal = answerErrorOf(error);
     const { held, refusal } = bucket;
     bucket.held = [];
     for (const job of held) routing.failSoon(job, refusal);

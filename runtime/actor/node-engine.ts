@@ -217,6 +217,12 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.buckets[index]!.owned;
   }
 
+  /** Under which the bucket is served; 0 while it is not. */
+  epochOf(index: number): number {
+    const bucket = this.buckets[index]!;
+    return bucket.isHeld ? 0 : bucket.epoch;
+  }
+
   ownedIndexes(): number[] {
     return this.buckets.filter(({ owned }) => owned).map(({ id }) => id.index);
   }

@@ -50,43 +50,52 @@ export class Ownership {
   /** Somebody else has taken the bucket. */
   onFenced: ((index: number) => void) | null = null;
   private readonly parts: OwnershipParts;
+  /** Buckets that are being taken over, and by which call: whoever gives one up meanwhile takes it out. */
+  private readonly opening = new Map<Bucket, object>();
 
   constructor(parts: OwnershipParts) {
     this.parts = parts;
   }
 
   /**
-   * O1. Resolves when all of them serve, but for those that cannot be opened now: they refuse what comes, and are tried again. `ready` is
-   * awaited when the epochs are taken: what was put in service before that is known then.
+   * O1. Resolves with those that serve. Those that cannot be opened now refuse what comes, and are tried again; those that were given up
+   * meanwhile stay so. `ready` is awaited when the epochs are taken: what was put in service before that is known then.
    * @throws what `ready` throws; none of them is owned then
    */
   async acquire(indexes: readonly number[], ready: () => Promise<void>): Promise<OwnedBucket[]> {
     const { buckets, journal, log } = this.parts;
     const wanted = indexes.map((index) => buckets[index]!).filter((bucket) => !bucket.owned);
-    for (const bucket of wanted) bucket.owned = true;
+    const turn = {};
+    for (const bucket of wanted) {
+      bucket.owned = true;
+      this.opening.set(bucket, turn);
+    }
     const heads = await this.open(wanted);
     try {
       await ready();
     } catch (error) {
-      // Whoever asked tries again; what waits here finds its way back then.
-      for (const bucket of wanted) this.giveUp(bucket);
+      for (const bucket of wanted) if (this.opening.get(bucket) === turn) this.giveUp(bucket);
       throw error;
     }
-    const serving: Bucket[] = [];
+    const isStillWanted = (bucket: Bucket): boolean => this.opening.get(bucket) === turn && !bucket.leaving;
+    const opened: Bucket[] = [];
     await Promise.all(
       wanted.map(async (bucket, i) => {
         const head = heads[i]!;
+        if (!isStillWanted(bucket)) return;
         try {
           if (head instanceof Error) throw head;
           await openFold(bucket, head, journal);
-          serving.push(bucket);
+          opened.push(bucket);
         } catch (error) {
+          if (!isStillWanted(bucket)) return;
           log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket');
           // It goes on trying by itself.
           void this.parts.recovery.reopen(bucket, { kind: 'unknown', message: 'it could not be opened' });
         }
       }),
     );
+    const serving = opened.filter(isStillWanted);
     for (const bucket of serving) this.serve(bucket);
     return serving.map(({ id, epoch }) => ({ index: id.index, epoch }));
   }
@@ -165,6 +174,7 @@ export class Ownership {
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
     gate.forgetStop(bucket);
+    this.opening.delete(bucket);
     bucket.serve();
     deployments.complete(bucket);
     for (const job of held) routing.reroute(job);
@@ -180,6 +190,7 @@ export class Ownership {
     const { gate, routing, watches, journal } = this.parts;
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
+    this.opening.delete(bucket);
     bucket.giveUp();
     gate.forgetStop(bucket);
     journal.forgetBucket(bucket.id);
