@@ -16,6 +16,7 @@ import type {
   Append,
   AppendOutcome,
   BucketHead,
+  BucketSizes,
   CheckpointPut,
   DurabilityClass,
   Journal,
@@ -202,6 +203,11 @@ class RedisJournal implements Journal {
       hotBytes += log.bytes;
     }
     return { records, hotBytes, coldBytes: 0, segments: 0, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
+  }
+
+  sizesOf(id: BucketId): BucketSizes {
+    const bucket = this.buckets.get(id);
+    return bucket === undefined ? {} : { hotBytes: bucket.log.bytes };
   }
 
   async close(): Promise<void> {
