@@ -5,6 +5,8 @@
  * P1  A node that does not answer is shown without its measures, and nobody waits for it longer than `ASK_MAX_MS`.
  * P2  A wish goes into the control plane, where it outlives this node and the scheduler; this node does nothing about it itself.
  * P3  A wish that could not come true is refused rather than kept: it would look as if something were going on.
+ * P4  A wish is answered when the view of this node shows it, or does not for long. [Who asks for a drain and then looks sees a node that does
+ *     not drain, and believes that somebody took the wish back.]
  */
 
 import type { BucketLoad, BucketView, NodeState, NodeView, Operations, PlannedMove } from '../runtime/admin/operations.ts';
@@ -22,6 +24,8 @@ import { ask } from './transport/transport.ts';
 import type { IncomingRequest, Peer } from './transport/transport.ts';
 
 const ASK_MAX_MS = 2_000;
+const SEEN_MAX_MS = 2_000;
+const SEEN_STEP_MS = 20;
 
 /** The control plane, as an operator needs it. */
 export interface OperatedPlane {
@@ -117,6 +121,7 @@ export class ClusterOperations implements Operations {
       throw new TroupeError('NOT_READY', `no other node can take the buckets of ${id}`, { hint: 'Start another node with the same --redis, or end the draining of one with `troupe nodes drain <id> --off`.' });
     }
     check(await wish(this.parts.plane.drain(id, isWanted)), id);
+    await this.until(({ nodes: seen }) => seen.find((node) => node.id === id)?.draining === isWanted);
   }
 
   async move(index: number, id: string | null): Promise<void> {
@@ -127,6 +132,7 @@ export class ClusterOperations implements Operations {
       throw new TroupeError('NOT_READY', `${id} is ${stateOf(find(nodes, id))} and takes no buckets`, { hint: '`troupe nodes` shows the state of each.' });
     }
     check(await wish(this.parts.plane.move(index, id)), id ?? '');
+    await this.until(({ nodes: seen, pins }) => namesIn(seen)(pins.get(index) ?? NO_NODE) === id);
   }
 
   private own(areBucketsWanted: boolean): LoadAnswer {
@@ -156,6 +162,13 @@ export class ClusterOperations implements Operations {
       // Of another version, or it is gone: the list of nodes says so soon.
       return null;
     }
+  }
+
+  /** Until this node sees the wish itself, so that whoever looks next does too; not for long (P4). */
+  private async until(holds: (state: ClusterState) => boolean): Promise<void> {
+    const { clock, timers } = this.parts;
+    const end = clock.monotonic() + SEEN_MAX_MS;
+    while (!holds(this.state()) && clock.monotonic() < end) await new Promise<void>((resolve) => timers.later(SEEN_STEP_MS, resolve));
   }
 
   private state(): ClusterState {

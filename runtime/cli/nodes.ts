@@ -12,6 +12,8 @@ import { bytesText, countText, rateText } from './quantities.ts';
 import { table, type Terminal } from './terminal.ts';
 
 const POLL_MS = 500;
+/** The view of a node may be a few beats old: only one that does not drain for so many polls has been told not to. */
+const LIVE_POLLS_MAX = 6;
 /** Nodes hear from the store twice a second; with a view as old as this, something is wrong. */
 const FRESH_MS = 5_000;
 
@@ -52,13 +54,15 @@ function outcomeText(id: string, isWanted: boolean, left: number | null): string
  */
 export async function emptied(read: () => Promise<readonly NodeView[]>, id: string, terminal: Terminal, pollMs = POLL_MS): Promise<0> {
   let shown = -1;
+  let liveFor = 0;
   for (;;) {
     const nodes = await read();
     const node = nodes.find((one) => one.id === id);
     // Gone from the list: it has ended, and what it still had is another's.
     const left = node?.buckets ?? 0;
     if (left === 0) return 0;
-    if (node?.state === 'live') throw new TroupeError('NOT_READY', `${id} does not drain any more, with ${left} buckets left`, { hint: 'Somebody has taken the wish back, or its process was started anew: ask again.' });
+    liveFor = node?.state === 'live' ? liveFor + 1 : 0;
+    if (liveFor >= LIVE_POLLS_MAX) throw new TroupeError('NOT_READY', `${id} does not drain any more, with ${left} buckets left`, { hint: 'Somebody has taken the wish back, or its process was started anew: ask again.' });
     if (!nodes.some((one) => one.id !== id && one.state === 'live')) throw new TroupeError('NOT_READY', `no other node can take the ${left} buckets that ${id} still has`, { hint: 'Start another node with the same --redis; it goes on by itself then.' });
     if (left !== shown) terminal.talk(`${id}: ${left} ${left === 1 ? 'bucket' : 'buckets'} left`);
     shown = left;

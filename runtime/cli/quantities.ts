@@ -19,8 +19,9 @@ export function countText(count: number | null | undefined): string {
   return count === null || count === undefined ? UNKNOWN : String(count);
 }
 
-/** Per second. What is less than ten keeps a digit behind the point: 0.2 is not nothing. */
+/** Per second. What is less than ten keeps a digit behind the point: a little is not nothing. */
 export function rateText(rate: number | null | undefined): string {
   if (rate === null || rate === undefined) return UNKNOWN;
+  if (rate > 0 && rate < 0.05) return '<0.1';
   return rate === 0 || rate >= 9.95 ? String(Math.round(rate)) : rate.toFixed(1);
 }
