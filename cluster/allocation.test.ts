@@ -108,10 +108,13 @@ t.test('measured costs are balanced, and small differences left alone', async (t
 });
 
 t.test('measured costs waver: a small difference moves nothing, a large one does', async (t) => {
-  const map = held([1, 1, 1, 1, 2, 2, 2, 2]);
-  const changesAt = (cost: number): number => allocate({ map, nodes: nodes(1, 2), costs: [70, cost, cost, cost, 70, 1, 1, 1], ...unbounded }).length;
-  t.equal(changesAt(2), 0);
-  t.equal(changesAt(10), 1);
+  const map = held([...Array.from({ length: 8 }, () => 1), ...Array.from({ length: 8 }, () => 2)]);
+  const changesAt = (cost: number): number => {
+    const costs = [100, ...Array.from({ length: 7 }, () => cost), 100, ...Array.from({ length: 7 }, () => 1)];
+    return allocate({ map, nodes: nodes(1, 2), costs, ...unbounded }).length;
+  };
+  t.equal(changesAt(2), 0, 'seven, where a node has 120');
+  t.equal(changesAt(10), 3);
 });
 
 t.test('of what has no owner, the costliest is given out first', async (t) => {

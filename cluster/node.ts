@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
@@ -16,10 +17,12 @@ import { Monitor } from '../runtime/admin/monitor.ts';
 import { bundleHash } from '../runtime/bundle/bundle.ts';
 import { checkStateCompatible } from '../runtime/bundle/compatibility.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
+import { makeDataFolder } from '../runtime/config/data-folder.ts';
 import { defaults } from '../runtime/config/defaults.ts';
 import type { Settings } from '../runtime/config/defaults.ts';
 import { authority, authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
 import { createAuthenticator } from '../runtime/gateway/auth.ts';
+import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
 import type { RunningNode } from '../runtime/node.ts';
@@ -97,6 +100,9 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     store, namespace, bucketBits,
     node: id,
     memoryAllowed: settings.durability === 'memory',
+    witness: witnessFolder(settings, id),
+    tier: settings.cold === '' ? null : createColdTier({ directory: settings.cold, onWarning: (message) => log.warn({}, message) }),
+    hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / settings.buckets),
     onWarning: (message) => log.warn({}, message),
   });
   await journal.open();
@@ -153,6 +159,10 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    isClaimed: async (index) => {
+      await plane.refreshed();
+      return owners.map.ownerOf(index) === owners.self;
+    },
   });
   await engine.start();
   router.engine = engine;
@@ -323,6 +333,13 @@ function everyBucketIsOwned(owners: BucketOwners): boolean {
 async function until(holds: () => boolean, timeMaxMs: number): Promise<void> {
   const end = performance.now() + timeMaxMs;
   while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+}
+
+/** What this node remembers of the store over its own end; one folder a node, so that several can share the data folder of one machine. */
+function witnessFolder({ data, namespace }: Settings, id: string): string {
+  const folder = join(data, 'cluster', namespace, id);
+  makeDataFolder(folder);
+  return folder;
 }
 
 function timingOf({ leaseTtlMs }: Settings): ControlTiming {

@@ -8,6 +8,8 @@
  *     which it was submitted. A deployment that the log lacks is completed in front of it.
  * V4  A bucket that cannot be opened for long refuses what comes, with the reason, and goes on trying: a store that comes back, or an
  *     operator who decides, is all it takes.
+ * V5  In a cluster the bucket may have been given to another node while this one could not write: its epoch is not taken from it. [A node
+ *     that was cut off from the store comes back and fences its successor, which takes the bucket back, and so on.]
  */
 
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
@@ -35,6 +37,10 @@ export interface BucketRecoveryParts {
   readonly loop: TurnLoop;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  /** Whether the bucket should still be this node's; null where there is no other node. @throws when that cannot be known now */
+  readonly isClaimed: ((index: number) => Promise<boolean>) | null;
+  /** Gives a bucket up that should be another node's. */
+  readonly giveUp: (bucket: Bucket, outcome: AppendOutcome) => Promise<void>;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly log: Log;
@@ -50,11 +56,15 @@ export class BucketRecovery {
   }
 
   async reopen(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
-    const { journal, clock, scheduler, log } = this.parts;
+    const { journal, clock, scheduler, log, isClaimed } = this.parts;
     log.error({ bucket: bucket.name, outcome }, 'append failed, opening the bucket again');
     const since = clock.monotonic();
     for (let tries = 0; bucket.owned && !bucket.leaving; tries++) {
       try {
+        if (isClaimed !== null && !(await isClaimed(bucket.id.index))) {
+          await this.parts.giveUp(bucket, outcome);
+          return;
+        }
         const head = await journal.openBucket(bucket.id);
         await openFold(bucket, head, journal);
         break;

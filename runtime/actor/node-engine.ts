@@ -70,6 +70,8 @@ export interface EngineParts {
   readonly limits?: Partial<EngineLimits>;
   /** In a cluster: the engine begins without buckets, takes over and hands over, and gives back what is not its own. */
   readonly elsewhere?: Elsewhere;
+  /** In a cluster: whether a bucket whose append failed should still be this node's. @throws when that cannot be known now */
+  readonly isClaimed?: (index: number) => Promise<boolean>;
 }
 
 export interface EngineStat {
@@ -155,7 +157,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
     const { deployments } = this;
     const jobs = new BucketJobs(catalog, loop);
-    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, clock, scheduler, log });
+    const isClaimed = parts.isClaimed ?? null;
+    const giveUp = (bucket: Bucket, outcome: AppendOutcome): Promise<void> => this.ownership.fenced(bucket, outcome);
+    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, isClaimed, giveUp, clock, scheduler, log });
     const { recovery, admission, strikes, passivation } = this;
     this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });

@@ -55,13 +55,20 @@ export class Ownership {
   /**
    * O1. Resolves when all of them serve, but for those that cannot be opened now: they refuse what comes, and are tried again. `ready` is
    * awaited when the epochs are taken: what was put in service before that is known then.
+   * @throws what `ready` throws; none of them is owned then
    */
   async acquire(indexes: readonly number[], ready: () => Promise<void>): Promise<OwnedBucket[]> {
     const { buckets, journal, log } = this.parts;
     const wanted = indexes.map((index) => buckets[index]!).filter((bucket) => !bucket.owned);
     for (const bucket of wanted) bucket.owned = true;
     const heads = await this.open(wanted);
-    await ready();
+    try {
+      await ready();
+    } catch (error) {
+      // Whoever asked tries again; what waits here finds its way back then.
+      for (const bucket of wanted) this.giveUp(bucket);
+      throw error;
+    }
     const serving: Bucket[] = [];
     await Promise.all(
       wanted.map(async (bucket, i) => {
@@ -99,7 +106,7 @@ export class Ownership {
     for (const bucket of leaving) this.giveUp(bucket);
   }
 
-  /** O3 */
+  /** O3. Nothing of the bucket is being appended. */
   async fenced(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
     const { loop, jobs, log } = this.parts;
     log.warn({ bucket: bucket.name, outcome }, 'another node has taken the bucket');

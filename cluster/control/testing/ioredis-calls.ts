@@ -8,14 +8,14 @@ import type { RedisCalls } from '../redis-store.ts';
 export class IoredisCalls implements RedisCalls {
   readonly redis: Redis;
 
-  constructor(port: number) {
+  constructor(port: number, callTimeMaxMs = controlDefaults.callTimeMaxMs) {
     this.redis = new Redis({
       host: '127.0.0.1', port,
       lazyConnect: true,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: null,
-      commandTimeout: controlDefaults.callTimeMaxMs,
+      commandTimeout: callTimeMaxMs,
       retryStrategy: () => 50,
     });
     // Told by the calls that fail.

@@ -39,7 +39,8 @@ fs.rmSync(directory, { recursive: true, force: true });
 
 /** About 200 bytes a record: names and numbers as a shop has them, the hash of a bundle, and 24 bytes that nothing can compress. */
 function payload(): Buffer {
-  const text = `PlaceOrder OrderPlaced customer-${dice.below(100_000)} sku-${dice.below(5_000)} quantity ${dice.below(10)} EUR ${dice.below(100_000)}`;
+  const caller = `principal user-${dice.below(10_000)} key ${dice.below(2 ** 31).toString(36)} `;
+  const text = `${caller}PlaceOrder OrderPlaced customer-${dice.below(100_000)} sku-${dice.below(5_000)} quantity ${dice.below(10)} currency EUR amount ${dice.below(100_000)}`;
   return Buffer.concat([Buffer.from(text), bundle, Buffer.from(Array.from({ length: 24 }, () => dice.below(256)))]);
 }
 

@@ -33,7 +33,7 @@ import { actorRecordsOf, ColdFiles, headAt, historyOf, recordsFrom } from './col
 import type { ColdHistory } from './cold-history.ts';
 import { checkList, findRange } from './cold-range.ts';
 import type { ColdRange } from './cold-range.ts';
-import { missingFiles, rangesIn, removeTemporary } from './files-in.ts';
+import { farthestOf, missingFiles, rangesIn, removeTemporary } from './files-in.ts';
 import type { ColdFound } from './files-in.ts';
 import { OpenFiles } from './open-files.ts';
 import { packRange } from './packed-range.ts';
@@ -110,6 +110,9 @@ export interface ColdTier {
    * records are not read. Not all of them were ever listed: `coversOf` (cover.ts) makes lists of them.
    */
   scan(namespace?: string): AsyncIterable<ColdFound>;
+
+  /** As `scan`, of every bucket and incarnation only the range that reaches farthest: what the hot tier's log must not be behind of. */
+  farthest(namespace?: string): AsyncIterable<ColdFound>;
 
   /** Reads the whole file: every checksum, positions and heads, digest, index. Empty: nothing is wrong. */
   verify(range: ColdRange): Promise<ColdFinding[]>;
@@ -199,6 +202,10 @@ class DirectoryTier implements ColdTier {
 
   scan(namespace = 'main'): AsyncIterable<ColdFound> {
     return rangesIn(this.directory, namespace, this.volume, this.open, this.reader, cachesOfOne);
+  }
+
+  farthest(namespace = 'main'): AsyncIterable<ColdFound> {
+    return rangesIn(this.directory, namespace, this.volume, this.open, this.reader, cachesOfOne, farthestOf);
   }
 
   async verify(range: ColdRange): Promise<ColdFinding[]> {

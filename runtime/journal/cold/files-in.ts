@@ -3,6 +3,7 @@
 import * as path from 'node:path';
 
 import { TroupeError } from '../../codec/errors.ts';
+import { hashToHex } from '../../codec/hash64.ts';
 import { damaged } from '../sealed/damaged.ts';
 import { SegmentFile } from '../sealed/segment-file.ts';
 import type { SegmentCaches } from '../sealed/segment-file.ts';
@@ -28,10 +29,11 @@ export async function* rangesIn(
   files: OpenFiles,
   reader: Reader,
   caches: () => SegmentCaches,
+  choose: (names: readonly ColdName[]) => readonly ColdName[] = (names) => names,
 ): AsyncGenerator<ColdFound> {
-  for (const entry of await namesIn(volume, path.join(directory, namespace))) {
-    const name = readColdName(namespace, entry);
-    if (name === null) continue;
+  const entries = await namesIn(volume, path.join(directory, namespace));
+  const names = entries.map((entry) => readColdName(namespace, entry)).filter((name) => name !== null);
+  for (const name of choose(names)) {
     const file = coldFile(name);
     const full = path.join(directory, file);
     try {
@@ -44,6 +46,17 @@ export async function* rangesIn(
       yield { kind: 'unreadable', file, error: failure };
     }
   }
+}
+
+/** Of every bucket and incarnation the one that reaches farthest. */
+export function farthestOf(names: readonly ColdName[]): ColdName[] {
+  const farthest = new Map<string, ColdName>();
+  for (const name of names) {
+    const key = `${name.bucket.bits}/${name.bucket.index}/${hashToHex(name.incarnation)}`;
+    const known = farthest.get(key);
+    if (known === undefined || name.to > known.to) farthest.set(key, name);
+  }
+  return [...farthest.values()];
 }
 
 /** What the tables at the file's end say, held against the name. */

@@ -6,7 +6,7 @@ import type { Volume } from './volume.ts';
 
 /** Files whose only byte is the number in their name; counts what is open, and fails reads of a closed one. */
 class CountingVolume implements Volume {
-  open_ = 0;
+  openNow = 0;
   highest = 0;
   opened = 0;
   fails: (path: string) => string | null = () => null;
@@ -15,9 +15,9 @@ class CountingVolume implements Volume {
     await new Promise(setImmediate);
     const code = this.fails(path);
     if (code !== null) throw Object.assign(new Error(code), { code });
-    this.open_++;
+    this.openNow++;
     this.opened++;
-    this.highest = Math.max(this.highest, this.open_);
+    this.highest = Math.max(this.highest, this.openNow);
     let closed = false;
     return {
       read: async (buffer) => {
@@ -32,7 +32,7 @@ class CountingVolume implements Volume {
       close: async () => {
         if (closed) throw new Error('closed twice');
         closed = true;
-        this.open_--;
+        this.openNow--;
       },
     };
   }
@@ -66,14 +66,14 @@ await t.test('few stay open, the ones used last, whatever is read', async (t) =>
     t.ok(files.count <= 4);
   }
   await settle();
-  t.ok(volume.open_ <= 4 && volume.highest <= 8, `${volume.highest} were open at once`);
+  t.ok(volume.openNow <= 4 && volume.highest <= 8, `${volume.highest} were open at once`);
   for (const path of ['1', '2', '3']) await byteOf(files, path);
   const { opened } = volume;
   for (let i = 0; i < 10; i++) for (const path of ['1', '2', '3']) await byteOf(files, path);
   t.equal(volume.opened, opened, 'what is used again is not opened again');
   files.close();
   await settle();
-  t.equal(volume.open_, 0);
+  t.equal(volume.openNow, 0);
   await t.rejects(byteOf(files, '1'), { code: 'JOURNAL_FAILED' });
 });
 
@@ -84,19 +84,34 @@ await t.test('what is being read is not closed under the reader', async (t) => {
   files.close();
   t.same(await Promise.all(reads), [1, 1, 2, 3, 1, 4]);
   await settle();
-  t.equal(volume.open_, 0);
+  t.equal(volume.openNow, 0);
 });
 
 await t.test('after an error the next reader begins anew', async (t) => {
   const volume = new CountingVolume();
   const files = new OpenFiles(volume, 4);
-  volume.fails = (path) => (path === '7' ? 'ENOENT' : path === 'read 8' ? 'ESTALE' : null);
+  volume.fails = (path) => (path === '7' ? 'ENOENT' : path === 'read 8' ? 'EIO' : null);
   await t.rejects(byteOf(files, '7'), { code: 'JOURNAL_DAMAGED', location: '7@0' }, 'missing is damage');
   const both = await Promise.allSettled([byteOf(files, '8'), byteOf(files, '8')]);
   t.match(both, [{ reason: { code: 'JOURNAL_FAILED', retryable: true } }, { reason: { code: 'JOURNAL_FAILED' } }], 'a volume that does not answer is not');
   await settle();
-  t.equal(volume.open_, 0);
+  t.equal(volume.openNow, 0);
   volume.fails = () => null;
   t.same([await byteOf(files, '7'), await byteOf(files, '8')], [7, 8]);
   files.close();
+});
+
+await t.test('a file that another node replaced meanwhile is opened again, once', async (t) => {
+  const volume = new CountingVolume();
+  const files = new OpenFiles(volume, 4);
+  t.equal(await byteOf(files, '5'), 5);
+  let stale = 1;
+  volume.fails = (path) => (path === 'read 5' && stale-- > 0 ? 'ESTALE' : null);
+  t.equal(await byteOf(files, '5'), 5);
+  stale = 2;
+  await t.rejects(byteOf(files, '5'), { code: 'JOURNAL_FAILED' });
+  t.equal(await byteOf(files, '5'), 5);
+  files.close();
+  await settle();
+  t.equal(volume.openNow, 0);
 });

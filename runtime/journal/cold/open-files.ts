@@ -45,17 +45,15 @@ export class OpenFiles {
 
   /** @throws TroupeError JOURNAL_DAMAGED when the file is missing, JOURNAL_FAILED when it cannot be read now */
   async read(path: string, buffer: Buffer, position: number): Promise<number> {
-    const open = this.take(path);
     try {
-      return await (await open.file).read(buffer, position);
+      return await this.attempt(path, buffer, position);
     } catch (error) {
-      // The next reader tries it with a descriptor of its own: the volume may have been gone for a moment.
-      if (this.files.get(path) === open) this.files.delete(path);
+      if (!isStale(error)) throw readFailure(path, error);
+    }
+    try {
+      return await this.attempt(path, buffer, position);
+    } catch (error) {
       throw readFailure(path, error);
-    } finally {
-      open.readers--;
-      if (this.files.get(path) !== open) closeUnused(open);
-      this.trim();
     }
   }
 
@@ -64,6 +62,21 @@ export class OpenFiles {
     const open = [...this.files.values()];
     this.files.clear();
     open.forEach(closeUnused);
+  }
+
+  private async attempt(path: string, buffer: Buffer, position: number): Promise<number> {
+    const open = this.take(path);
+    try {
+      return await (await open.file).read(buffer, position);
+    } catch (error) {
+      // The next reader tries it with a descriptor of its own: the volume may have been gone for a moment.
+      if (this.files.get(path) === open) this.files.delete(path);
+      throw error;
+    } finally {
+      open.readers--;
+      if (this.files.get(path) !== open) closeUnused(open);
+      this.trim();
+    }
   }
 
   private take(path: string): OpenFile {
@@ -85,6 +98,11 @@ export class OpenFiles {
       if (this.files.size <= this.filesMax) return;
     }
   }
+}
+
+/** On a network volume: another node wrote the same range again, and its file, with the same bytes, took the place of the one open. */
+function isStale(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ESTALE';
 }
 
 /** Whoever reads last closes it. A file that was only read loses nothing when closing fails. */

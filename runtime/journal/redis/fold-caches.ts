@@ -45,6 +45,7 @@ export class FoldCaches {
     for (const put of snapshots) {
       const bucket = this.parts.buckets.get(put.bucket);
       if (bucket === undefined || put.position > bucket.log.position) continue;
+      if (put.position <= bucket.log.trimmed) bucket.late.add(put.actor);
       const list = byBucket.get(bucket);
       if (list === undefined) byBucket.set(bucket, [put]);
       else list.push(put);
@@ -66,7 +67,7 @@ export class FoldCaches {
       if (bucket === undefined) continue;
       const head = bucket.log.headAt(put.position);
       if (head !== null && sameHash(head, put.head)) this.addCheckpoint(bySlot, bucket, put);
-      else if (head === null && bucket.log.entryAt(put.position) !== null) this.putLater(bucket, put);
+      else if (head === null && put.position <= bucket.log.position) this.putLater(bucket, put);
     }
     this.keep('put_checkpoints', bySlot);
   }

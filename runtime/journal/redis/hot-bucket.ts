@@ -2,6 +2,7 @@
 
 import type { BucketId } from '../../codec/address.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
+import type { ColdRange } from '../cold/cold-range.ts';
 import type { HotLog } from './hot-log.ts';
 import type { BucketKeys } from './keys.ts';
 
@@ -16,6 +17,12 @@ export interface HotBucket {
   log: HotLog;
   /** An append is of unknown outcome: nothing is taken until the bucket has been opened again (J6). */
   blocked: boolean;
+  /** What was demoted, the oldest first; it ends where the log begins. Replaced, never changed. */
+  cold: readonly ColdRange[];
+  /** Actors whose stored snapshot names a position that was demoted before it was put: the next demotion takes it along. */
+  readonly late: Set<string>;
+  /** Settles when no demotion of this bucket is under way. */
+  demoting: Promise<void>;
   readonly pipeline: Pipeline;
 }
 
@@ -51,7 +58,7 @@ export interface KnownStanding {
 /** The buckets that were opened, and what is known of those that could not be opened again. */
 export class BucketTable {
   private readonly opened = new Map<string, HotBucket>();
-  private readonly standings = new Map<string, KnownStanding>();
+  private readonly knowledge = new Map<string, { readonly bucket: BucketId; readonly known: KnownStanding }>();
 
   get(id: BucketId): HotBucket | undefined {
     return this.opened.get(keyOf(id));
@@ -72,13 +79,24 @@ export class BucketTable {
 
   /** Notes how far the bucket's log is known to reach. */
   know({ id, incarnation, epoch, log }: HotBucket): void {
-    this.standings.set(keyOf(id), { incarnation, epoch, position: log.position, head: log.head });
+    this.learn(id, { incarnation, epoch, position: log.position, head: log.head });
+  }
+
+  /** What an earlier process knew. */
+  learn(bucket: BucketId, known: KnownStanding): void {
+    this.knowledge.set(keyOf(bucket), { bucket, known });
   }
 
   known(id: BucketId): KnownStanding | undefined {
     const bucket = this.get(id);
     if (bucket !== undefined) this.know(bucket);
-    return this.standings.get(keyOf(id));
+    return this.knowledge.get(keyOf(id))?.known;
+  }
+
+  /** Of every bucket of which something is known. */
+  standings(): { readonly bucket: BucketId; readonly known: KnownStanding }[] {
+    for (const bucket of this.opened.values()) this.know(bucket);
+    return [...this.knowledge.values()];
   }
 
   all(): IterableIterator<HotBucket> {

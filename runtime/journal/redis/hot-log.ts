@@ -83,6 +83,17 @@ export class HotLog {
     return found;
   }
 
+  /** The oldest entries, as many as have about `bytes` together; the newest one is never among them. */
+  oldest(bytes: number): EntryRef[] {
+    const found: EntryRef[] = [];
+    let sum = 0;
+    for (let i = 0; i + 1 < this.entries && sum < bytes; i++) {
+      sum += this.sizes[i]!;
+      found.push(this.entry(i));
+    }
+    return found;
+  }
+
   /** Entries that hold records under the actor's hash with position in `[from, to)`, the oldest first. */
   entriesOf(hash: Hash64, from = 1, to = Infinity): EntryRef[] {
     const found: EntryRef[] = [];

@@ -1,10 +1,8 @@
 /** Reads what is hot. Every record that leaves was verified against the chain of heads (J7). */
 
-import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
-import type { ActorHistory, ReadActorOptions, StoredRecord } from '../journal.ts';
-import { copiesOf, decodeValue, recordsOfEntry } from './entry.ts';
-import type { StoredValue } from './entry.ts';
+import type { ReadActorOptions, StoredRecord } from '../journal.ts';
+import { copiesOf, recordsOfEntry } from './entry.ts';
 import type { HotBucket } from './hot-bucket.ts';
 import type { EntryRef } from './hot-log.ts';
 import type { LuaLibrary } from './library.ts';
@@ -12,6 +10,16 @@ import type { StoreLinks } from './links.ts';
 
 const BYTES_PER_READ = 1024 * 1024;
 const ENTRIES_PER_READ = 256;
+
+/** What Redis has of an actor, in one round trip. */
+export interface HotActor {
+  /** As stored, not yet compared with the log. */
+  readonly snapshot: Buffer | null;
+  /** Entries with records of the actor, from the one on that the snapshot names. */
+  readonly entries: readonly { readonly entry: EntryRef; readonly bytes: Buffer | null }[];
+  /** These are all that are hot. */
+  readonly isWhole: boolean;
+}
 
 export class HotReader {
   private readonly links: StoreLinks;
@@ -22,23 +30,20 @@ export class HotReader {
     this.library = library;
   }
 
-  /** One round trip when the snapshot agrees with the log, or when there is none. */
-  async readActor(bucket: HotBucket, actor: string, hash: Hash64): Promise<ActorHistory> {
-    const address = Buffer.from(actor);
+  async readActor(bucket: HotBucket, actor: string, hash: Hash64): Promise<HotActor> {
     const entries = bucket.log.entriesOf(hash);
     const { log, snapshots } = bucket.keys;
-    const answer = (await this.links.callFunction('bulk', this.library, 'read_actor', [log, snapshots], [actor, ...entries.map(({ last }) => String(last))], true)) as (Buffer | null)[];
-    const snapshot = decodeValue(answer[0] ?? null);
+    const args = [actor, ...entries.map(({ last }) => String(last))];
+    const answer = (await this.links.callFunction('bulk', this.library, 'read_actor', [log, snapshots], args, true)) as (Buffer | null)[];
     const skipped = entries.length - (answer.length - 1) / 2;
-    const records: StoredRecord[] = [];
-    for (let i = skipped; i < entries.length; i++) {
-      records.push(...recordsOfEntry(bucket.id, entries[i]!, answer[2 * (i - skipped) + 2] ?? null));
-    }
-    if (snapshot === null) return { snapshot: null, records: copiesOf(records, address) };
-    if (agrees(snapshot, records)) return { snapshot: snapshot.bytes, records: copiesOf(records, address, snapshot.position + 1) };
-    return { snapshot: null, records: await this.readActorRecords(bucket, actor, hash, {}) };
+    return {
+      snapshot: answer[0] ?? null,
+      entries: entries.slice(skipped).map((entry, i) => ({ entry, bytes: answer[2 * i + 2] ?? null })),
+      isWhole: skipped === 0,
+    };
   }
 
+  /** The actor's records that are hot. */
   async readActorRecords(bucket: HotBucket, actor: string, hash: Hash64, options: ReadActorOptions): Promise<StoredRecord[]> {
     const { from = 1, to = Infinity, recordsMax = Infinity } = options;
     const address = Buffer.from(actor);
@@ -57,15 +62,24 @@ export class HotReader {
     return records.filter(({ position }) => position >= from && position < to).map((record) => ({ ...record, bytes: Buffer.from(record.bytes) }));
   }
 
-  private async readEntries(bucket: HotBucket, entries: readonly EntryRef[]): Promise<StoredRecord[]> {
+  /** The head after a position inside of an entry; null when it is not hot. */
+  async headIn(bucket: HotBucket, position: number): Promise<Hash64 | null> {
+    const entry = bucket.log.entryAt(position);
+    if (entry === null) return null;
+    return (await this.readEntries(bucket, [entry]))[position - entry.before - 1]!.head;
+  }
+
+  /** The records of these entries, views on what came. */
+  async readEntries(bucket: HotBucket, entries: readonly EntryRef[]): Promise<StoredRecord[]> {
+    if (entries.length === 0) return [];
     const args = entries.map(({ last }) => String(last));
     const answer = (await this.links.callFunction('bulk', this.library, 'read_entries', [bucket.keys.log], args, true)) as (Buffer | null)[];
     return entries.flatMap((entry, i) => recordsOfEntry(bucket.id, entry, answer[i] ?? null));
   }
-}
 
-/** J8: the log has the record that the snapshot names, and it led to the head that the snapshot names. */
-function agrees(snapshot: StoredValue, records: readonly StoredRecord[]): boolean {
-  const record = records.find(({ position }) => position === snapshot.position);
-  return record !== undefined && sameHash(record.head, snapshot.head);
+  /** What is stored as snapshots of these actors, in their order. */
+  async readSnapshots(bucket: HotBucket, actors: readonly string[]): Promise<(Buffer | null)[]> {
+    const { snapshots } = bucket.keys;
+    return (await this.links.call('bulk', snapshots, 'HMGET', [snapshots, ...actors])) as (Buffer | null)[];
+  }
 }

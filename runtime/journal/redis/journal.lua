@@ -8,8 +8,9 @@ nodes of two versions can use one server.
 A bucket has these keys, all with one hash tag (keys.ts):
 
   meta        hash: e epoch, i incarnation, o origin (the head before position 1), p position, h head, t position up to which the log
-              was demoted, u head there, n the node that took the epoch, l incarnations given up by accepted losses (8 bytes each),
-              x why the bucket may not be opened: it went back
+              was demoted, u head there, n the journal that took the epoch, l incarnations given up by accepted losses (8 bytes each),
+              x why the bucket may not be opened: it went back; with it v and w, the highest epoch and position that any node knew of, and y
+              the incarnations under which it did
   log         stream: one entry an append, named "<its last position>-0"; h head after it, r its records
   snapshots   hash by actor address: position (double), head (8 bytes), an encoded troupe.v1.Snapshot
   checkpoint  string: as a snapshot
@@ -17,20 +18,22 @@ A bucket has these keys, all with one hash tag (keys.ts):
 
 Positions and epochs come and go as decimal texts; heads and incarnations as eight bytes.
 
-L1  An append is written only under the bucket's epoch, at its position and behind its head (J3, J4).
+L1  An append is written only under the bucket's epoch, by the journal that took it, at the log's position and behind its head (J3, J4).
+    [A failover loses that an epoch was taken, and another node takes the same one.]
 L2  A bucket's incarnation is minted by `create` and `accept_loss`, nowhere else: one that is missing was lost.
 L3  Epochs only grow: `open` takes one more than the highest that the store or the node has seen.
-L4  What leaves the log is in the cold tier: `demote` notes the range and trims in one step, under the epoch.
+L4  A bucket that went back is opened by nobody until `accept_loss`, whoever asks, and its epochs then go on above all that were known.
+L5  What leaves the log is in the cold tier: `demote` notes the range and trims in one step, under the epoch.
 ]]
 
 local APPENDED, FENCED, CONFLICT, ROLLED_BACK, FAILED = 0, 1, 2, 3, 4
 
 -- What is behind the fast path: the append is there already, or the log stands elsewhere.
-local function explain(meta, log, epoch, before, last, headBefore, headAfter)
-  local m = redis.call('HMGET', meta, 'e', 'p', 'h', 't', 'u', 'x')
+local function explain(meta, log, owner, epoch, before, last, headBefore, headAfter)
+  local m = redis.call('HMGET', meta, 'e', 'p', 'h', 't', 'u', 'x', 'n')
   if not m[1] then return {ROLLED_BACK, 'missing'} end
   if m[6] then return {ROLLED_BACK, m[6]} end
-  if tonumber(epoch) < tonumber(m[1]) then return {FENCED, m[1]} end
+  if tonumber(epoch) < tonumber(m[1]) or (epoch == m[1] and owner ~= m[7]) then return {FENCED, m[1]} end
   local stands = {CONFLICT, m[2], m[3], m[1]}
   if epoch ~= m[1] or tonumber(last) > tonumber(m[2]) then return stands end
   local there = redis.call('XRANGE', log, last .. '-0', last .. '-0')[1]
@@ -42,16 +45,17 @@ local function explain(meta, log, epoch, before, last, headBefore, headAfter)
   return stands
 end
 
--- KEYS: meta and log of every append. ARGV of every append: epoch, position before it, position of its last record, head before, head
+-- KEYS: meta and log of every append. ARGV: who appends; of every append: epoch, position before it, position of its last record, head before, head
 -- after, records. Answers one outcome an append.
 local function append(keys, args)
   local outcomes = {}
-  local a = 1
+  local owner = args[1]
+  local a = 2
   for k = 1, #keys, 2 do
     local meta, log = keys[k], keys[k + 1]
-    local m = redis.call('HMGET', meta, 'e', 'p', 'h', 'x')
+    local m = redis.call('HMGET', meta, 'e', 'n', 'p', 'h', 'x')
     local outcome
-    if m[1] == args[a] and m[2] == args[a + 1] and m[3] == args[a + 3] and not m[4] then
+    if m[1] == args[a] and m[2] == owner and m[3] == args[a + 1] and m[4] == args[a + 3] and not m[5] then
       local added = redis.pcall('XADD', log, args[a + 2] .. '-0', 'h', args[a + 4], 'r', args[a + 5])
       if type(added) == 'table' and added.err then
         outcome = {FAILED, added.err}
@@ -60,7 +64,7 @@ local function append(keys, args)
         outcome = APPENDED
       end
     else
-      outcome = explain(meta, log, args[a], args[a + 1], args[a + 2], args[a + 3], args[a + 4])
+      outcome = explain(meta, log, owner, args[a], args[a + 1], args[a + 2], args[a + 3], args[a + 4])
     end
     outcomes[#outcomes + 1] = outcome
     a = a + 6
@@ -68,12 +72,12 @@ local function append(keys, args)
   return outcomes
 end
 
--- KEYS: metas. ARGV: their epochs. Answers 1 where the epoch is in force.
+-- KEYS: metas. ARGV: who asks; their epochs. Answers 1 where the epoch is in force, and the asker's.
 local function confirm(keys, args)
   local answers = {}
   for k = 1, #keys do
-    local m = redis.call('HMGET', keys[k], 'e', 'x')
-    answers[k] = (m[1] == args[k] and not m[2]) and 1 or 0
+    local m = redis.call('HMGET', keys[k], 'e', 'n', 'x')
+    answers[k] = (m[1] == args[k + 1] and m[2] == args[1] and not m[3]) and 1 or 0
   end
   return answers
 end
@@ -98,7 +102,17 @@ local function holds(list, incarnation)
   return false
 end
 
--- KEYS: meta and checkpoint of every bucket. ARGV: node; of every bucket: incarnation, epoch and position that the node knows of ('' and 0
+-- What a node knows of a bucket that went back. The note is that of the node that knows most: what the operator is shown is what is lost.
+local function note_loss(meta, note, incarnation, epoch, position)
+  local m = redis.call('HMGET', meta, 'x', 'v', 'w', 'y')
+  local v, w, y = tonumber(m[2] or '0'), tonumber(m[3] or '0'), m[4] or ''
+  if m[1] and position <= w then note = m[1] end
+  if incarnation ~= '' and not holds(y, incarnation) then y = y .. incarnation end
+  redis.call('HSET', meta, 'x', note, 'v', string.format('%.0f', math.max(v, epoch)), 'w', string.format('%.0f', math.max(w, position)), 'y', y)
+  return note
+end
+
+-- KEYS: meta and checkpoint of every bucket. ARGV: who opens; of every bucket: incarnation, epoch and position that the node knows of ('' and 0
 -- when it knows nothing), and what to note when the log is behind that. Takes the next epoch (L3).
 local function open(keys, args)
   local answers = {}
@@ -108,21 +122,19 @@ local function open(keys, args)
     local incarnation, epoch, position, note = args[a], tonumber(args[a + 1]), tonumber(args[a + 2]), args[a + 3]
     local m = redis.call('HMGET', meta, 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x')
     local answer
-    if m[9] then
-      answer = {ROLLED_BACK, m[9]}
+    local behind = m[9] or not m[1]
+    if incarnation ~= '' and holds(m[8] or '', incarnation) then
+      -- Its loss was accepted: of what the node knows only the epoch counts.
+      incarnation, position = '', 0
+    elseif not behind and incarnation ~= '' then
+      behind = m[2] ~= incarnation or tonumber(m[4]) < position or tonumber(m[1]) < epoch
+    end
+    if behind then
+      answer = {ROLLED_BACK, note_loss(meta, note, incarnation, epoch, position)}
     else
-      local behind = not m[1]
-      if not behind and incarnation ~= '' and not holds(m[8], incarnation) then
-        behind = m[2] ~= incarnation or tonumber(m[4]) < position or tonumber(m[1]) < epoch
-      end
-      if behind then
-        redis.call('HSET', meta, 'x', note)
-        answer = {ROLLED_BACK, note}
-      else
-        local next = string.format('%.0f', tonumber(m[1]) + 1)
-        redis.call('HSET', meta, 'e', next, 'n', args[1])
-        answer = {APPENDED, next, m[2], m[3], m[4], m[5], m[6], m[7], m[8], redis.call('GET', keys[k + 1])}
-      end
+      local next = string.format('%.0f', math.max(tonumber(m[1]), epoch) + 1)
+      redis.call('HSET', meta, 'e', next, 'n', args[1])
+      answer = {APPENDED, next, m[2], m[3], m[4], m[5], m[6], m[7], m[8], redis.call('GET', keys[k + 1])}
     end
     answers[#answers + 1] = answer
     a = a + 4
@@ -134,34 +146,43 @@ end
 local function look(keys)
   local answers = {}
   for k = 1, #keys do
-    answers[k] = redis.call('HMGET', keys[k], 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x', 'n')
+    answers[k] = redis.call('HMGET', keys[k], 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x', 'n', 'v', 'w')
   end
   return answers
 end
 
--- KEYS: meta. ARGV: note. The node knows that the log went back; nobody opens it until the loss is accepted.
+-- KEYS: meta. ARGV: note; incarnation, epoch and position that the node knows of. The node knows that the log went back; nobody opens it until
+-- the loss is accepted. One that was accepted already is not noted again. Answers the note that stands, false for none.
 local function note_rolled_back(keys, args)
-  if redis.call('HEXISTS', keys[1], 'x') == 1 then return 0 end
-  redis.call('HSET', keys[1], 'x', args[1])
-  return 1
+  local given = redis.call('HGET', keys[1], 'l')
+  if given and holds(given, args[2]) then return redis.call('HGET', keys[1], 'x') end
+  return note_loss(keys[1], args[1], args[2], tonumber(args[3]), tonumber(args[4]))
 end
 
 -- KEYS: meta, log, snapshots, checkpoint, cold. ARGV: the note that the operator has seen; a fresh incarnation; where the log goes on when it stands
 -- further back than that: position, head, origin, the epoch to go on from, incarnations that were given up. A note that changed meanwhile is refused.
 local function accept_loss(keys, args)
   local meta = keys[1]
-  local m = redis.call('HMGET', meta, 'x', 'i', 'p', 'e', 'l')
+  local m = redis.call('HMGET', meta, 'x', 'i', 'p', 'e', 'l', 'v', 'y')
   if m[1] ~= args[1] then return {0, m[1]} end
-  local l = (m[5] or '') .. (m[2] or '') .. args[7]
-  if not m[3] or tonumber(m[3]) < tonumber(args[3]) then
-    -- The cold tier reaches further than what is left of the log: the log goes on behind it.
+  local given = m[5] or ''
+  local more = (m[2] or '') .. (m[7] or '') .. args[7]
+  for at = 1, #more, 8 do
+    local incarnation = string.sub(more, at, at + 7)
+    if not holds(given, incarnation) then given = given .. incarnation end
+  end
+  local position = tonumber(m[3] or '-1')
+  if position < tonumber(args[3]) then
+    -- The cold tier reaches further than what is left of the log, or nothing is left: the log goes on behind it.
     redis.call('DEL', keys[2], keys[3], keys[4])
     redis.call('HSET', meta, 'p', args[3], 'h', args[4], 't', args[3], 'u', args[4], 'o', args[5])
-    if tonumber(args[3]) == 0 then redis.call('HSET', meta, 'h', args[2], 'u', args[2], 'o', args[2]) end
+    position = tonumber(args[3])
   end
-  local epoch = math.max(tonumber(m[4] or '0'), tonumber(args[6]))
-  redis.call('HSET', meta, 'i', args[2], 'l', l, 'e', string.format('%.0f', epoch))
-  redis.call('HDEL', meta, 'x')
+  -- The head of an empty log is its incarnation.
+  if position == 0 then redis.call('HSET', meta, 'h', args[2], 't', '0', 'u', args[2], 'o', args[2]) end
+  local epoch = math.max(tonumber(m[4] or '0'), tonumber(args[6]), tonumber(m[6] or '0'))
+  redis.call('HSET', meta, 'i', args[2], 'l', given, 'e', string.format('%.0f', epoch))
+  redis.call('HDEL', meta, 'x', 'v', 'w', 'y')
   return {1}
 end
 
@@ -237,7 +258,7 @@ local function put_checkpoints(keys, args)
 end
 
 -- KEYS: meta, log, cold. ARGV: epoch, position in front of the range, its last position, head there, the range as the cold tier describes it,
--- its first position. L4
+-- its first position. L5
 local function demote(keys, args)
   local m = redis.call('HMGET', keys[1], 'e', 't', 'p', 'x')
   if not m[1] or m[4] then return {ROLLED_BACK, m[4] or 'missing'} end

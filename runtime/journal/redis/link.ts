@@ -30,6 +30,20 @@ const FORGET_EVERY = 1_024;
 
 export type Argument = string | Buffer;
 
+/** A command whose bytes are there already. */
+class PackedCommand extends Command {
+  private readonly call: Buffer;
+
+  constructor(call: Buffer) {
+    super('FCALL', [], { replyEncoding: null });
+    this.call = call;
+  }
+
+  override toWritable(): Buffer {
+    return this.call;
+  }
+}
+
 export class RedisLink {
   readonly name: string;
   /** Called when the connection has ended, whoever ended it. */
@@ -104,12 +118,16 @@ export class RedisLink {
   }
 
   /** A plain command. Answers come as buffers, integers, null and lists of them. @throws StoreError */
-  async call(command: string, args: readonly Argument[]): Promise<unknown> {
+  call(command: string, args: readonly Argument[]): Promise<unknown> {
+    return this.send(new Command(command, args as Argument[], { replyEncoding: null }));
+  }
+
+  private async send(command: Command): Promise<unknown> {
     if (!this.isReady) throw new StoreError('refused', 'UNREACHABLE', `${this.name}: not connected`);
     this.callsSent++;
     this.sentAt.push(performance.now());
     try {
-      return await this.redis.sendCommand(new Command(command, args as Argument[], { replyEncoding: null }));
+      return await this.redis.sendCommand(command);
     } catch (error) {
       throw storeErrorOf(error, this.name);
     } finally {
@@ -127,12 +145,21 @@ export class RedisLink {
   async callFunction(readOnly: boolean, name: string, library: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const command = readOnly ? 'FCALL_RO' : 'FCALL';
     const all = [name, String(keys.length), ...keys, ...args];
+    return this.withLibrary(library, () => this.call(command, all));
+  }
+
+  /** As `callFunction`, of a call that was written by a CallWriter. */
+  async callPacked(library: string, call: Buffer): Promise<unknown> {
+    return this.withLibrary(library, () => this.send(new PackedCommand(call)));
+  }
+
+  private async withLibrary(library: string, call: () => Promise<unknown>): Promise<unknown> {
     try {
-      return await this.call(command, all);
+      return await call();
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'NOFUNCTION') throw error;
       await this.call('FUNCTION', ['LOAD', 'REPLACE', library]);
-      return this.call(command, all);
+      return call();
     }
   }
 

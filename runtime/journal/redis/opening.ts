@@ -11,10 +11,12 @@
 
 import type { BucketId } from '../../codec/address.ts';
 import { TroupeError } from '../../codec/errors.ts';
-import { hashToHex, sameHash } from '../../codec/hash64.ts';
+import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import { actorHashesOf, bytesOfHash, damaged, decodeValue, hashOfBytes, recordsOfEntry } from './entry.ts';
 import type { StoredValue } from './entry.ts';
+import { checkList, decodeColdRange } from '../cold/cold-range.ts';
+import type { ColdRange } from '../cold/cold-range.ts';
 import { newPipeline } from './hot-bucket.ts';
 import type { HotBucket, KnownStanding } from './hot-bucket.ts';
 import { HotLog } from './hot-log.ts';
@@ -22,24 +24,40 @@ import { bucketKeys } from './keys.ts';
 import type { BucketKeys } from './keys.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
+import type { TieredHistory } from './tiered-history.ts';
+import { missingNote, noteOf, rolledBack } from './note.ts';
 
 /** Entries read at once. */
 const ENTRIES_PER_READ = 256;
 
 const OPENED = 0;
+const SETTLED: Promise<void> = Promise.resolve();
 
 export interface OpeningParts {
   readonly links: StoreLinks;
   readonly library: LuaLibrary;
+  readonly history: TieredHistory;
+  /** Records may be in a cold tier. */
+  readonly hasTier: boolean;
   readonly namespace: string;
   /** Who opens, for the operator's eyes. */
   readonly node: string;
+  /** The name under which epochs are taken: no two journals have the same, those of one node included. */
+  readonly owner: string;
 }
 
 export interface OpenedBucket {
   readonly bucket: HotBucket;
   /** Agrees with the log (J8). */
   readonly checkpoint: StoredValue | null;
+}
+
+/** Where the store's log begins and ends. */
+interface Standing {
+  readonly position: number;
+  readonly head: Hash64;
+  readonly trimmed: number;
+  readonly trimmedHead: Hash64;
 }
 
 type OpenAnswer = [number, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer | null];
@@ -56,7 +74,7 @@ export class Opening {
    * @throws StoreError when it is not known whether any was
    */
   async takeEpochs(ids: readonly BucketId[], known: (id: BucketId) => KnownStanding | undefined): Promise<(OpenAnswer | TroupeError)[]> {
-    const { links, library, namespace, node } = this.parts;
+    const { links, library, namespace, node, owner } = this.parts;
     const answers: (OpenAnswer | TroupeError)[] = [];
     const bySlot = new Map<number, number[]>();
     const keysOf = ids.map((id) => bucketKeys(namespace, id));
@@ -69,7 +87,7 @@ export class Opening {
     const calls = [...bySlot.values()].map(async (list) => {
       const keys = list.flatMap((i) => [keysOf[i]!.meta, keysOf[i]!.checkpoint]);
       const args = list.flatMap((i) => standingArguments(known(ids[i]!), node));
-      const opened = (await links.callFunction('bulk', library, 'open', keys, [node, ...args])) as OpenAnswer[];
+      const opened = (await links.callFunction('bulk', library, 'open', keys, [owner, ...args])) as OpenAnswer[];
       list.forEach((i, k) => {
         const answer = opened[k]!;
         answers[i] = answer[0] === OPENED ? answer : rolledBack(ids[i]!, String(answer[1]));
@@ -85,10 +103,12 @@ export class Opening {
     const keys = bucketKeys(this.parts.namespace, id);
     const stands = { position: Number(position), head: hashOfBytes(head), trimmed: Number(trimmed), trimmedHead: hashOfBytes(trimmedHead) };
     const minted = hashOfBytes(incarnation);
-    const log = reusable(before, minted, stands.trimmed, stands.position) ?? new HotLog(stands.trimmed, stands.trimmedHead);
+    const isReusable = before !== undefined && sameHash(before.incarnation, minted) && (await this.isContinued(before, stands));
+    const log = isReusable ? before.log : new HotLog(stands.trimmed, stands.trimmedHead);
     await this.follow(id, keys, log, stands.position);
     if (!sameHash(log.head, stands.head)) throw damaged(id, stands.position, 'the log does not lead to its head');
-    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, pipeline: newPipeline(log) };
+    const cold = isReusable ? before.cold : await this.coldRanges(id, keys, stands.trimmed, stands.trimmedHead);
+    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, cold, late: new Set<string>(), demoting: SETTLED, pipeline: newPipeline(log) };
     if (known !== undefined && !isAccepted(given, known.incarnation)) await this.mustHold(bucket, known);
     return { bucket, checkpoint: await this.agreeing(bucket, decodeValue(checkpoint)) };
   }
@@ -100,16 +120,30 @@ export class Opening {
     return head !== null && sameHash(head, checkpoint.head) ? checkpoint : null;
   }
 
-  /** A bucket as it stands, without taking its epoch: for whoever only reads. null when the store does not have it. */
-  async look(id: BucketId): Promise<HotBucket | null> {
+  /** A bucket as it stands, without taking its epoch: for whoever only reads. @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
+  async look(id: BucketId): Promise<HotBucket> {
     const { links, library, namespace } = this.parts;
     const keys = bucketKeys(namespace, id);
     const [found] = (await links.callFunction('bulk', library, 'look', [keys.meta], [], true)) as (Buffer | null)[][];
-    const [epoch, incarnation, origin, position, , trimmed, trimmedHead] = found!;
-    if (!incarnation || !position) return null;
+    const [epoch, incarnation, origin, position, , trimmed, trimmedHead, , note] = found!;
+    if (note) throw rolledBack(id, String(note));
+    // Every bucket was made with the journal.
+    if (!incarnation || !position) throw rolledBack(id, missingNote(this.parts.node));
     const log = new HotLog(Number(trimmed), hashOfBytes(trimmedHead!));
     await this.follow(id, keys, log, Number(position));
-    return { id, keys, incarnation: hashOfBytes(incarnation), origin: hashOfBytes(origin!), epoch: Number(epoch), log, blocked: true, pipeline: newPipeline(log) };
+    const cold = await this.coldRanges(id, keys, log.trimmed, hashOfBytes(trimmedHead!));
+    return { id, keys, incarnation: hashOfBytes(incarnation), origin: hashOfBytes(origin!), epoch: Number(epoch), log, blocked: true, cold, late: new Set<string>(), demoting: SETTLED, pipeline: newPipeline(log) };
+  }
+
+  /** O3: whether the store's log goes on behind what is known. One that went back and grew again does not, and is read from its beginning. */
+  private async isContinued({ keys, log }: HotBucket, stands: Standing): Promise<boolean> {
+    const { position, head } = log;
+    if (log.trimmed !== stands.trimmed || position > stands.position) return false;
+    if (position === stands.position) return sameHash(head, stands.head);
+    if (position === log.trimmed) return sameHash(head, stands.trimmedHead);
+    const name = `${position}-0`;
+    const [entry] = (await this.parts.links.call('bulk', keys.log, 'XRANGE', [keys.log, name, name])) as [Buffer, Buffer[]][];
+    return entry !== undefined && sameHash(hashOfBytes(entry[1][1]!), head);
   }
 
   /** Takes the entries behind what the log knows, up to `position`. */
@@ -120,7 +154,10 @@ export class Opening {
       const entries = (await this.parts.links.call('bulk', keys.log, 'XRANGE', args)) as [Buffer, Buffer[]][];
       if (entries.length === 0) throw damaged(id, log.position + 1, 'the log ends before its head');
       for (const [name, [, head, , bytes]] of entries) {
-        const ref = { before: log.position, last: Number.parseInt(name.toString('latin1'), 10), headBefore: log.head, headAfter: hashOfBytes(head!) };
+        const last = Number.parseInt(name.toString('latin1'), 10);
+        // The answer to an append that was on its way came first.
+        if (last <= log.position) continue;
+        const ref = { before: log.position, last, headBefore: log.head, headAfter: hashOfBytes(head!) };
         const records = recordsOfEntry(id, ref, bytes!);
         actorHashesOf(records, hashes);
         log.add(records.length, bytes!.length, ref.headAfter, hashes, 0);
@@ -130,45 +167,48 @@ export class Opening {
 
   /** O2 */
   private async mustHold(bucket: HotBucket, known: KnownStanding): Promise<void> {
-    const { links, library, node } = this.parts;
-    const { id, keys } = bucket;
+    const { id } = bucket;
     const head = await this.headAt(bucket, known.position);
     // What was demoted meanwhile was in the log before.
     if (head === null || sameHash(head, known.head)) return;
-    const note = noteOf(known, node);
-    await links.callFunction('bulk', library, 'note_rolled_back', [keys.meta], [note]);
-    throw rolledBack(id, note);
+    throw rolledBack(id, await this.noteLoss(bucket.keys.meta, known));
   }
 
-  /** The head after `position`; null when it is not hot. @throws TroupeError JOURNAL_DAMAGED; StoreError */
-  async headAt(bucket: HotBucket, position: number): Promise<Hash64 | null> {
-    const { links, library } = this.parts;
-    const standing = bucket.log.headAt(position);
-    if (standing !== null) return standing;
-    const entry = bucket.log.entryAt(position);
-    if (entry === null) return null;
-    const [bytes] = (await links.callFunction('bulk', library, 'read_entries', [bucket.keys.log], [String(entry.last)], true)) as [Buffer | null];
-    return recordsOfEntry(bucket.id, entry, bytes)[position - entry.before - 1]!.head;
+  /** Notes in the store that the log went back; the note that stands then. @throws StoreError */
+  async noteLoss(meta: string, known: KnownStanding): Promise<string> {
+    const { links, library, node } = this.parts;
+    const [incarnation, epoch, position, note] = standingArguments(known, node);
+    const stands = await links.callFunction('bulk', library, 'note_rolled_back', [meta], [note!, incarnation!, epoch!, position!]);
+    return stands === null ? noteOf(known, node) : String(stands);
   }
-}
 
-function reusable(before: HotBucket | undefined, incarnation: Hash64, trimmed: number, position: number): HotLog | null {
-  if (before === undefined || !sameHash(before.incarnation, incarnation)) return null;
-  return before.log.trimmed === trimmed && before.log.position <= position ? before.log : null;
+  /** What was demoted, as the store lists it. @throws TroupeError JOURNAL_DAMAGED, CONFIG_INVALID without a cold tier; StoreError */
+  private async coldRanges(id: BucketId, keys: BucketKeys, trimmed: number, trimmedHead: Hash64): Promise<readonly ColdRange[]> {
+    if (trimmed === 0) return [];
+    if (!this.parts.hasTier) {
+      throw new TroupeError('CONFIG_INVALID', `bucket ${id.index}/${2 ** id.bits} has records in a cold tier, and this node has none`, {
+        hint: 'Start it with --cold and the folder that the other nodes have.',
+      });
+    }
+    const listed = (await this.parts.links.call('bulk', keys.cold, 'HVALS', [keys.cold])) as Buffer[];
+    const ranges = listed.map(decodeColdRange).sort((a, b) => a.from - b.from);
+    checkList(ranges);
+    const last = ranges.at(-1);
+    if (last === undefined || last.to !== trimmed + 1 || !sameHash(last.headAfter, trimmedHead)) {
+      throw damaged(id, trimmed, 'the list of what was demoted does not lead to where the log begins');
+    }
+    return ranges;
+  }
+
+  /** The head after `position`; null behind the end of the log. @throws TroupeError JOURNAL_DAMAGED; StoreError */
+  headAt(bucket: HotBucket, position: number): Promise<Hash64 | null> {
+    return this.parts.history.headAt(bucket, position);
+  }
 }
 
 function standingArguments(known: KnownStanding | undefined, node: string): (string | Buffer)[] {
-  if (known === undefined) return ['', '0', '0', `the store has lost it (found by ${node})`];
+  if (known === undefined) return ['', '0', '0', missingNote(node)];
   return [bytesOfHash(known.incarnation), String(known.epoch), String(known.position), noteOf(known, node)];
-}
-
-/** What the operator is shown, and what accept-loss is told. */
-export function noteOf(known: KnownStanding, node: string): string {
-  return `${node} knows of position ${known.position}, head ${hashToHex(known.head)}, incarnation ${hashToHex(known.incarnation)}, epoch ${known.epoch}`;
-}
-
-export function rolledBack(id: BucketId, note: string): TroupeError {
-  return new TroupeError('ROLLED_BACK', `bucket ${id.index}/${2 ** id.bits} is behind what was acknowledged: ${note}`);
 }
 
 /** Whether the incarnation was given up by an accepted loss. */

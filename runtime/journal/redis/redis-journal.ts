@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto';
 import type { BucketId } from '../../codec/address.ts';
 import { TroupeError } from '../../codec/errors.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import type {
   ActorHistory,
   Append,
@@ -26,19 +27,24 @@ import type {
   StoredRecord,
 } from '../journal.ts';
 import { Appending } from './appending.ts';
+import { Demotion } from './demotion.ts';
 import { findDurability } from './durability.ts';
 import { BucketTable } from './hot-bucket.ts';
 import type { HotBucket } from './hot-bucket.ts';
 import { FoldCaches } from './fold-caches.ts';
+import { foundJournal } from './founding.ts';
 import { HotReader } from './hot-reader.ts';
-import { GROUPS, bucketKeys, journalKey } from './keys.ts';
+import { bucketKeys } from './keys.ts';
 import { journalSource, luaLibrary } from './library.ts';
 import type { LuaLibrary } from './library.ts';
 import { StoreLinks } from './links.ts';
 import type { StoreOptions } from './links.ts';
 import { Opening } from './opening.ts';
 import type { OpenedBucket } from './opening.ts';
-import { StoreError } from './store-error.ts';
+import { Promotions } from './promotions.ts';
+import { asTroupeError } from './store-error.ts';
+import { TieredHistory } from './tiered-history.ts';
+import { Witness } from './witness.ts';
 
 export interface RedisJournalOptions {
   readonly store: StoreOptions;
@@ -46,6 +52,12 @@ export interface RedisJournalOptions {
   readonly bucketBits: number;
   /** Who opens buckets, for the operator's eyes. */
   readonly node: string;
+  /** A folder for what this node remembers of the store over its own end, see witness.ts; null for none. */
+  readonly witness?: string | null;
+  /** What is demoted goes here, and is read from here; null: everything stays in Redis. The journal closes it. */
+  readonly tier?: ColdTier | null;
+  /** Bytes of one bucket's hot log above which it is shortened to about half; for a journal with a cold tier. */
+  readonly hotBytesPerBucketMax?: number;
   /** Take a server that keeps nothing. */
   readonly memoryAllowed?: boolean;
   readonly onWarning?: (message: string) => void;
@@ -57,8 +69,8 @@ export interface JournalSeams {
   readonly buckets?: BucketTable;
 }
 
-const LAYOUT = 1;
 const BUCKETS_READ_AT_ONCE = 16;
+const HOT_BYTES_PER_BUCKET_MAX = 2 * 1024 * 1024;
 
 export function createRedisJournal(options: RedisJournalOptions, seams: JournalSeams = {}): Journal {
   return new RedisJournal(options, seams);
@@ -70,13 +82,19 @@ class RedisJournal implements Journal {
   onFatal: ((error: Error) => void) | null = null;
   private readonly options: RedisJournalOptions;
   private readonly namespace: string;
+  /** Two nodes may have one name, and one node two journals, one after the other. */
+  private readonly owner: string;
   private readonly links: StoreLinks;
   private readonly library: LuaLibrary;
   private readonly opening: Opening;
-  private readonly reader: HotReader;
+  private readonly history: TieredHistory;
+  private readonly tier: ColdTier | null;
+  private readonly demotion: Demotion | null;
+  private readonly promotions: Promotions | null;
   private readonly buckets: BucketTable;
   private readonly appending: Appending;
   private readonly caches: FoldCaches;
+  private readonly witness: Witness | null;
   private state: 'new' | 'open' | 'closed' = 'new';
 
   constructor(options: RedisJournalOptions, seams: JournalSeams) {
@@ -86,21 +104,39 @@ class RedisJournal implements Journal {
     this.namespace = options.namespace ?? 'main';
     this.links = new StoreLinks(options.store);
     const { links, library, namespace } = this;
-    this.opening = new Opening({ links, library, namespace, node: options.node });
-    this.reader = new HotReader(links, library);
-    const { opening, buckets } = this;
-    this.appending = new Appending({ links, library, opening, buckets, node: options.node });
-    this.appending.onCheckpointWanted = () => this.onCheckpointWanted?.();
+    const { node } = options;
+    this.owner = `${node} ${randomBytes(8).toString('hex')}`;
+    const { owner } = this;
     const warn = options.onWarning ?? (() => undefined);
+    const { tier = null, hotBytesPerBucketMax = HOT_BYTES_PER_BUCKET_MAX } = options;
+    const hot = new HotReader(links, library);
+    this.tier = tier;
+    this.history = new TieredHistory({ hot, tier, onColdSnapshot: (bucket, actor, snapshot) => this.promotions?.promote(bucket, actor, snapshot) });
+    const { history, buckets } = this;
+    this.opening = new Opening({ links, library, history, hasTier: tier !== null, namespace, node, owner });
+    const { opening } = this;
+    this.appending = new Appending({ links, library, opening, buckets, node, owner });
+    this.appending.onCheckpointWanted = () => this.onCheckpointWanted?.();
+    this.promotions = tier === null ? null : new Promotions({ links, library, buckets });
+    this.demotion = tier === null ? null : new Demotion({ links, library, hot, tier, buckets, namespace, hotBytesPerBucketMax, warn });
+    this.appending.onGrown = this.demotion === null ? null : (bucket) => this.demotion!.grown(bucket);
     this.caches = new FoldCaches({ links, library, opening, buckets, warn });
+    const { witness = null } = options;
+    this.witness = witness === null ? null : new Witness(witness, namespace, warn);
   }
 
   async open(): Promise<void> {
     if (this.state !== 'new') throw new TroupeError('JOURNAL_FAILED', 'a journal is opened once');
-    await this.links.connect();
+    const { links, library, namespace } = this;
+    const { bucketBits: bits } = this.options;
+    const witnessed = (await this.witness?.read()) ?? null;
     try {
-      this.durability = await findDurability(this.links, this.options.memoryAllowed ?? false);
-      await this.found();
+      await links.connect();
+      this.durability = await findDurability(links, this.options.memoryAllowed ?? false);
+      const id = await foundJournal({ links, library, namespace, bits, knownId: witnessed?.id ?? null });
+      for (const { bucket, known } of witnessed?.standings ?? []) this.buckets.learn(bucket, known);
+      await this.learnFromTier();
+      await this.witness?.follow(id, bits, this.buckets);
     } catch (error) {
       this.links.close();
       throw asTroupeError(error);
@@ -124,6 +160,7 @@ class RedisJournal implements Journal {
           if (answer instanceof TroupeError) throw answer;
           const opened = await this.opening.read(id, answer, this.buckets.get(id), this.buckets.known(id));
           this.buckets.set(opened.bucket);
+          this.demotion?.opened(opened.bucket);
           return this.headOf(opened);
         });
         heads.push(...(await Promise.all(part)));
@@ -151,7 +188,7 @@ class RedisJournal implements Journal {
     const calls = [...bySlot.values()].map(async (list) => {
       const keys = list.map((i) => bucketKeys(this.namespace, owned[i]!.bucket).meta);
       const epochs = list.map((i) => String(owned[i]!.epoch));
-      const held = (await this.links.callFunction('log', this.library, 'confirm', keys, epochs, true)) as number[];
+      const held = (await this.links.callFunction('log', this.library, 'confirm', keys, [this.owner, ...epochs], true)) as number[];
       list.forEach((i, k) => {
         answers[i] = held[k] === 1;
       });
@@ -165,19 +202,18 @@ class RedisJournal implements Journal {
   }
 
   async readActor(id: BucketId, actor: string, actorHash: Hash64): Promise<ActorHistory> {
-    return this.reading(id, { snapshot: null, records: [] }, (bucket) => this.reader.readActor(bucket, actor, actorHash));
+    return this.reading(id, (bucket) => this.history.readActor(bucket, actor, actorHash));
   }
 
   async readActorRecords(id: BucketId, actor: string, actorHash: Hash64, options: ReadActorOptions = {}): Promise<StoredRecord[]> {
-    return this.reading(id, [], (bucket) => this.reader.readActorRecords(bucket, actor, actorHash, options));
+    return this.reading(id, (bucket) => this.history.readActorRecords(bucket, actor, actorHash, options));
   }
 
   async *readBucket(id: BucketId, from: number, to = Infinity): AsyncIterable<StoredRecord> {
-    const bucket = await this.reading(id, null, async (found) => found);
-    if (bucket === null) return;
+    const bucket = await this.reading(id, async (found) => found);
     const end = Math.min(to, bucket.log.position + 1);
     for (let position = Math.max(1, from); position < end; ) {
-      const records = await this.reading(id, [], () => this.reader.readRange(bucket, position, end));
+      const records = await this.reading(id, () => this.history.readRange(bucket, position, end));
       position += records.length;
       yield* records;
     }
@@ -198,11 +234,15 @@ class RedisJournal implements Journal {
   stat(): JournalStat {
     let records = 0;
     let hotBytes = 0;
-    for (const { log } of this.buckets.all()) {
+    let coldBytes = 0;
+    let segments = 0;
+    for (const { log, cold } of this.buckets.all()) {
       records += log.position;
       hotBytes += log.bytes;
+      segments += cold.length;
+      for (const { bytes } of cold) coldBytes += bytes;
     }
-    return { records, hotBytes, coldBytes: 0, segments: 0, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
+    return { records, hotBytes, coldBytes, segments, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
   }
 
   sizesOf(id: BucketId): BucketSizes {
@@ -215,28 +255,20 @@ class RedisJournal implements Journal {
     this.state = 'closed';
     this.appending.isClosed = true;
     while (this.appending.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await this.demotion?.close();
     this.links.close();
+    await this.tier?.close();
+    await this.witness?.close();
   }
 
-  /** Makes what a namespace needs, once: a bucket that is missing later was lost (L2). */
-  private async found(): Promise<void> {
-    const { bucketBits: bits } = this.options;
-    const key = journalKey(this.namespace);
-    await this.links.call('bulk', key, 'HSETNX', [key, 'bits', String(bits)]);
-    await this.links.call('bulk', key, 'HSETNX', [key, 'layout', String(LAYOUT)]);
-    const [made, foundBits, layout] = (await this.links.call('bulk', key, 'HMGET', [key, 'made', 'bits', 'layout'])) as (Buffer | null)[];
-    if (Number(layout) > LAYOUT) throw new TroupeError('JOURNAL_VERSION', `the store's journal has layout ${String(layout)}`);
-    if (Number(foundBits) !== bits) {
-      throw new TroupeError('CONFIG_INVALID', `the store has ${2 ** Number(foundBits)} buckets, the settings say ${2 ** bits}`);
+  /** What lies in the cold tier was in the log: a log that is behind it went back. */
+  private async learnFromTier(): Promise<void> {
+    if (this.tier === null) return;
+    for await (const found of this.tier.farthest(this.namespace)) {
+      if (found.kind === 'unreadable') throw found.error;
+      const { bucket, incarnation, to, headAfter } = found.range;
+      this.buckets.learn(bucket, { incarnation, epoch: 0, position: to - 1, head: headAfter });
     }
-    if (made !== null) return;
-    const groups = Array.from({ length: GROUPS }, async (_, group) => {
-      const keys: string[] = [];
-      for (let index = group; index < 2 ** bits; index += GROUPS) keys.push(bucketKeys(this.namespace, { bits, index }).meta);
-      if (keys.length > 0) await this.links.callFunction('bulk', this.library, 'create', keys, keys.map(() => randomBytes(8)));
-    });
-    await Promise.all(groups);
-    await this.links.call('bulk', key, 'HSET', [key, 'made', '1']);
   }
 
   private headOf({ bucket, checkpoint }: OpenedBucket): BucketHead {
@@ -245,11 +277,10 @@ class RedisJournal implements Journal {
   }
 
   /** A bucket that is not opened here is looked at as it stands. */
-  private async reading<T>(id: BucketId, empty: T, read: (bucket: HotBucket) => Promise<T>): Promise<T> {
+  private async reading<T>(id: BucketId, read: (bucket: HotBucket) => Promise<T>): Promise<T> {
     this.mustBeOpen();
     try {
-      const bucket = this.buckets.get(id) ?? (await this.opening.look(id));
-      return bucket === null ? empty : await read(bucket);
+      return await read(this.buckets.get(id) ?? (await this.opening.look(id)));
     } catch (error) {
       throw asTroupeError(error);
     }
@@ -259,8 +290,3 @@ class RedisJournal implements Journal {
     if (this.state !== 'open') throw new TroupeError('JOURNAL_FAILED', 'the journal is not open');
   }
 }
-
-function asTroupeError(error: unknown): unknown {
-  return error instanceof StoreError ? new TroupeError('STORE_UNAVAILABLE', error.message, { cause: error }) : error;
-}
-

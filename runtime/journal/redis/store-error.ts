@@ -1,5 +1,7 @@
 /** How a call to the store can fail, told apart by what may have happened there. */
 
+import { TroupeError } from '../../codec/errors.ts';
+
 /**
  * - `refused`: nothing was executed; asking again may help when `retryable`.
  * - `unknown`: it may have been executed, or may still be (J6).
@@ -54,4 +56,9 @@ export function storeErrorOf(error: unknown, where: string): StoreError {
     return new StoreError('unknown', code, `${where}: ${message}`);
   }
   return new StoreError('unknown', 'LOST', `${where}: ${message}`);
+}
+
+/** What leaves the adapter: a call that failed is an unavailable store; everything else is what it was. */
+export function asTroupeError(error: unknown): unknown {
+  return error instanceof StoreError ? new TroupeError('STORE_UNAVAILABLE', error.message, { cause: error }) : error;
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BucketId } from '../../../codec/address.ts';
 import { TroupeError } from '../../../codec/errors.ts';
+import type { Hash64 } from '../../../codec/hash64.ts';
 import { LogMaker } from '../../contract-log.ts';
 import { Dice } from '../../contract-model.ts';
 import type { Append, AppendOutcome, BucketHead, Journal } from '../../journal.ts';
@@ -69,6 +70,10 @@ export class Owner {
     return this.buckets.map(({ known }) => known.epoch);
   }
 
+  get incarnations(): Hash64[] {
+    return this.buckets.map(({ known }) => known.incarnation);
+  }
+
   /** Buckets that it still has. */
   get owned(): number {
     return this.buckets.filter(({ state }) => state !== 'left').length;
@@ -80,6 +85,14 @@ export class Owner {
       this.options.history.take(this.name, head.bucket.index, head.epoch, head.position);
       return { id: head.bucket, maker: new LogMaker(head), known: head, inFlight: 0, failure: null, state: 'owned' };
     });
+  }
+
+  /** Of the buckets that it has left, the one at `i` is wanted back: it is taken while the owner works. */
+  claim(i: number): void {
+    const bucket = this.buckets[i]!;
+    if (bucket.state !== 'left' || bucket.inFlight > 0) return;
+    bucket.failure = { kind: 'unknown', message: 'what the other owner does is not known' };
+    bucket.state = 'failed';
   }
 
   /** Works until `stop`. */

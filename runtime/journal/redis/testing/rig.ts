@@ -1,15 +1,21 @@
 /** One server behind a proxy, journals on it, and the oracle at hand: what every fault test begins with. */
 
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Test } from 'tap';
 
 import type { BucketId } from '../../../codec/address.ts';
+import type { TroupeError } from '../../../codec/errors.ts';
 import { startRedis } from '../../../testing/redis-server.ts';
 import type { RedisOptions, RedisServer } from '../../../testing/redis-server.ts';
 import { startProxy } from '../../../testing/tcp-proxy.ts';
 import type { TcpProxy } from '../../../testing/tcp-proxy.ts';
 import type { Journal } from '../../journal.ts';
+import { connectOperations } from '../operations.ts';
+import type { JournalOperations } from '../operations.ts';
 import { createRedisJournal } from '../redis-journal.ts';
 import type { JournalSeams, RedisJournalOptions } from '../redis-journal.ts';
 import { History } from './history.ts';
@@ -75,6 +81,21 @@ export async function until(holds: () => boolean | Promise<boolean>, what = Stri
   }
 }
 
+/** Resolves when the journal, which has opened the first bucket, is connected again on both its lanes. */
+export async function connected(journal: Journal): Promise<void> {
+  await until(async () => {
+    try {
+      await journal.confirm([{ bucket: ids[0]!, epoch: 0 }]);
+      // One that nobody opens is looked at in the store.
+      await journal.readActor({ bits: BITS, index: 2 }, 'a.A:1', { hi: 1, lo: 1 });
+      return true;
+    } catch (error) {
+      if ((error as TroupeError).code === 'STORE_UNAVAILABLE') return false;
+      throw error;
+    }
+  });
+}
+
 /** Resolves when the owners have so many more acknowledged appends each. */
 export async function progress(history: History, owners: readonly Owner[], appends = 20): Promise<void> {
   const goals = owners.map(({ name }) => history.count('appended', name) + appends);
@@ -84,4 +105,35 @@ export async function progress(history: History, owners: readonly Owner[], appen
 /** Whether these bytes hold a call of the append function. */
 export function isAppend(bytes: Buffer): boolean {
   return bytes.includes('append_');
+}
+
+/** An empty folder, for as long as the test lasts. */
+export function folderOf(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-witness-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Keeps a copy of what the server holds now. */
+export async function copyOf(t: Test, redis: RedisServer): Promise<string> {
+  const copy = folderOf(t);
+  // With everything it has acknowledged, as after a shutdown.
+  await redis.stop();
+  cpSync(join(redis.directory, 'appendonlydir'), join(copy, 'appendonlydir'), { recursive: true });
+  await redis.restart();
+  return copy;
+}
+
+/** The server comes back with the copy in place of what it had. */
+export async function restore(redis: RedisServer, copy: string): Promise<void> {
+  await redis.kill();
+  rmSync(join(redis.directory, 'appendonlydir'), { recursive: true });
+  cpSync(join(copy, 'appendonlydir'), join(redis.directory, 'appendonlydir'), { recursive: true });
+  await redis.restart();
+}
+
+export async function operationsOn(t: Test, { proxy }: Rig, witness: string | null = null): Promise<JournalOperations> {
+  const operations = await connectOperations({ store: { addresses: [{ host: '127.0.0.1', port: proxy.port }] }, bucketBits: BITS, node: 'operator', witness });
+  t.teardown(() => operations.close());
+  return operations;
 }
