@@ -144,6 +144,7 @@ const bucketGauges: readonly Reading<BucketReading>[] = [
   ['troupe_bucket_position', 'Durable records in the log of the bucket', (s) => s.position],
   ['troupe_bucket_epoch', 'Epoch under which this node owns the bucket', (s) => s.epoch],
   ['troupe_bucket_hot_bytes', 'Bytes of the bucket in the hot tier', (s) => s.hotBytes],
+  ['troupe_bucket_cold_bytes', 'Bytes of the bucket in the cold tier', (s) => s.coldBytes],
 ];
 
 /** Times that wait for a scrape; with more, the older half is counted at once. */

@@ -81,10 +81,11 @@ export function bucketTable(buckets: readonly BucketView[]): string {
     countText(load?.actors),
     countText(load?.records),
     bytesText(load?.hotBytes),
+    bytesText(load?.coldBytes),
     rateText(load?.recordsPerSecond),
     pinned ?? '',
   ]);
-  return table(['BUCKET', 'NODE', 'STATE', 'EPOCH', 'ACTORS', 'RECORDS', 'HOT', 'RECORDS/S', 'PINNED'], rows);
+  return table(['BUCKET', 'NODE', 'STATE', 'EPOCH', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'RECORDS/S', 'PINNED'], rows);
 }
 
 export function planTable(moves: readonly PlannedMove[]): string {

@@ -83,11 +83,12 @@ export function nodeTable(nodes: readonly NodeView[]): string {
     countText(load?.actors),
     countText(load?.records),
     bytesText(load?.hotBytes),
+    bytesText(load?.coldBytes),
     rateText(load?.requestsPerSecond),
     rateText(load?.recordsPerSecond),
     addresses['gateway'] ?? '-',
     addresses['admin'] ?? '-',
     version,
   ]);
-  return table(['NODE', 'STATE', 'BUCKETS', 'ACTORS', 'RECORDS', 'HOT', 'REQUESTS/S', 'RECORDS/S', 'GATEWAY', 'ADMIN', 'VERSION'], rows);
+  return table(['NODE', 'STATE', 'BUCKETS', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'REQUESTS/S', 'RECORDS/S', 'GATEWAY', 'ADMIN', 'VERSION'], rows);
 }

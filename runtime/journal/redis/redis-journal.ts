@@ -247,7 +247,9 @@ class RedisJournal implements Journal {
 
   sizesOf(id: BucketId): BucketSizes {
     const bucket = this.buckets.get(id);
-    return bucket === undefined ? {} : { hotBytes: bucket.log.bytes };
+    if (bucket === undefined) return {};
+    const hotBytes = bucket.log.bytes;
+    return this.tier === null ? { hotBytes } : { hotBytes, coldBytes: bucket.cold.reduce((total, { bytes }) => total + bytes, 0) };
   }
 
   async close(): Promise<void> {
