@@ -79,7 +79,7 @@ await n1.deploy(path.join(ROOT, 'behaviors/bench'));
 const n2 = await start('n2', ...inCluster);
 
 t.test('either node answers for both', async (t) => {
-  t.match(n1.lastOutput, /^cluster {5}[0-9a-f]{16} on redis:\/\/127\.0\.0\.1:\d+, as n1; the first node\n {12}node bin\/troupe\.cjs nodes --admin http/m);
+  t.match(n1.lastOutput, /^cluster {5}[0-9a-f]{16} on redis:\/\/127\.0\.0\.1:\d+, as n1; the first node.*\n {12}node bin\/troupe\.cjs nodes --admin http/m);
   t.match(n2.lastOutput, /, as n2; 2 nodes$/m);
   await until('n1 16, n2 16', () => sharesAt(n2));
   const client = connect(`ws://127.0.0.1:${n1.port}`);
@@ -147,7 +147,7 @@ t.test('draining waits until the node is empty, and nothing is lost', async (t) 
   t.match(await troupe(n1, 'buckets', 'move', '0', 'n2'), { code: 3, err: /error NOT_READY: n2 is draining/ });
   t.match(await troupe(n1, 'nodes', 'drain', 'n3'), { code: 2, err: /error BAD_REQUEST: the cluster has no node "n3"/ });
   t.match(await troupe(n1, 'buckets', 'move', String(BUCKETS), 'n1'), { code: 2, err: /error BAD_REQUEST/ });
-  t.match(await troupe(n1, 'buckets', 'move', 'x', 'n1'), { code: 2, err: /error CONFIG_INVALID[^]*troupe buckets move --help/ });
+  t.match(await troupe(n1, 'buckets', 'move', 'x', 'n1'), { code: 2, err: /error CONFIG_INVALID/ });
   t.match(await troupe(n1, 'buckets', '--node', 'n3'), { code: 2, err: /error BAD_REQUEST[^]*n1, n2/ });
 });
 

@@ -54,7 +54,7 @@ t.test('what a bucket did elsewhere is no rate here', async (t) => {
 
 t.test('sizes that the journal does not tell are null, not zero', async (t) => {
   const { engine, monitor } = start();
-  t.match(monitor.node(), { hotBytes: 0, coldBytes: 0, snapshots: 0, records: 0 }, 'a node without buckets has nothing');
+  t.match(monitor.node(), { hotBytes: 0, coldBytes: 0, snapshots: 0, records: 0, recordsPerSecond: 0 }, 'a node without buckets has nothing');
   engine.readings = [{ index: 0, epoch: 1, position: 3, hotBytes: 30 }, { index: 3, epoch: 2, position: 5, hotBytes: 50 }];
   engine.activations = 7;
   engine.actors = [3, 0, 0, 4];

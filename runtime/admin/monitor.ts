@@ -79,7 +79,7 @@ export class Monitor {
   /** What has a rate counts: a bucket that came a moment ago has none yet. */
   private recordsPerSecond(readings: readonly BucketReading[]): number | null {
     const rates = readings.flatMap((reading) => this.rates.perSecond(nameOf(reading)) ?? []);
-    return rates.length === 0 ? null : rates.reduce((total, rate) => total + rate, 0);
+    return rates.length === 0 && readings.length > 0 ? null : rates.reduce((total, rate) => total + rate, 0);
   }
 }
 

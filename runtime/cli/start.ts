@@ -122,7 +122,7 @@ function announce(settings: Settings, node: RunningNode | RunningClusterNode, de
   terminal.data(`durability  ${node.durability}${durabilityNotes[node.durability] ?? ''}`);
   if ('cluster' in node) {
     const { id, node: name, nodes } = node.cluster;
-    terminal.data(`cluster     ${id} on ${whereItIsKept(settings)}, as ${name}; ${nodes === 1 ? 'the first node' : `${nodes} nodes`}`);
+    terminal.data(`cluster     ${id} on ${whereItIsKept(settings)}, as ${name}; ${nodes === 1 ? 'the first node; others join with the same --redis' : `${nodes} nodes`}`);
     terminal.data(`            node bin/troupe.cjs nodes${adminAt}`);
   }
   if (!demo) return;
