@@ -181,13 +181,14 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   };
   const keeper = new BucketKeeper({
     owners,
+    pauseMaxMs: settings.handOffPauseMaxMs,
     clock: systemClock,
     scheduler: systemScheduler,
     log,
     engine: {
       owns: (index) => engine.owns(index),
       acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
-      release: (indexes) => engine.ownership.release(indexes),
+      release: (indexes, pauseMaxMs) => engine.ownership.release(indexes, pauseMaxMs),
     },
     accept: async (opened) => {
       const outcomes = await plane.accept(opened);

@@ -161,7 +161,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const giveUp = (bucket: Bucket, outcome: AppendOutcome): Promise<void> => this.ownership.fenced(bucket, outcome);
     this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, isClaimed, giveUp, clock, scheduler, log });
     const { recovery, admission, strikes, passivation } = this;
-    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, log });
+    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
     pool.onLost = (loss) => {
       void this.losses.onLost(loss);

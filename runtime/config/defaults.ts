@@ -58,6 +58,7 @@ export const settingSpecs = {
   clusterTlsKeyFile: text('', '<file>', 'With --redis: its private key.', optionalText),
   clusterTlsCaFile: text('', '<file>', 'With --redis: the authority that signed the certificates of all nodes.', optionalText),
   leaseTtlMs: integer(2_000, '<ms>', 'With --redis: silence after which a node is taken for dead and its buckets are given to others.', z.int().min(400).max(600_000)),
+  handOffPauseMaxMs: integer(1_000, '<ms>', 'With --redis: how long a bucket may stand still on the side that hands it over; above it the hand-off is put off and the bucket serves on.', z.int().min(10).max(600_000)),
   drainTimeMaxMs: integer(15_000, '<ms>', 'With --redis: how long a node that ends hands its buckets over before it ends anyway.', z.int().min(0).max(3_600_000)),
 
   journal: choice(['segment', 'memory'], 'segment', 'Where records go: `segment` (files in the data folder) or `memory` (gone with the process).'),

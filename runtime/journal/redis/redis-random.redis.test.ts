@@ -13,6 +13,8 @@ import { ids, quickStore, rigFor, until } from './testing/rig.ts';
 const seconds = Number(process.env.TROUPE_FAULTS_SECONDS ?? 10);
 const seeds = process.env.TROUPE_FAULTS_SEED === undefined ? [1, 2] : [Number(process.env.TROUPE_FAULTS_SEED)];
 
+t.setTimeout((seconds + 60) * 1_000);
+
 for (const seed of seeds) {
   await t.test(`random faults, seed ${seed}`, { timeout: (seconds + 60) * 1_000 }, async (t) => {
     const { redis, history, complaints, owner } = await rigFor(t, { config: { 'busy-reply-threshold': '30' } });
