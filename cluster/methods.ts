@@ -1,6 +1,7 @@
 /** What nodes ask of each other: the transport's methods, and the shapes of their values. Bodies are the transport's bodies. */
 
 import type { Format } from '../runtime/actor/engine.ts';
+import type { BucketLoad, NodeLoad } from '../runtime/admin/operations.ts';
 
 /** Request. Answer: the seq, with the reply as body. `era`: see Refusals in serving.ts. */
 export const COMMAND = 1;
@@ -32,3 +33,14 @@ export type ServeValue = number;
 /** Message: the bucket map has this version by now. */
 export const MAP_CHANGED = 7;
 export type MapChangedValue = number;
+
+// From 40 on: what operators ask.
+
+/** Request: how the node is doing; with its buckets one by one, or without. */
+export const LOAD = 40;
+export type LoadValue = boolean;
+export interface LoadAnswer {
+  readonly node: NodeLoad;
+  /** Null when they were not asked for. */
+  readonly buckets: readonly BucketLoad[] | null;
+}

@@ -16,7 +16,7 @@
 
 import { hashText, parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
-import type { AppendOutcome, Journal } from '../journal/journal.ts';
+import type { AppendOutcome, BucketSizes, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
@@ -90,6 +90,16 @@ export interface EngineStat {
   readonly batches: number;
   readonly items: number;
   readonly groupsInFlight: number;
+  /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
+  readonly bucketStops: number;
+}
+
+/** A bucket that this node owns, as it stands. */
+export interface BucketStat extends BucketSizes {
+  readonly index: number;
+  readonly epoch: number;
+  /** Durable records in its log. */
+  readonly position: number;
 }
 
 export class NodeEngine implements Engine, TurnHost, GateListener {
@@ -114,6 +124,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   readonly ownership: Ownership;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
+  private bucketStops = 0;
   private state: string | null = 'starting';
   private touched: Activation[] = [];
 
@@ -263,7 +274,25 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       batches: this.loop.batchesSent,
       items: this.loop.itemsSent,
       groupsInFlight: this.gate.groupsInFlight,
+      bucketStops: this.bucketStops,
     };
+  }
+
+  /** The buckets of this node by ascending index. Read from where their logs stand: turns count nothing for it. */
+  bucketStats(): BucketStat[] {
+    const { journal } = this.parts;
+    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition }) => ({
+      index: id.index, epoch,
+      position: durablePosition,
+      ...journal.sizesOf?.(id),
+    }));
+  }
+
+  /** How many actors of each bucket are in memory, by index. Walks over all of them. */
+  actorsByBucket(): Uint32Array {
+    const counts = new Uint32Array(this.buckets.length);
+    for (const { bucket } of this.catalog.all()) counts[bucket.id.index]!++;
+    return counts;
   }
 
   /** Refuses new commands, waits until those that are here are answered. */
@@ -316,6 +345,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   bucketStopped(bucket: Bucket, outcome: AppendOutcome): void {
+    this.bucketStops++;
     if (outcome.kind === 'fenced' && this.parts.elsewhere !== undefined) void this.ownership.fenced(bucket, outcome);
     else void this.recovery.reopen(bucket, outcome);
   }
