@@ -198,9 +198,7 @@ export class Demotion {
     try {
       plan = await this.planOf(bucket, entries);
     } catch (error) {
-      // D5
-      if (await this.hasMoved(bucket, entries[0]!)) return true;
-      throw error;
+      return this.without(bucket, entries[0]!, error);
     }
     await this.onStep?.('read');
     const { first, records, snapshots, idle } = plan;
@@ -224,8 +222,7 @@ export class Demotion {
     try {
       [outcome, what] = (await links.callFunction('bulk', library, 'demote', [keys.meta, keys.log, keys.cold], args)) as [number, Buffer?];
     } catch (error) {
-      // D5
-      if (error instanceof StoreError && error.kind === 'unknown' && (await this.hasMoved(bucket, first))) return true;
+      if (error instanceof StoreError && error.kind === 'unknown') return this.without(bucket, first, error);
       throw error;
     }
     if (outcome === DEMOTED) {
@@ -234,18 +231,19 @@ export class Demotion {
       return true;
     }
     if (outcome === CONFLICT) {
-      // D5: a call that was given up has been executed since.
-      if (await this.hasMoved(bucket, first)) return true;
-      throw new Error(`bucket ${bucket.id.index}: the log in the store does not hold position ${last.last}, or begins elsewhere than at ${first.before + 1}`);
+      const why = `bucket ${bucket.id.index}: the log in the store does not hold position ${last.last}, or begins elsewhere than at ${first.before + 1}`;
+      return this.without(bucket, first, new Error(why));
     }
     warn(`bucket ${bucket.id.index} was not demoted by this node (${what === undefined ? outcome : String(what)}); ${range.file} is not listed`);
     return false;
   }
 
-  /** Whether the store's log begins behind this entry by now. */
-  private async hasMoved(bucket: HotBucket, entry: EntryRef): Promise<boolean> {
-    await this.parts.opening.catchUp(bucket);
-    return bucket.log.trimmed >= entry.last;
+  /** D5: a call failed. True when the entry is cold all the same, by an earlier one; false when the log is a later owner's by now (D2). @throws the error */
+  private async without(bucket: HotBucket, entry: EntryRef, error: unknown): Promise<boolean> {
+    const found = await this.parts.opening.catchUp(bucket);
+    if (bucket.log.trimmed >= entry.last) return true;
+    if (found === null || found === bucket) throw error;
+    return false;
   }
 
   private async drop({ epoch, keys }: HotBucket, idle: readonly SnapshotPut[]): Promise<void> {

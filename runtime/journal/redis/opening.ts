@@ -26,6 +26,7 @@ import { LateSnapshots } from './late-snapshots.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
 import { isGiven, metaOf } from './metas.ts';
+import type { FoundMeta } from './metas.ts';
 import type { TieredHistory } from './tiered-history.ts';
 import { missingNote, noteOf, rolledBack } from './note.ts';
 
@@ -124,10 +125,20 @@ export class Opening {
 
   /** A bucket as it stands, without taking its epoch: for whoever only reads. @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
   async look(id: BucketId): Promise<HotBucket> {
-    const { links, library, namespace } = this.parts;
-    const keys = bucketKeys(namespace, id);
-    const [found] = (await links.callFunction('bulk', library, 'look', [keys.meta], [], true)) as (Buffer | null)[][];
-    const { epoch, incarnation, origin, position, trimmed, trimmedHead, note } = metaOf(found!);
+    const keys = bucketKeys(this.parts.namespace, id);
+    for (let meta = await this.metaAt(keys); ; ) {
+      try {
+        return await this.asFound(id, keys, meta);
+      } catch (error) {
+        // Its owner has demoted what was being read.
+        const now = await this.metaAt(keys);
+        if (now.trimmed === meta.trimmed) throw error;
+        meta = now;
+      }
+    }
+  }
+
+  private async asFound(id: BucketId, keys: BucketKeys, { epoch, incarnation, origin, position, trimmed, trimmedHead, note }: FoundMeta): Promise<HotBucket> {
     if (note !== null) throw rolledBack(id, note);
     // Every bucket was made with the journal.
     if (incarnation === null || position === null) throw rolledBack(id, missingNote(this.parts.node));
@@ -143,17 +154,21 @@ export class Opening {
    * @throws TroupeError, StoreError as `look`
    */
   async catchUp(bucket: HotBucket): Promise<HotBucket | null> {
-    const { links, library } = this.parts;
     const { id, keys, log } = bucket;
     const before = log.trimmed;
-    const [found] = (await links.callFunction('bulk', library, 'look', [keys.meta], [], true)) as (Buffer | null)[][];
-    const { incarnation, trimmed, trimmedHead } = metaOf(found!);
+    const { incarnation, trimmed, trimmedHead } = await this.metaAt(keys);
     if (log.trimmed > before) return bucket;
     if (incarnation === null || trimmed <= before) return null;
     const head = log.headAt(trimmed);
     if (head === null || !sameHash(head, trimmedHead) || !sameHash(incarnation, bucket.incarnation)) return this.look(id);
     noteDemoted(bucket, await this.coldRanges(id, keys, trimmed, trimmedHead), trimmed);
     return bucket;
+  }
+
+  private async metaAt({ meta }: BucketKeys): Promise<FoundMeta> {
+    const { links, library } = this.parts;
+    const [found] = (await links.callFunction('bulk', library, 'look', [meta], [], true)) as (Buffer | null)[][];
+    return metaOf(found!);
   }
 
   /** O3: whether the store's log goes on behind what is known. One that went back and grew again does not, and is read from its beginning. */

@@ -216,7 +216,7 @@ class RedisJournal implements Journal {
     const bucket = await this.reading(id, async (found) => found);
     const end = Math.min(to, bucket.log.position + 1);
     for (let position = Math.max(1, from); position < end; ) {
-      const records = await this.reading(id, () => this.history.readRange(bucket, position, end));
+      const records = await this.reading(id, (current) => this.history.readRange(current, position, end), bucket);
       position += records.length;
       yield* records;
     }
@@ -264,11 +264,11 @@ class RedisJournal implements Journal {
     return { bucket: id, incarnation, epoch, position: log.position, head: log.head, checkpoint: checkpoint && { position: checkpoint.position, bytes: checkpoint.bytes } };
   }
 
-  /** A bucket that is not opened here is looked at as it stands; its owner may demote what is being read. */
-  private async reading<T>(id: BucketId, read: (bucket: HotBucket) => Promise<T>): Promise<T> {
+  /** A bucket that is not opened here is looked at as it stands, or as it stood; its owner may demote what is being read. */
+  private async reading<T>(id: BucketId, read: (bucket: HotBucket) => Promise<T>, looked?: HotBucket): Promise<T> {
     this.mustBeOpen();
     try {
-      let bucket = this.buckets.get(id) ?? (await this.opening.look(id));
+      let bucket = this.buckets.get(id) ?? looked ?? (await this.opening.look(id));
       for (;;) {
         try {
           return await read(bucket);
