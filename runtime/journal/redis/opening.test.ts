@@ -7,6 +7,7 @@ import { newPipeline } from './hot-bucket.ts';
 import { HotLog } from './hot-log.ts';
 import { HotReader } from './hot-reader.ts';
 import { bucketKeys } from './keys.ts';
+import { LateSnapshots } from './late-snapshots.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
 import { Opening } from './opening.ts';
@@ -18,7 +19,7 @@ const incarnation = { hi: 1, lo: 2 };
 await t.test('the answer to an append arrives while the log is read behind it: its entry is taken once', async (t) => {
   const keys = bucketKeys('main', id);
   const log = new HotLog(0, incarnation);
-  const before: HotBucket = { id, keys, incarnation, origin: incarnation, epoch: 1, log, blocked: false, cold: [], late: new Set(), demoting: Promise.resolve(), pipeline: newPipeline(log) };
+  const before: HotBucket = { id, keys, incarnation, origin: incarnation, epoch: 1, log, blocked: false, cold: [], late: new LateSnapshots(), demoting: Promise.resolve(), pipeline: newPipeline(log) };
   const maker = new LogMaker({ bucket: id, incarnation, epoch: 1, position: 0, head: incarnation, checkpoint: null });
   const appends = [maker.next(['a.A:1', 'a.A:2']), maker.next(['a.A:1'])];
   const entries = appends.map(({ position, count, headAfter, bytes }) => [Buffer.from(`${position + count - 1}-0`), [Buffer.from('h'), bytesOfHash(headAfter), Buffer.from('r'), bytes]]);
