@@ -26,8 +26,11 @@ export interface BucketKeeperParts {
     /** Under which it is served here; 0 while it is not. */
     epochOf(index: number): number;
     acquire(indexes: readonly number[]): Promise<OwnedBucket[]>;
-    release(indexes: readonly number[]): Promise<void>;
+    /** False: it took longer than the budget, and they serve on. */
+    release(indexes: readonly number[], pauseMaxMs?: number): Promise<boolean>;
   };
+  /** How long a bucket that is handed over may stand still on this side. */
+  readonly pauseMaxMs: number;
   /** As ControlPlane.accept. */
   accept(opened: readonly Opened[]): Promise<AcceptOutcome[]>;
   /** Tells a node that these buckets are handed over to it. @throws Error when it cannot be told */
@@ -46,11 +49,13 @@ const RETRY_MS = 200;
 /** What came of the hand-offs so far. */
 export interface HandOffStat {
   handOffs: number;
+  /** They would have paused for longer than the budget. */
+  aborted: number;
   takeovers: number;
 }
 
 export class BucketKeeper {
-  readonly stat: HandOffStat = { handOffs: 0, takeovers: 0 };
+  readonly stat: HandOffStat = { handOffs: 0, aborted: 0, takeovers: 0 };
   isStopping = false;
   private readonly parts: BucketKeeperParts;
   /** Opened here, and not yet in the map as this node's: bucket -> epoch. */
@@ -192,7 +197,11 @@ export class BucketKeeper {
   private async move(next: number, indexes: readonly number[]): Promise<void> {
     const { engine, owners, log } = this.parts;
     const since = this.parts.clock.monotonic();
-    await engine.release(indexes);
+    if (!(await engine.release(indexes, this.parts.pauseMaxMs))) {
+      this.stat.aborted += indexes.length;
+      this.syncLater();
+      return;
+    }
     for (const index of indexes) owners.hint(index, next);
     this.stat.handOffs += indexes.length;
     try {

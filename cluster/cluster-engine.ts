@@ -1,13 +1,14 @@
 /** The engine of a whole cluster, as the gateway and the admin port of one node see it. */
 
 import type {
-  CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest,
+  CommandRequest, Deployed, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest,
 } from '../runtime/actor/engine.ts';
 import { Address } from '../runtime/actor/engine.ts';
 import type { Scheduler } from '../runtime/actor/seams.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
 import { NO_NODE } from './bucket-map.ts';
 import type { BucketOwners } from './bucket-owners.ts';
+import type { ClusterRoutes } from './cluster-routes.ts';
 import type { ClusterDeployments } from './cluster-deployments.ts';
 import type { Request } from './forward.ts';
 import { RECORDS } from './methods.ts';
@@ -23,6 +24,9 @@ export interface ClusterEngineParts {
   readonly owners: BucketOwners;
   readonly deployments: ClusterDeployments;
   readonly scheduler: Scheduler;
+  /** The name of this node. */
+  readonly node: string;
+  readonly routes: ClusterRoutes;
   peerOf(number: number): Peer | null;
 }
 
@@ -81,6 +85,10 @@ export class ClusterEngine implements Engine {
 
   notReady(): string | null {
     return this.refusal ?? this.parts.local.notReady();
+  }
+
+  place(): { readonly node: string; readonly routes: Routes | null } {
+    return { node: this.parts.node, routes: this.parts.routes.get() };
   }
 
   private route(request: Request): void {

@@ -78,6 +78,12 @@ export class Bucket {
     this.leaving = this.isHeld = true;
   }
 
+  /** No longer. */
+  stay(): void {
+    this.leaving = false;
+    this.isHeld = this.stopped;
+  }
+
   serve(): void {
     this.owned = true;
     this.stopped = this.leaving = this.isHeld = false;

@@ -5,7 +5,8 @@
  * O1  Taking over: epoch, then log, then fold; the types in service are brought up to date, and only then the first decision is
  *     made. What comes meanwhile waits.
  * O2  Handing over: nothing new begins; what is in the sandbox is finished, made durable and answered; then what waited is given back in the order
- *     in which it was submitted, and whoever takes it answers it.
+ *     in which it was submitted, and whoever takes it answers it. What is not durable within the pause budget ends the attempt: the bucket
+ *     serves on here.
  * O3  A bucket that somebody else has taken (FENCED) is given up at once: the states in the sandbox hold decisions that do not exist.
  */
 
@@ -19,7 +20,7 @@ import type { Deployments } from './deployments.ts';
 import type { OutputGate } from './output-gate.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
-import type { Log } from './seams.ts';
+import type { Clock, Log, Scheduler } from './seams.ts';
 import { encodeCheckpoint } from './snapshots.ts';
 import type { TurnLoop } from './turn-loop.ts';
 import type { WatchRegistry } from './watch-registry.ts';
@@ -34,6 +35,8 @@ export interface OwnershipParts {
   readonly recovery: BucketRecovery;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
   readonly log: Log;
 }
 
@@ -97,11 +100,15 @@ export class Ownership {
     return serving.map(({ id, epoch }) => ({ index: id.index, epoch }));
   }
 
-  /** O2. Resolves when nothing of them is under way here. What is not owned is left alone. */
-  async release(indexes: readonly number[]): Promise<void> {
-    const { buckets, gate, loop, jobs } = this.parts;
+  /**
+   * O2. Resolves when nothing of them is under way here, or, with false, when that took longer than the budget: then all of them
+   * serve on. What is not owned is left alone.
+   */
+  async release(indexes: readonly number[], pauseMaxMs = Infinity): Promise<boolean> {
+    const { buckets, gate, loop, jobs, clock, log } = this.parts;
     const leaving = indexes.map((index) => buckets[index]!).filter((bucket) => bucket.owned && !bucket.leaving);
-    if (leaving.length === 0) return;
+    if (leaving.length === 0) return true;
+    const since = clock.monotonic();
     for (const bucket of leaving) bucket.leave();
     loop.hold();
     await loop.drain();
@@ -109,10 +116,15 @@ export class Ownership {
     // From here on no batch holds anything of them; what is committed must become durable before their log is somebody else's.
     const flushed = gate.flushed();
     loop.resume();
-    await flushed;
+    if (!(await this.within(flushed, pauseMaxMs - (clock.monotonic() - since)))) {
+      log.warn({ buckets: leaving.length, pauseMaxMs }, 'a hand-off took too long, serving on');
+      for (const bucket of leaving) this.stay(bucket);
+      return false;
+    }
     this.keepFolds(leaving.filter((bucket) => !bucket.stopped));
     jobs.collect(leaving);
     for (const bucket of leaving) this.giveUp(bucket);
+    return true;
   }
 
   /** O3. Nothing of the bucket is being appended. */
@@ -139,6 +151,22 @@ export class Ownership {
     }
     // One of them cannot be opened; the others can.
     return Promise.all(wanted.map(({ id }) => journal.openBucket(id).catch(toError)));
+  }
+
+  private within(settles: Promise<void>, timeMaxMs: number): Promise<boolean> {
+    if (timeMaxMs === Infinity) return settles.then(() => true);
+    return new Promise((resolve) => {
+      this.parts.scheduler.later(Math.max(0, timeMaxMs), () => resolve(false));
+      void settles.then(() => resolve(true));
+    });
+  }
+
+  private stay(bucket: Bucket): void {
+    bucket.stay();
+    if (bucket.stopped) return;
+    const held = bucket.held.sort(byOrder);
+    bucket.held = [];
+    for (const job of held) this.parts.routing.reroute(job);
   }
 
   private serve(bucket: Bucket): void {

@@ -148,6 +148,13 @@ export interface JournalStat {
   readonly syncs: number;
 }
 
+/** Sizes of one bucket; what an adapter does not keep apart by bucket is left out. */
+export interface BucketSizes {
+  readonly hotBytes?: number;
+  readonly coldBytes?: number;
+  readonly snapshots?: number;
+}
+
 export interface Journal {
   readonly durability: DurabilityClass;
 
@@ -201,6 +208,9 @@ export interface Journal {
   onFatal: ((error: Error) => void) | null;
 
   stat(): JournalStat;
+
+  /** Of a bucket that is opened here; empty for any other. Where it is missing, the adapter tells sizes of the whole alone. */
+  sizesOf?(bucket: BucketId): BucketSizes;
 
   /** Waits for appends in flight, gives up the lock. */
   close(): Promise<void>;

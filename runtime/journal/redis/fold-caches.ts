@@ -27,6 +27,8 @@ export interface FoldCachesParts {
 }
 
 export class FoldCaches {
+  /** The bucket has a snapshot more that belongs in the cold tier. */
+  onLate: ((bucket: HotBucket) => void) | null = null;
   private readonly parts: FoldCachesParts;
   /** Checkpoints that are looked at before they are kept. */
   private puts: Promise<unknown> = Promise.resolve();
@@ -45,7 +47,10 @@ export class FoldCaches {
     for (const put of snapshots) {
       const bucket = this.parts.buckets.get(put.bucket);
       if (bucket === undefined || put.position > bucket.log.position) continue;
-      if (put.position <= bucket.log.trimmed) bucket.late.add(put.actor);
+      if (put.position <= bucket.log.trimmed) {
+        bucket.late.add(put.actor, put.bytes.length);
+        this.onLate?.(bucket);
+      }
       const list = byBucket.get(bucket);
       if (list === undefined) byBucket.set(bucket, [put]);
       else list.push(put);

@@ -5,6 +5,7 @@ import type { Hash64 } from '../../codec/hash64.ts';
 import type { ColdRange } from '../cold/cold-range.ts';
 import type { HotLog } from './hot-log.ts';
 import type { BucketKeys } from './keys.ts';
+import type { LateSnapshots } from './late-snapshots.ts';
 
 export interface HotBucket {
   readonly id: BucketId;
@@ -19,8 +20,7 @@ export interface HotBucket {
   blocked: boolean;
   /** What was demoted, the oldest first; it ends where the log begins. Replaced, never changed. */
   cold: readonly ColdRange[];
-  /** Actors whose stored snapshot names a position that was demoted before it was put: the next demotion takes it along. */
-  readonly late: Set<string>;
+  readonly late: LateSnapshots;
   /** Settles when no demotion of this bucket is under way. */
   demoting: Promise<void>;
   readonly pipeline: Pipeline;
@@ -45,6 +45,18 @@ export interface Pipeline {
 
 export function newPipeline(log: HotLog): Pipeline {
   return { sent: 0, position: log.position, head: log.head, failures: 0, waiting: 0, last: Promise.resolve() };
+}
+
+/** Whether what is up to `position` is known to be cold. */
+export function isDemoted({ log }: HotBucket, position: number): boolean {
+  return log.trimmed >= position;
+}
+
+/** The list now ends at `position`. Whoever learns it first says so: the answer to the demotion, or a reader who missed what it took away. */
+export function noteDemoted(bucket: HotBucket, cold: readonly ColdRange[], position: number): void {
+  if (isDemoted(bucket, position)) return;
+  bucket.cold = cold;
+  bucket.log.forget(position);
 }
 
 /** What this process knows of a bucket that the store must not be behind of. */

@@ -160,7 +160,8 @@ local function note_rolled_back(keys, args)
 end
 
 -- KEYS: meta, log, snapshots, checkpoint, cold. ARGV: the note that the operator has seen; a fresh incarnation; where the log goes on when it stands
--- further back than that: position, head, origin, the epoch to go on from, incarnations that were given up. A note that changed meanwhile is refused.
+-- further back than that: position, head, origin; the epoch to go on from; incarnations that were given up; and of every range that the cold tier has up to
+-- that position its first one and the range. A note that changed meanwhile is refused.
 local function accept_loss(keys, args)
   local meta = keys[1]
   local m = redis.call('HMGET', meta, 'x', 'i', 'p', 'e', 'l', 'v', 'y')
@@ -174,7 +175,8 @@ local function accept_loss(keys, args)
   local position = tonumber(m[3] or '-1')
   if position < tonumber(args[3]) then
     -- The cold tier reaches further than what is left of the log, or nothing is left: the log goes on behind it.
-    redis.call('DEL', keys[2], keys[3], keys[4])
+    redis.call('DEL', keys[2], keys[3], keys[4], keys[5])
+    for i = 8, #args, 2 do redis.call('HSET', keys[5], args[i], args[i + 1]) end
     redis.call('HSET', meta, 'p', args[3], 'h', args[4], 't', args[3], 'u', args[4], 'o', args[5])
     position = tonumber(args[3])
   end

@@ -11,7 +11,7 @@
 
 import { Command, Redis } from 'ioredis';
 
-import { StoreError, storeErrorOf } from './store-error.ts';
+import { StoreError, storeErrorOf, textOf } from './store-error.ts';
 
 export interface LinkOptions {
   readonly host: string;
@@ -113,7 +113,7 @@ export class RedisLink {
       const cause = this.problem ?? error;
       const refusal = storeErrorOf(cause, this.name);
       if (refusal.kind === 'refused') throw refusal;
-      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${cause instanceof Error ? cause.message : String(cause)}`);
+      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${textOf(cause)}`);
     }
   }
 
@@ -182,11 +182,18 @@ export class RedisLink {
     });
   }
 
-  /** C3 */
+  /** C3. What has arrived while this process stood still, or had other things to do, is read first. */
   private watch(answerTimeMaxMs: number): void {
+    if (!this.isSilent(answerTimeMaxMs)) return;
+    setImmediate(() => {
+      if (this.isGivenUp || !this.isSilent(answerTimeMaxMs)) return;
+      this.isGivenUp = true;
+      this.redis.disconnect(true);
+    });
+  }
+
+  private isSilent(answerTimeMaxMs: number): boolean {
     const oldest = this.greetingSince ?? this.sentAt[this.answered];
-    if (this.isGivenUp || oldest === undefined || performance.now() - oldest < answerTimeMaxMs) return;
-    this.isGivenUp = true;
-    this.redis.disconnect(true);
+    return oldest !== undefined && performance.now() - oldest >= answerTimeMaxMs;
   }
 }

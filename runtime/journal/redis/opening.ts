@@ -17,13 +17,16 @@ import { actorHashesOf, bytesOfHash, damaged, decodeValue, hashOfBytes, recordsO
 import type { StoredValue } from './entry.ts';
 import { checkList, decodeColdRange } from '../cold/cold-range.ts';
 import type { ColdRange } from '../cold/cold-range.ts';
-import { newPipeline } from './hot-bucket.ts';
+import { newPipeline, noteDemoted } from './hot-bucket.ts';
 import type { HotBucket, KnownStanding } from './hot-bucket.ts';
 import { HotLog } from './hot-log.ts';
 import { bucketKeys } from './keys.ts';
 import type { BucketKeys } from './keys.ts';
+import { LateSnapshots } from './late-snapshots.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
+import { isGiven, metaOf } from './metas.ts';
+import type { FoundMeta } from './metas.ts';
 import type { TieredHistory } from './tiered-history.ts';
 import { missingNote, noteOf, rolledBack } from './note.ts';
 
@@ -108,8 +111,8 @@ export class Opening {
     await this.follow(id, keys, log, stands.position);
     if (!sameHash(log.head, stands.head)) throw damaged(id, stands.position, 'the log does not lead to its head');
     const cold = isReusable ? before.cold : await this.coldRanges(id, keys, stands.trimmed, stands.trimmedHead);
-    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, cold, late: new Set<string>(), demoting: SETTLED, pipeline: newPipeline(log) };
-    if (known !== undefined && !isAccepted(given, known.incarnation)) await this.mustHold(bucket, known);
+    const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, cold, late: new LateSnapshots(), demoting: SETTLED, pipeline: newPipeline(log) };
+    if (known !== undefined && !isGiven(given, known.incarnation)) await this.mustHold(bucket, known);
     return { bucket, checkpoint: await this.agreeing(bucket, decodeValue(checkpoint)) };
   }
 
@@ -122,17 +125,50 @@ export class Opening {
 
   /** A bucket as it stands, without taking its epoch: for whoever only reads. @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
   async look(id: BucketId): Promise<HotBucket> {
-    const { links, library, namespace } = this.parts;
-    const keys = bucketKeys(namespace, id);
-    const [found] = (await links.callFunction('bulk', library, 'look', [keys.meta], [], true)) as (Buffer | null)[][];
-    const [epoch, incarnation, origin, position, , trimmed, trimmedHead, , note] = found!;
-    if (note) throw rolledBack(id, String(note));
+    const keys = bucketKeys(this.parts.namespace, id);
+    for (let meta = await this.metaAt(keys); ; ) {
+      try {
+        return await this.asFound(id, keys, meta);
+      } catch (error) {
+        // Its owner has demoted what was being read.
+        const now = await this.metaAt(keys);
+        if (now.trimmed === meta.trimmed) throw error;
+        meta = now;
+      }
+    }
+  }
+
+  private async asFound(id: BucketId, keys: BucketKeys, { epoch, incarnation, origin, position, trimmed, trimmedHead, note }: FoundMeta): Promise<HotBucket> {
+    if (note !== null) throw rolledBack(id, note);
     // Every bucket was made with the journal.
-    if (!incarnation || !position) throw rolledBack(id, missingNote(this.parts.node));
-    const log = new HotLog(Number(trimmed), hashOfBytes(trimmedHead!));
-    await this.follow(id, keys, log, Number(position));
-    const cold = await this.coldRanges(id, keys, log.trimmed, hashOfBytes(trimmedHead!));
-    return { id, keys, incarnation: hashOfBytes(incarnation), origin: hashOfBytes(origin!), epoch: Number(epoch), log, blocked: true, cold, late: new Set<string>(), demoting: SETTLED, pipeline: newPipeline(log) };
+    if (incarnation === null || position === null) throw rolledBack(id, missingNote(this.parts.node));
+    const log = new HotLog(trimmed, trimmedHead);
+    await this.follow(id, keys, log, position);
+    const cold = await this.coldRanges(id, keys, trimmed, trimmedHead);
+    return { id, keys, incarnation, origin, epoch, log, blocked: true, cold, late: new LateSnapshots(), demoting: SETTLED, pipeline: newPipeline(log) };
+  }
+
+  /**
+   * What was demoted behind this process's back, by the owner of a bucket that is only read here, or by a call of our own whose answer was
+   * lost, is noted. Null when nothing was; another bucket than the given one when its view of the log is too old to be put right.
+   * @throws TroupeError, StoreError as `look`
+   */
+  async catchUp(bucket: HotBucket): Promise<HotBucket | null> {
+    const { id, keys, log } = bucket;
+    const before = log.trimmed;
+    const { incarnation, trimmed, trimmedHead } = await this.metaAt(keys);
+    if (log.trimmed > before) return bucket;
+    if (incarnation === null || trimmed <= before) return null;
+    const head = log.headAt(trimmed);
+    if (head === null || !sameHash(head, trimmedHead) || !sameHash(incarnation, bucket.incarnation)) return this.look(id);
+    noteDemoted(bucket, await this.coldRanges(id, keys, trimmed, trimmedHead), trimmed);
+    return bucket;
+  }
+
+  private async metaAt({ meta }: BucketKeys): Promise<FoundMeta> {
+    const { links, library } = this.parts;
+    const [found] = (await links.callFunction('bulk', library, 'look', [meta], [], true)) as (Buffer | null)[][];
+    return metaOf(found!);
   }
 
   /** O3: whether the store's log goes on behind what is known. One that went back and grew again does not, and is read from its beginning. */
@@ -211,8 +247,3 @@ function standingArguments(known: KnownStanding | undefined, node: string): (str
   return [bytesOfHash(known.incarnation), String(known.epoch), String(known.position), noteOf(known, node)];
 }
 
-/** Whether the incarnation was given up by an accepted loss. */
-function isAccepted(given: Buffer, incarnation: Hash64): boolean {
-  for (let at = 0; at < given.length; at += 8) if (sameHash(hashOfBytes(given, at), incarnation)) return true;
-  return false;
-}

@@ -3,7 +3,8 @@
  * bucket then has a new incarnation and goes on behind what is left, under an epoch above all that were known. Nodes that are
  * running take it up when they open the bucket the next time.
  *
- * Looking changes nothing. Beside what the store's notes say, it takes what the witness of this node knows (witness.ts).
+ * Looking changes nothing. Beside what the store's notes say, it takes what the witness of this node knows (witness.ts), and what lies in the
+ * cold tier: of that nothing is given up.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -11,13 +12,20 @@ import { randomBytes } from 'node:crypto';
 import type { BucketId } from '../../codec/address.ts';
 import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
-import { bytesOfHash, hashOfBytes } from './entry.ts';
+import { decodeColdRange, encodeColdRange } from '../cold/cold-range.ts';
+import type { ColdRange } from '../cold/cold-range.ts';
+import { reachOf } from './cold-reach.ts';
+import type { ColdReach } from './cold-reach.ts';
+import { bytesOfHash } from './entry.ts';
 import { findJournal, LAYOUT, newJournalId } from './founding.ts';
 import type { FoundJournal } from './founding.ts';
 import type { KnownStanding } from './hot-bucket.ts';
-import { bucketKeys, GROUPS, journalKey } from './keys.ts';
+import { bucketKeys, journalKey } from './keys.ts';
+import { gatherKnowledge } from './knowledge.ts';
 import { journalSource, luaLibrary } from './library.ts';
 import { StoreLinks } from './links.ts';
+import { isGiven, lookAtAll } from './metas.ts';
+import type { FoundMeta } from './metas.ts';
 import { missingNote, noteOf } from './note.ts';
 import { asTroupeError } from './store-error.ts';
 import type { RedisJournalOptions } from './redis-journal.ts';
@@ -33,6 +41,10 @@ export interface Loss {
   readonly positionFound: number | null;
   /** Up to where it was acknowledged, as far as is known. */
   readonly positionKnown: number;
+  /** What the cold tier has of it; empty without one. */
+  readonly cold: ColdReach;
+  /** What the store has leads elsewhere than the cold tier, which reaches farther, and is given up for it. */
+  readonly isForked: boolean;
 }
 
 export interface Losses {
@@ -40,28 +52,26 @@ export interface Losses {
   readonly journal: string | null;
   /** In the order of their indices. */
   readonly buckets: readonly Loss[];
+  /** Files of the cold tier that cannot be read; what they hold counts as lost. */
+  readonly unreadable: readonly string[];
 }
 
 /** For the operator's eyes, one line. */
-export function describeLoss({ positionFound, positionKnown, note }: Loss): string {
-  const found = positionFound ?? 0;
+export function describeLoss(loss: Loss): string {
+  const { positionFound, isForked } = loss;
+  return isForked ? `${lossText(loss)}; the store's own ${positionFound} records lead elsewhere, and are given up` : lossText(loss);
+}
+
+function lossText({ positionFound, positionKnown, note, cold }: Loss): string {
+  const found = Math.max(positionFound ?? 0, cold.position);
   const last = found + 1 === positionKnown ? `position ${positionKnown} is` : `positions ${found + 1} to ${positionKnown} are`;
   if (positionKnown > found) return `${last} lost`;
+  if (cold.position > (positionFound ?? 0)) return `nothing is lost: the cold tier holds positions 1 to ${cold.position}`;
   if (positionFound === null) return 'it is missing; nothing is known of its records';
   return `it leads elsewhere than what was acknowledged up to position ${positionKnown}${note === null ? '' : `: ${note}`}`;
 }
 
-interface FoundMeta {
-  readonly epoch: number;
-  readonly incarnation: Buffer | null;
-  readonly position: number | null;
-  readonly given: Buffer;
-  readonly note: string | null;
-  /** The highest that the nodes knew which noted the loss. */
-  readonly positionNoted: number;
-}
-
-const EMPTY = Buffer.alloc(0);
+const NOTHING = Buffer.alloc(8);
 
 /** Connects, and founds nothing. @throws TroupeError STORE_UNAVAILABLE, CONFIG_INVALID, JOURNAL_DAMAGED for an unreadable witness */
 export async function connectOperations(options: RedisJournalOptions): Promise<JournalOperations> {
@@ -97,13 +107,24 @@ export class JournalOperations {
     }
   }
 
-  /** What is lost; nothing is changed. @throws TroupeError STORE_UNAVAILABLE */
+  /** What is lost; nothing is changed. @throws TroupeError STORE_UNAVAILABLE, CONFIG_INVALID when the cold tier is missing; those of the tier */
   async losses(): Promise<Losses> {
     return asTroupeErrors(async () => {
-      const found = await findJournal(this.links, this.namespace);
-      const metas = await this.lookAtAll(this.bitsOf(found));
-      const buckets = metas.flatMap(({ bucket, meta }) => this.lossOf(bucket, meta) ?? []);
-      return { journal: this.complaintAbout(found), buckets };
+      const { namespace, witnessed } = this;
+      const { tier = null } = this.options;
+      const found = await findJournal(this.links, namespace);
+      const metas = await lookAtAll(this.links, this.library, namespace, this.bitsOf(found));
+      const knowledge = new Map((await gatherKnowledge(metas, witnessed?.standings ?? [], tier, namespace)).map(({ bucket, known }) => [bucket.index, known]));
+      const lost = metas.filter(({ bucket, meta }) => isLost(meta, knowledge.get(bucket.index)));
+      const cold = lost.length === 0 ? { ranges: [], unreadable: [] } : await this.coldRanges();
+      const buckets: Loss[] = [];
+      for (const { bucket, meta } of lost) {
+        const known = knowledge.get(bucket.index);
+        const reach = reachOf(bucket, meta, cold.ranges, await this.listedRanges(bucket));
+        const positionKnown = Math.max(meta.positionNoted, known?.position ?? 0);
+        buckets.push({ bucket, note: meta.note, positionFound: meta.position, positionKnown, cold: reach, isForked: await this.isForked(meta, reach) });
+      }
+      return { journal: this.complaintAbout(found), buckets, unreadable: cold.unreadable };
     });
   }
 
@@ -111,7 +132,7 @@ export class JournalOperations {
    * Accepts these losses, as `losses` gave them, and what is wrong with the journal as a whole. Every bucket has been accepted when it resolves.
    * @throws TroupeError ROLLED_BACK when a note has changed since: more is lost than was shown; STORE_UNAVAILABLE
    */
-  async accept(losses: Losses, which: readonly Loss[] = losses.buckets): Promise<void> {
+  async accept(losses: Pick<Losses, 'journal' | 'buckets'>, which: readonly Loss[] = losses.buckets): Promise<void> {
     await asTroupeErrors(async () => {
       if (losses.journal !== null) await this.acceptJournal();
       for (const loss of which) await this.acceptBucket(loss);
@@ -120,6 +141,7 @@ export class JournalOperations {
 
   close(): void {
     this.links.close();
+    void this.options.tier?.close();
   }
 
   private bitsOf(found: FoundJournal | null): number {
@@ -133,28 +155,28 @@ export class JournalOperations {
     return `the store has journal ${found.id}; this node has written to ${known}`;
   }
 
-  private lossOf(bucket: BucketId, meta: FoundMeta): Loss | null {
-    const known = this.knownOf(bucket);
-    const loss = { bucket, note: meta.note, positionFound: meta.position, positionKnown: Math.max(meta.positionNoted, known?.position ?? 0) };
-    if (meta.note !== null || meta.incarnation === null) return loss;
-    if (known === undefined || isGiven(meta.given, known)) return null;
-    const isSame = sameHash(hashOfBytes(meta.incarnation), known.incarnation);
-    return isSame && meta.position! >= known.position && meta.epoch >= known.epoch ? null : loss;
-  }
-
   private knownOf({ bits, index }: BucketId): KnownStanding | undefined {
     return this.witnessed?.standings.find(({ bucket }) => bucket.bits === bits && bucket.index === index)?.known;
   }
 
-  private async lookAtAll(bits: number): Promise<{ bucket: BucketId; meta: FoundMeta }[]> {
-    const groups = Array.from({ length: Math.min(GROUPS, 2 ** bits) }, async (_, group) => {
-      const ids: BucketId[] = [];
-      for (let index = group; index < 2 ** bits; index += GROUPS) ids.push({ bits, index });
-      const keys = ids.map((id) => bucketKeys(this.namespace, id).meta);
-      const answers = (await this.links.callFunction('bulk', this.library, 'look', keys, [], true)) as (Buffer | null)[][];
-      return ids.map((bucket, i) => ({ bucket, meta: metaOf(answers[i]!) }));
-    });
-    return (await Promise.all(groups)).flat().sort((a, b) => a.bucket.index - b.bucket.index);
+  private async isForked({ position, head }: FoundMeta, { ranges, position: reach }: ColdReach): Promise<boolean> {
+    if (position === null || position === 0 || reach <= position) return false;
+    return !sameHash((await this.options.tier!.headAt(ranges, position))!, head);
+  }
+
+  private async coldRanges(): Promise<{ ranges: ColdRange[]; unreadable: string[] }> {
+    const ranges: ColdRange[] = [];
+    const unreadable: string[] = [];
+    for await (const found of this.options.tier?.scan(this.namespace) ?? []) {
+      if (found.kind === 'range') ranges.push(found.range);
+      else unreadable.push(found.file);
+    }
+    return { ranges, unreadable };
+  }
+
+  private async listedRanges(bucket: BucketId): Promise<ColdRange[]> {
+    const { cold } = bucketKeys(this.namespace, bucket);
+    return ((await this.links.call('bulk', cold, 'HVALS', [cold])) as Buffer[]).map(decodeColdRange);
   }
 
   /** The journal is the one again that this node knows; an other one that the store has goes on, and is this node's from now on. */
@@ -170,12 +192,16 @@ export class JournalOperations {
     }
   }
 
-  private async acceptBucket({ bucket, note }: Loss): Promise<void> {
+  private async acceptBucket({ bucket, note, cold: { ranges, position, incarnations } }: Loss): Promise<void> {
     const { meta, log, snapshots, checkpoint, cold } = bucketKeys(this.namespace, bucket);
     const known = this.knownOf(bucket);
     const noted = note ?? (await this.noteLoss(bucket, meta));
-    const nothing = Buffer.alloc(8);
-    const args = [noted, randomBytes(8), '0', nothing, nothing, String(known?.epoch ?? 0), known === undefined ? EMPTY : bytesOfHash(known.incarnation)];
+    const [first, last] = [ranges[0], ranges.at(-1)];
+    const head = last === undefined ? NOTHING : bytesOfHash(last.headAfter);
+    const origin = first === undefined ? NOTHING : bytesOfHash(first.headBefore);
+    const given = Buffer.concat([...(known === undefined ? [] : [known.incarnation]), ...incarnations].map(bytesOfHash));
+    const list = ranges.flatMap((range) => [String(range.from), encodeColdRange(range)]);
+    const args = [noted, randomBytes(8), String(position), head, origin, String(known?.epoch ?? 0), given, ...list];
     const [isAccepted, stands] = (await this.links.callFunction('bulk', this.library, 'accept_loss', [meta, log, snapshots, checkpoint, cold], args)) as [number, Buffer?];
     if (isAccepted !== 1) throw changed(bucket, stands === undefined || stands === null ? 'there is no loss any more' : String(stands));
   }
@@ -183,25 +209,16 @@ export class JournalOperations {
   private async noteLoss(bucket: BucketId, meta: string): Promise<string | Buffer> {
     const known = this.knownOf(bucket);
     const { node } = this.options;
-    const args = known === undefined ? [missingNote(node), EMPTY, '0', '0'] : [noteOf(known, node), bytesOfHash(known.incarnation), String(known.epoch), String(known.position)];
+    const args = known === undefined ? [missingNote(node), '', '0', '0'] : [noteOf(known, node), bytesOfHash(known.incarnation), String(known.epoch), String(known.position)];
     return ((await this.links.callFunction('bulk', this.library, 'note_rolled_back', [meta], args)) as Buffer | null) ?? args[0]!;
   }
 }
 
-function metaOf([epoch, incarnation, , position, , , , given, note, , , positionNoted]: (Buffer | null)[]): FoundMeta {
-  return {
-    epoch: Number(epoch ?? 0),
-    incarnation: incarnation ?? null,
-    position: position ? Number(position) : null,
-    given: given ?? EMPTY,
-    note: note?.toString() ?? null,
-    positionNoted: Number(positionNoted ?? 0),
-  };
-}
-
-function isGiven(given: Buffer, known: KnownStanding): boolean {
-  for (let at = 0; at < given.length; at += 8) if (sameHash(hashOfBytes(given, at), known.incarnation)) return true;
-  return false;
+/** `known`: what the log must not be behind of, by anybody's knowledge that counts. */
+function isLost({ note, incarnation, given, position, epoch }: FoundMeta, known: KnownStanding | undefined): boolean {
+  if (note !== null || incarnation === null) return true;
+  if (known === undefined || isGiven(given, known.incarnation)) return false;
+  return !sameHash(incarnation, known.incarnation) || position! < known.position || epoch < known.epoch;
 }
 
 function changed(bucket: BucketId, what: string): TroupeError {

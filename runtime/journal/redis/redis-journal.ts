@@ -17,6 +17,7 @@ import type {
   Append,
   AppendOutcome,
   BucketHead,
+  BucketSizes,
   CheckpointPut,
   DurabilityClass,
   Journal,
@@ -34,10 +35,12 @@ import { FoldCaches } from './fold-caches.ts';
 import { foundJournal } from './founding.ts';
 import { HotReader } from './hot-reader.ts';
 import { bucketKeys } from './keys.ts';
+import { gatherKnowledge } from './knowledge.ts';
 import { journalSource, luaLibrary } from './library.ts';
 import type { LuaLibrary } from './library.ts';
 import { StoreLinks } from './links.ts';
 import type { StoreOptions } from './links.ts';
+import { lookAtAll } from './metas.ts';
 import { Opening } from './opening.ts';
 import type { OpenedBucket } from './opening.ts';
 import { Promotions } from './promotions.ts';
@@ -117,9 +120,11 @@ class RedisJournal implements Journal {
     this.appending = new Appending({ links, library, opening, buckets, node, owner });
     this.appending.onCheckpointWanted = () => this.onCheckpointWanted?.();
     this.promotions = tier === null ? null : new Promotions({ links, library, buckets });
-    this.demotion = tier === null ? null : new Demotion({ links, library, hot, tier, buckets, namespace, hotBytesPerBucketMax, warn });
-    this.appending.onGrown = this.demotion === null ? null : (bucket) => this.demotion!.grown(bucket);
+    this.demotion = tier === null ? null : new Demotion({ links, library, opening, hot, tier, buckets, namespace, hotBytesPerBucketMax, warn });
+    const grown = this.demotion === null ? null : (bucket: HotBucket) => this.demotion!.grown(bucket);
+    this.appending.onGrown = grown;
     this.caches = new FoldCaches({ links, library, opening, buckets, warn });
+    this.caches.onLate = grown;
     const { witness = null } = options;
     this.witness = witness === null ? null : new Witness(witness, namespace, warn);
   }
@@ -133,8 +138,8 @@ class RedisJournal implements Journal {
       await links.connect();
       this.durability = await findDurability(links, this.options.memoryAllowed ?? false);
       const id = await foundJournal({ links, library, namespace, bits, knownId: witnessed?.id ?? null });
-      for (const { bucket, known } of witnessed?.standings ?? []) this.buckets.learn(bucket, known);
-      await this.learnFromTier();
+      const metas = await lookAtAll(links, library, namespace, bits);
+      for (const { bucket, known } of await gatherKnowledge(metas, witnessed?.standings ?? [], this.tier, namespace)) this.buckets.learn(bucket, known);
       await this.witness?.follow(id, bits, this.buckets);
     } catch (error) {
       this.links.close();
@@ -212,7 +217,7 @@ class RedisJournal implements Journal {
     const bucket = await this.reading(id, async (found) => found);
     const end = Math.min(to, bucket.log.position + 1);
     for (let position = Math.max(1, from); position < end; ) {
-      const records = await this.reading(id, () => this.history.readRange(bucket, position, end));
+      const records = await this.reading(id, (current) => this.history.readRange(current, position, end), bucket);
       position += records.length;
       yield* records;
     }
@@ -244,6 +249,13 @@ class RedisJournal implements Journal {
     return { records, hotBytes, coldBytes, segments, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
   }
 
+  sizesOf(id: BucketId): BucketSizes {
+    const bucket = this.buckets.get(id);
+    if (bucket === undefined) return {};
+    const hotBytes = bucket.log.bytes;
+    return this.tier === null ? { hotBytes } : { hotBytes, coldBytes: bucket.cold.reduce((total, { bytes }) => total + bytes, 0) };
+  }
+
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.state = 'closed';
@@ -255,26 +267,25 @@ class RedisJournal implements Journal {
     await this.witness?.close();
   }
 
-  /** What lies in the cold tier was in the log: a log that is behind it went back. */
-  private async learnFromTier(): Promise<void> {
-    if (this.tier === null) return;
-    for await (const found of this.tier.farthest(this.namespace)) {
-      if (found.kind === 'unreadable') throw found.error;
-      const { bucket, incarnation, to, headAfter } = found.range;
-      this.buckets.learn(bucket, { incarnation, epoch: 0, position: to - 1, head: headAfter });
-    }
-  }
-
   private headOf({ bucket, checkpoint }: OpenedBucket): BucketHead {
     const { id, incarnation, epoch, log } = bucket;
     return { bucket: id, incarnation, epoch, position: log.position, head: log.head, checkpoint: checkpoint && { position: checkpoint.position, bytes: checkpoint.bytes } };
   }
 
-  /** A bucket that is not opened here is looked at as it stands. */
-  private async reading<T>(id: BucketId, read: (bucket: HotBucket) => Promise<T>): Promise<T> {
+  /** A bucket that is not opened here is looked at as it stands, or as it stood; its owner may demote what is being read. */
+  private async reading<T>(id: BucketId, read: (bucket: HotBucket) => Promise<T>, looked?: HotBucket): Promise<T> {
     this.mustBeOpen();
     try {
-      return await read(this.buckets.get(id) ?? (await this.opening.look(id)));
+      let bucket = this.buckets.get(id) ?? looked ?? (await this.opening.look(id));
+      for (;;) {
+        try {
+          return await read(bucket);
+        } catch (error) {
+          const next = isDamage(error) ? await this.opening.catchUp(bucket) : null;
+          if (next === null) throw error;
+          bucket = next;
+        }
+      }
     } catch (error) {
       throw asTroupeError(error);
     }
@@ -283,4 +294,9 @@ class RedisJournal implements Journal {
   private mustBeOpen(): void {
     if (this.state !== 'open') throw new TroupeError('JOURNAL_FAILED', 'the journal is not open');
   }
+}
+
+/** What the store does not hold may be damage, or cold by now. */
+function isDamage(error: unknown): boolean {
+  return error instanceof TroupeError && error.code === 'JOURNAL_DAMAGED';
 }

@@ -13,9 +13,11 @@ import { ids, quickStore, rigFor, until } from './testing/rig.ts';
 const seconds = Number(process.env.TROUPE_FAULTS_SECONDS ?? 10);
 const seeds = process.env.TROUPE_FAULTS_SEED === undefined ? [1, 2] : [Number(process.env.TROUPE_FAULTS_SEED)];
 
+t.setTimeout((seconds + 60) * 1_000);
+
 for (const seed of seeds) {
   await t.test(`random faults, seed ${seed}`, { timeout: (seconds + 60) * 1_000 }, async (t) => {
-    const { redis, history, complaints, owner } = await rigFor(t, { config: { 'busy-reply-threshold': '30' } });
+    const { redis, history, complaints, owner } = await rigFor(t, { appendfsync: 'always', config: { 'busy-reply-threshold': '30' } });
     const sides: Side[] = [];
     for (const name of ['one', 'two']) {
       const proxy = await startProxy(redis.port);
@@ -33,7 +35,9 @@ for (const seed of seeds) {
     await until(() => {
       for (const i of ids.keys()) owners[0]!.claim(i);
       return ids.every(({ index }) => isServed(index));
-    }, 'every bucket is served again');
+    }, 'every bucket is served again').catch((error: Error) => {
+      t.fail(`${error.message}; ${history.inFlight} appends in flight; ${owners.map((one) => one.describe()).join('; ')}`);
+    });
     for (const one of owners) await one.stop();
 
     t.comment(`${[...faults.struck].map(([name, count]) => `${name} ${count}`).join(', ')}; ${faults.inFlight} appends were in flight, ${faults.late} stalled requests arrived late`);

@@ -98,7 +98,7 @@ await t.test('an emptied store is refused to a node that knows a journal, until 
   t.ok(losses.buckets.filter(({ bucket }) => ids.some(({ index }) => index === bucket.index)).every((loss) => /^(position 1 is|positions 1 to \d+ are) lost$/.test(describeLoss(loss))));
   t.equal(describeLoss(losses.buckets[1]!), 'it is missing; nothing is known of its records');
   await operations.accept(losses);
-  t.same(await operations.losses(), { journal: null, buckets: [] });
+  t.same(await operations.losses(), { journal: null, buckets: [], unreadable: [] });
   t.equal(await redis.command('HGET', '{main}:journal', 'id'), id, 'the journal that its nodes know');
 
   const again = await journal('one', { witness });

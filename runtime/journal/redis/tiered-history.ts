@@ -1,6 +1,9 @@
 /**
- * Reading: what is hot in Redis and what is cold in sealed files, as one history. Whoever reads holds the bucket's log and list as they stand
- * when it begins; what is demoted meanwhile is missed in Redis, and read again from where it is now.
+ * Reading: what is hot in Redis and what is cold in sealed files, as one history.
+ *
+ * H1  What is read is read under one division into hot and cold: when a demotion has moved it meanwhile, everything is read again. [The cold part is
+ *     read, a range is demoted, the hot part is read: the range is in neither, and nothing looks wrong.]
+ * H2  What is missed in Redis may be cold by now, when a demotion under way is over, or when the store is asked (`Opening.catchUp`).
  */
 
 import { sameHash } from '../../codec/hash64.ts';
@@ -94,12 +97,13 @@ export class TieredHistory {
     return this.parts.hot.readActorRecords(bucket, actor, hash, options);
   }
 
-  /** What was demoted while it was read is looked for again. */
+  /** H1 */
   private async steady<T>(bucket: HotBucket, read: () => Promise<T>): Promise<T> {
     for (;;) {
       const { trimmed } = bucket.log;
       try {
-        return await read();
+        const found = await read();
+        if (bucket.log.trimmed === trimmed) return found;
       } catch (error) {
         await bucket.demoting;
         if (bucket.log.trimmed === trimmed) throw error;
