@@ -269,6 +269,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     viewAgeMs: plane.state === null ? 0 : operations.ageMs(),
     requestsHeld: router.held,
     handOffsTotal: keeper.stat.handOffs,
+    handOffsAbortedTotal: keeper.stat.aborted,
     takeoversTotal: keeper.stat.takeovers,
     forwardedTotal: router.forwarded,
     redirectedTotal: router.redirected,

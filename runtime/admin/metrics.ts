@@ -40,6 +40,7 @@ export interface ClusterMetrics {
   readonly viewAgeMs: number;
   readonly requestsHeld: number;
   readonly handOffsTotal: number;
+  readonly handOffsAbortedTotal: number;
   readonly takeoversTotal: number;
   readonly forwardedTotal: number;
   readonly redirectedTotal: number;
@@ -135,6 +136,7 @@ const clusterGauges: readonly Reading<ClusterMetrics>[] = [
 ];
 const clusterCounters: readonly Reading<ClusterMetrics>[] = [
   ['troupe_cluster_hand_offs_total', 'Buckets handed over to other nodes', (s) => s.handOffsTotal],
+  ['troupe_cluster_hand_offs_aborted_total', 'Buckets whose hand-off would have paused them for too long, and that stayed for another try', (s) => s.handOffsAbortedTotal],
   ['troupe_cluster_takeovers_total', 'Buckets opened by this node', (s) => s.takeoversTotal],
   ['troupe_cluster_forwarded_total', 'Requests sent to other nodes', (s) => s.forwardedTotal],
   ['troupe_cluster_redirected_total', 'Requests among them that had to be sent again', (s) => s.redirectedTotal],

@@ -14,6 +14,7 @@ import type { Operations } from './operations.ts';
 import { SingleNode } from './single-node.ts';
 
 const readings = [{ index: 0, epoch: 3, position: 12, hotBytes: 500 }, { index: 1, epoch: 1, position: 0 }];
+let owned = readings;
 const monitor = new Monitor(
   { stat: () => ({ activations: 2, commandsAnswered: 0 }), bucketStats: () => readings, actorsByBucket: () => [2, 0] },
   { monotonic: () => 0 },
@@ -24,7 +25,7 @@ function singleNode(): Operations {
 }
 
 async function serve(t: Test, operations: Operations, cluster?: ClusterMetrics): Promise<(method: string, path: string, body?: string, type?: string) => Promise<{ status: number; body: unknown }>> {
-  const metrics = createMetrics({ buckets: () => readings, ...(cluster === undefined ? {} : { cluster: () => cluster }) });
+  const metrics = createMetrics({ buckets: () => owned, ...(cluster === undefined ? {} : { cluster: () => cluster }) });
   const admin = createAdmin({ engine: new ScriptedEngine(), auth: await createAuthenticator({ kind: 'none' }), host: '127.0.0.1', port: 0, metrics, operations });
   const { port } = await admin.listen();
   t.teardown(() => admin.close());
@@ -102,14 +103,14 @@ t.test('what is wished is passed on, and what is refused says why', async (t) =>
 
 t.test('series of single buckets are for whoever asks', async (t) => {
   const cluster: ClusterMetrics = {
-    nodes: 3, bucketsOwned: 2, isScheduler: true, term: 4, mapVersion: 99, viewAgeMs: 250, requestsHeld: 1, handOffsTotal: 5, takeoversTotal: 6,
+    nodes: 3, bucketsOwned: 2, isScheduler: true, term: 4, mapVersion: 99, viewAgeMs: 250, requestsHeld: 1, handOffsTotal: 5, handOffsAbortedTotal: 10, takeoversTotal: 6,
     forwardedTotal: 7, redirectedTotal: 8, storeErrorsTotal: 9,
   };
   const ask = await serve(t, singleNode(), cluster);
   const plain = String((await ask('GET', '/metrics')).body);
   for (const line of [
     'troupe_cluster_nodes 3', 'troupe_cluster_buckets_owned 2', 'troupe_cluster_is_scheduler 1', 'troupe_cluster_term 4', 'troupe_cluster_map_version 99',
-    'troupe_cluster_view_age_seconds 0.25', 'troupe_cluster_requests_held 1', 'troupe_cluster_hand_offs_total 5', 'troupe_cluster_takeovers_total 6',
+    'troupe_cluster_view_age_seconds 0.25', 'troupe_cluster_requests_held 1', 'troupe_cluster_hand_offs_total 5', 'troupe_cluster_hand_offs_aborted_total 10', 'troupe_cluster_takeovers_total 6',
     'troupe_cluster_forwarded_total 7', 'troupe_cluster_redirected_total 8', 'troupe_cluster_store_errors_total 9',
   ]) t.ok(plain.split('\n').includes(line), line);
   t.notMatch(plain, /troupe_bucket_/);
@@ -118,6 +119,8 @@ t.test('series of single buckets are for whoever asks', async (t) => {
   t.match(single, /^troupe_bucket_position\{bucket="0"\} 12$/m);
   t.match(single, /^troupe_bucket_epoch\{bucket="1"\} 1$/m);
   t.strictSame(single.match(/^troupe_bucket_hot_bytes\{.*$/gm), ['troupe_bucket_hot_bytes{bucket="0"} 500'], 'what is not known has no series');
+  owned = readings.slice(1);
+  t.strictSame(String((await ask('GET', '/metrics?buckets=true')).body).match(/^troupe_bucket_position\{.*$/gm), ['troupe_bucket_position{bucket="1"} 0'], 'what is another node\'s by now has none here');
   for (const query of ['?bucket=true', '?buckets=1', '?buckets=true&buckets=true']) t.match(await ask('GET', `/metrics${query}`), { status: 400 }, query);
 
   const byItself = await serve(t, singleNode());
