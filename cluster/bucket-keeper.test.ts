@@ -49,12 +49,14 @@ class Rig {
         release: async (indexes) => {
           this.calls.push(`release ${indexes.join()}`);
           for (const index of indexes) this.served.delete(index);
+          return true;
         },
       },
       accept: async (opened: readonly Opened[]) => {
         this.calls.push(`accept ${opened.map(({ index }) => index).join()}`);
         return opened.map(() => this.outcome);
       },
+      pauseMaxMs: 1_000,
       handOver: async (node, indexes) => void this.calls.push(`tell ${node} ${indexes.join()}`),
       refreshed: () => this.refreshed,
       vacate: async (indexes) => void this.calls.push(`vacate ${indexes.join()}`),
