@@ -24,6 +24,8 @@ class Rig {
   /** What the store answers to `accept`. */
   outcome: AcceptOutcome = 'accepted';
   failures = 0;
+  /** Handing over would take longer than the budget. */
+  isSlow = false;
   refreshed: Promise<void> = Promise.resolve();
   private version = 1;
   private epochs = 0;
@@ -31,6 +33,7 @@ class Rig {
   constructor() {
     this.keeper = new BucketKeeper({
       owners: this.owners,
+      pauseMaxMs: 1_000,
       clock,
       scheduler: { later: (delayMs, task) => void setTimeout(task, delayMs).unref() },
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -48,6 +51,7 @@ class Rig {
         },
         release: async (indexes) => {
           this.calls.push(`release ${indexes.join()}`);
+          if (this.isSlow) return false;
           for (const index of indexes) this.served.delete(index);
           return true;
         },
@@ -95,6 +99,19 @@ t.test('a hand-off: released, told, vacated; and not taken back while the map st
   t.same(rig.take(), ['vacate 0'], 'said again, not opened');
   await rig.map({ owner: OTHER, next: NO_NODE, epoch: 2 });
   t.same(rig.take(), []);
+});
+
+t.test('a hand-off that is put off is tried again, and nobody is told meanwhile', async (t) => {
+  const rig = await owner(t);
+  rig.isSlow = true;
+  await rig.map({ owner: SELF, next: OTHER, epoch: 1 });
+  t.same(rig.take(), ['release 0']);
+  t.equal(rig.keeper.stat.aborted, 1);
+  t.ok(rig.served.has(0));
+  rig.isSlow = false;
+  await sleep(300);
+  await rig.keeper.idle();
+  t.same(rig.take(), ['release 0', 'tell 2 0', 'vacate 0']);
 });
 
 t.test('what was handed over here stays, though the map has not heard of it', async (t) => {
