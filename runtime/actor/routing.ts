@@ -115,7 +115,7 @@ export class Routing {
     activation.waiting++;
     if (isKeyed(job)) activation.keyedWaiting++;
     if (activation.bucket.isHeld) {
-      activation.bucket.held.push(job);
+      this.waitAt(activation.bucket, job);
       return;
     }
     catalog.use(activation);
