@@ -15,7 +15,7 @@ import { faultsByName } from './faults/fault-list.ts';
 
 t.setTimeout(300_000);
 
-const names = ['kill', 'suspend', 'hand-off', 'kill-scheduler', 'store-killed', 'store-cut', 'kill-all-and-store'] as const;
+const names = ['kill', 'hand-off', 'suspend', 'kill-scheduler', 'store-killed', 'store-cut', 'kill-all-and-store'] as const;
 
 await t.test('what was answered is in the log once, as it was answered, and every bucket serves again', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'troupe-cluster-'));

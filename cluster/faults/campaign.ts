@@ -42,7 +42,7 @@ export interface RoundResult {
   readonly fault: string;
   /** Commands without an answer when it struck. */
   readonly inFlight: number;
-  /** Buckets that a node found taken by another one when it appended or read: stale requests that were refused. */
+  /** Stale appends and reads that the store refused: one a bucket that a node did not know it had lost. */
   readonly fenced: number;
   /** From the strike until each bucket answered a command that was sent behind the strike. */
   readonly struck: Times;

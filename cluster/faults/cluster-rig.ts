@@ -7,7 +7,7 @@
  *          └── fromPeers of another node ──► that node        (a node advertises the port of its proxy)
  */
 
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -34,8 +34,8 @@ export const BUCKET_BITS = 8;
 const NAMESPACE = 'main';
 const WHOLE_MAX_MS = 60_000;
 const POLL_MS = 50;
-/** Log line of a bucket that a node finds taken when it appends to it or reads from it. */
-const FENCED_LINE = 'another node has taken the bucket';
+/** Log line of a bucket whose former owner was refused by the store when it appended or read. */
+const FENCED_LINE = /another node has taken the bucket [^\n]*"kind":"fenced"/g;
 
 /** One node of the rig, at its ports, whatever process runs there. */
 export class RigNode {
@@ -108,9 +108,9 @@ export class RigNode {
     await Promise.all([this.toStore.close(), this.fromPeers.close()]);
   }
 
-  /** How many lines with this text it has logged, in all its lives. */
-  countInLog(text: string): number {
-    return existsSync(this.log) ? countIn(this.log, text) : 0;
+  /** How many lines that match it has logged, in all its lives. */
+  countInLog(pattern: RegExp): number {
+    return existsSync(this.log) ? (readFileSync(this.log, 'utf8').match(pattern) ?? []).length : 0;
   }
 }
 
@@ -151,7 +151,7 @@ export class ClusterRig {
     return this.nodes.filter(({ isRunning, isSuspended }) => isRunning && !isSuspended);
   }
 
-  /** Buckets that nodes found taken, so far. */
+  /** Stale appends and reads that the store has refused, so far: one a bucket that a node did not know it had lost. */
   get fenced(): number {
     return this.nodes.reduce((sum, node) => sum + node.countInLog(FENCED_LINE), 0);
   }
@@ -234,12 +234,4 @@ export class ClusterRig {
     const bytes = (await this.redis.commandBytes('GET', map!)) as Buffer;
     return { map: BucketMap.fromBytes(1, BUCKET_BITS, bytes), lead, numbers };
   }
-}
-
-function countIn(file: string, text: string): number {
-  const bytes = Buffer.alloc(statSync(file).size);
-  const descriptor = openSync(file, 'r');
-  readSync(descriptor, bytes);
-  closeSync(descriptor);
-  return bytes.toString().split(text).length - 1;
 }
