@@ -36,5 +36,6 @@ await t.test('what was answered is in the log once, as it was answered, and ever
   t.ok(roundOf('suspend').fenced > 0, 'the owner that stood still was refused when it went on');
   t.ok(roundOf('store-cut').fenced > 0, 'so was the one that came back from an island');
   t.equal(roundOf('hand-off').fenced, 0, 'a bucket that is handed over is taken from nobody');
+  t.ok(result.eventsWatched > 100, `${result.eventsWatched} events were watched`);
   t.ok(result.epochsTaken > 500, 'buckets changed hands');
 });

@@ -51,6 +51,7 @@ import { createTransport } from './transport/tcp-transport.ts';
 /** How often a node looks whether something was put in service that it was not told of. */
 const FOLLOW_MS = 2_000;
 const WAIT_STEP_MS = 20;
+const FORWARDS_TIME_MAX_MS = 2_000;
 
 /** What whoever starts a node of a cluster is told. */
 export interface RunningClusterNode extends RunningNode {
@@ -140,6 +141,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   });
   closing.push(() => transport.close());
   const peers = new Peers(transport, id);
+  closing.push(() => peers.close());
   const owners = new BucketOwners(bucketBits, systemClock);
   const router = new Router({
     owners, bucketBits, incarnation,
@@ -278,7 +280,11 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const listening = await transport.listen();
   const front = await openFront({ settings, log, auth, engine: local, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
   closing.push(() => front.closeAdmin());
-  closing.push(() => front.closeGateway(() => engine.close()));
+  closing.push(() => front.closeGateway(async () => {
+    await engine.close();
+    // What other nodes have of this node's clients is answered, if they answer.
+    await until(() => router.isIdle, FORWARDS_TIME_MAX_MS);
+  }));
   addresses = {
     transport: dialledAt(settings.clusterAdvertise, listening),
     gateway: authority(front.addresses.gateway),

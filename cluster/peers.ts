@@ -8,6 +8,7 @@ export class Peers {
   private readonly self: string;
   private nodes: readonly ClusterNode[] = [];
   private readonly byNumber = new Map<number, ClusterNode>();
+  private isClosed = false;
 
   constructor(transport: Transport, self: string) {
     this.transport = transport;
@@ -15,12 +16,19 @@ export class Peers {
   }
 
   update(nodes: readonly ClusterNode[]): void {
+    if (this.isClosed) return;
     const fresh = nodes.filter(({ number }) => !this.byNumber.has(number));
     this.nodes = nodes;
     this.byNumber.clear();
     for (const node of nodes) this.byNumber.set(node.number, node);
     // A node that was started anew is there again before anybody would look.
     for (const node of fresh) this.dialNow(node);
+  }
+
+  /** From now on no other node is known: the transport is about to close, and whoever still looks for a way finds none. */
+  close(): void {
+    this.update([]);
+    this.isClosed = true;
   }
 
   get all(): readonly ClusterNode[] {

@@ -91,6 +91,11 @@ export class Router implements Elsewhere, ForwardListener {
     this.routes = Array.from({ length: 2 ** parts.bucketBits }, () => ({ inFlight: new Set(), target: NO_NODE, era: 1, held: null, isTimed: false }));
   }
 
+  /** Nothing waits for an owner or for another node's answer. */
+  get isIdle(): boolean {
+    return this.held === 0 && this.routes.every(({ inFlight }) => inFlight.size === 0);
+  }
+
   /** The bucket of an address. @throws TroupeError BAD_ADDRESS */
   indexOf(to: Address): number {
     if (to.bucket < 0) to.bucket = bucketIndex(hashText(shardKey(parseAddress(to.text))), this.parts.bucketBits);

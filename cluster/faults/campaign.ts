@@ -20,6 +20,7 @@ import { EpochWitness } from './epoch-witness.ts';
 import { atMost } from './fault.ts';
 import type { Fault, World } from './fault.ts';
 import { proveAnswers, proveLog } from './proof.ts';
+import { Watchers } from './watchers.ts';
 
 export interface CampaignOptions extends RigOptions {
   /** Struck in this order. */
@@ -60,6 +61,7 @@ export interface CampaignResult {
   readonly epochsTaken: number;
   readonly records: number;
   readonly proofs: number;
+  readonly eventsWatched: number;
   /** Longest time between two answers of an actor in a bucket that changed hands, by how it did. */
   readonly pauses: Readonly<Record<string, Times & { readonly buckets: number }>>;
   readonly findings: readonly string[];
@@ -71,6 +73,8 @@ const LOAD_PER_BUCKET = 2;
 const SETTLE_MAX_MS = 60_000;
 const PROBE_MAX_MS = 60_000;
 const CALM_MS = 300;
+/** Actors that are watched over each node, in two ways. */
+const WATCHED = 4;
 
 export async function runClusterCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const rig = await ClusterRig.start(options);
@@ -98,6 +102,7 @@ class Campaign {
   private readonly options: CampaignOptions;
   private readonly world: World;
   private readonly witness: EpochWitness;
+  private readonly watchers: Watchers;
   private readonly ids: readonly BucketId[];
   private records = 0;
   private proofs = 0;
@@ -110,6 +115,7 @@ class Campaign {
     const load = new ClusterLoad(book, actors.load, { perSecond: options.perSecond, repeatShare: 0.05, random });
     this.world = { rig, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
     this.ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
+    this.watchers = new Watchers(book);
     this.witness = new EpochWitness(rig.redis.port, this.ids, (what) => this.findings.add(what));
   }
 
@@ -119,8 +125,12 @@ class Campaign {
   }
 
   async begin(): Promise<void> {
-    const { rig, load } = this.world;
-    for (const { port } of rig.nodes) load.use(port);
+    const { rig, load, actors } = this.world;
+    for (const [i, { port }] of rig.nodes.entries()) {
+      load.use(port);
+      const watched = actors.probes.slice(i * WATCHED, (i + 1) * WATCHED);
+      for (const direct of [false, true]) this.watchers.watch(port, watched, direct);
+    }
     await load.connected();
     void this.witness.watch();
     load.start();
@@ -165,9 +175,13 @@ class Campaign {
     if (!(await load.settle(SETTLE_MAX_MS))) throw new Error(`${load.inFlight} commands are not answered ${SETTLE_MAX_MS} ms after the last one was sent`);
     this.records = await proveLog(book, rig.redis.port, this.ids, this.witness);
     await proveAnswers(book, await load.link());
+    await this.watchers.check();
     this.proofs++;
     this.isProved = true;
-    this.options.say(`proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, ${this.findings.count} findings`);
+    this.options.say(
+      `proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, `
+      + `${this.watchers.events} events watched, ${this.findings.count} findings`,
+    );
   }
 
   async orFinding(step: () => Promise<void>): Promise<void> {
@@ -187,6 +201,7 @@ class Campaign {
       epochsTaken: this.witness.changes,
       records: this.records,
       proofs: this.proofs,
+      eventsWatched: this.watchers.events,
       pauses: Object.fromEntries([...pauses].map(([what, list]) => [what, { buckets: list.length, ...timesOf(list) }])),
       findings: this.findings.list,
       findingsCount: this.findings.count,
@@ -195,6 +210,7 @@ class Campaign {
 
   close(): void {
     this.witness.close();
+    this.watchers.close();
     this.world.load.close();
   }
 

@@ -34,6 +34,7 @@ export const BUCKET_BITS = 8;
 const NAMESPACE = 'main';
 const WHOLE_MAX_MS = 60_000;
 const POLL_MS = 50;
+const LOOK_MAX_MS = 1_000;
 /** Log line of a bucket whose former owner was refused by the store when it appended or read. */
 const FENCED_LINE = /another node has taken the bucket [^\n]*"kind":"fenced"/g;
 
@@ -46,6 +47,8 @@ export class RigNode {
   readonly log: string;
   process: NodeProcess | null = null;
   isSuspended = false;
+  /** It was started, and nobody has ended it since. */
+  private isWanted = false;
   private readonly options: { readonly adminPort: number; readonly clusterPort: number; readonly directory: string; readonly startArgs: readonly string[] };
 
   static async make(name: string, redisPort: number, { directory, startArgs = [] }: RigOptions): Promise<RigNode> {
@@ -70,6 +73,7 @@ export class RigNode {
     if (this.isRunning) return;
     const { adminPort, clusterPort, directory, startArgs } = this.options;
     this.isSuspended = false;
+    this.isWanted = true;
     this.process = new NodeProcess({
       data: directory, port: this.port, adminPort, log: this.log,
       startArgs: [
@@ -82,7 +86,7 @@ export class RigNode {
   /** SIGKILL. @throws Error when a sandbox outlives its node */
   async kill(): Promise<void> {
     if (!this.isRunning) return;
-    this.isSuspended = false;
+    this.isSuspended = this.isWanted = false;
     const orphans = await this.process!.kill();
     if (orphans.length > 0) throw new Error(`sandboxes outlived ${this.name}: ${orphans.join(', ')}`);
   }
@@ -98,9 +102,18 @@ export class RigNode {
     this.isSuspended = false;
   }
 
-  /** An end in order. @throws Error when it takes too long */
+  /** An end in order. @throws Error when it takes too long, or is none */
   async stop(): Promise<void> {
-    if (this.isRunning && (await this.process!.stop()) === 'killed') throw new Error(`${this.name} did not end in time`);
+    if (!this.isRunning) return;
+    this.isWanted = false;
+    const how = await this.process!.stop();
+    if (how === 'killed') throw new Error(`${this.name} did not end in time`);
+    if (this.process!.exitCode !== 0) throw new Error(`${this.name} was to end in order, and ended with ${this.process!.exitCode}:\n${this.process!.lastOutput}`);
+  }
+
+  /** @throws Error when it has ended by itself */
+  mustRun(): void {
+    if (this.isWanted && !this.isRunning) throw new Error(`${this.name} has ended by itself, with ${this.process!.exitCode}:\n${this.process!.lastOutput}`);
   }
 
   async close(): Promise<void> {
@@ -160,9 +173,11 @@ export class ClusterRig {
     await Promise.all(this.nodes.filter(({ isRunning }) => isRunning).map(({ process: node }) => node!.ready()));
   }
 
-  /** The node in office; null when it is none of those that run. */
+  /** The node in office; null when it is none of those that run, or Redis cannot tell. */
   async scheduler(): Promise<RigNode | null> {
-    const { lead, numbers } = await this.look();
+    const looked = await Promise.race([this.look().catch(() => null), sleep(LOOK_MAX_MS, null)]);
+    if (looked === null) return null;
+    const { lead, numbers } = looked;
     return this.running.find(({ name }) => numbers.get(name) === lead) ?? null;
   }
 
@@ -180,6 +195,7 @@ export class ClusterRig {
     const since = performance.now();
     await this.ready();
     for (;;) {
+      for (const node of this.nodes) node.mustRun();
       const missing = await this.notWhole().catch((error: unknown) => `the map cannot be read: ${String(error)}`);
       if (missing === null) return performance.now() - since;
       if (performance.now() - since > WHOLE_MAX_MS) throw new Error(`the cluster is not whole after ${WHOLE_MAX_MS} ms: ${missing}`);

@@ -44,7 +44,13 @@ export function both(first: Fault, second: Fault): Fault {
   return {
     name: `${first.name}, and ${second.name}`,
     async strike(world: World) {
-      const strikes = [await first.strike(world), await second.strike(world)];
+      const strikes = [await first.strike(world)];
+      try {
+        strikes.push(await second.strike(world));
+      } catch (error) {
+        await strikes[0]!.heal();
+        throw error;
+      }
       return {
         lasts: (answered) => Promise.all(strikes.map((strike) => strike.lasts(answered))),
         heal: () => Promise.all(strikes.map((strike) => strike.heal())),

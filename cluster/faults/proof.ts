@@ -5,6 +5,7 @@
  *  B1–B4  the answers among themselves (runtime/faults/book.ts)
  *  L1–L7  the log against itself and against the answers (runtime/faults/log-check.ts)
  *  W1–W2  the log against the epochs that were seen in force (epoch-witness.ts)
+ *  V1–V2  what watches gave (watchers.ts)
  *  and    the state of every actor, read through a node, is the fold of its acknowledged commands
  */
 

@@ -63,6 +63,11 @@ export class NodeProcess {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
+  /** null while it runs, and when a signal has ended it. */
+  get exitCode(): number | null {
+    return this.child.exitCode;
+  }
+
   get lastOutput(): string {
     return this.tail;
   }
