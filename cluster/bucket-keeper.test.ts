@@ -59,7 +59,6 @@ class Rig {
         this.calls.push(`accept ${opened.map(({ index }) => index).join()}`);
         return opened.map(() => this.outcome);
       },
-      pauseMaxMs: 1_000,
       handOver: async (node, indexes) => void this.calls.push(`tell ${node} ${indexes.join()}`),
       refreshed: () => this.refreshed,
       vacate: async (indexes) => void this.calls.push(`vacate ${indexes.join()}`),
