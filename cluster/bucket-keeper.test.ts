@@ -33,6 +33,7 @@ class Rig {
   constructor() {
     this.keeper = new BucketKeeper({
       owners: this.owners,
+      pauseMaxMs: 1_000,
       clock,
       scheduler: { later: (delayMs, task) => void setTimeout(task, delayMs).unref() },
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
