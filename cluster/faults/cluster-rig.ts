@@ -35,6 +35,8 @@ const NAMESPACE = 'main';
 const WHOLE_MAX_MS = 60_000;
 const POLL_MS = 50;
 const LOOK_MAX_MS = 1_000;
+/** Less than a node is given for its end. */
+const DRAIN_MAX_MS = 8_000;
 /** Log line of a bucket whose former owner was refused by the store when it appended or read. */
 const FENCED_LINE = /another node has taken the bucket [^\n]*"kind":"fenced"/g;
 
@@ -78,7 +80,8 @@ export class RigNode {
       data: directory, port: this.port, adminPort, log: this.log,
       startArgs: [
         '--node', this.name, '--redis', `redis://127.0.0.1:${this.toStore.port}`, '--namespace', NAMESPACE,
-        '--cluster-port', String(clusterPort), '--cluster-advertise', `127.0.0.1:${this.fromPeers.port}`, ...startArgs,
+        '--cluster-port', String(clusterPort), '--cluster-advertise', `127.0.0.1:${this.fromPeers.port}`,
+        '--drain-time-max-ms', String(DRAIN_MAX_MS), ...startArgs,
       ],
     });
   }
