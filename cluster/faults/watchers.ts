@@ -16,11 +16,35 @@ import type { FaultActor } from '../../runtime/faults/commands.ts';
 const CATCH_UP_MAX_MS = 15_000;
 const POLL_MS = 20;
 
-interface Watched {
+/** What one watch has given so far. Both answer what is wrong, or null. */
+export class Watched {
   readonly actor: FaultActor;
   readonly how: string;
-  seq: number;
-  sum: number;
+  seq = 0;
+  private sum = 0;
+
+  constructor(actor: FaultActor, how: string) {
+    this.actor = actor;
+    this.how = how;
+  }
+
+  /** V1 */
+  take(seq: number, by: number): string | null {
+    const before = this.seq;
+    this.seq = seq;
+    this.sum += by;
+    return seq === before + 1 ? null : `V1: ${this.name} gives event ${seq} after ${before}`;
+  }
+
+  /** V2, when `seq` and `value` are the actor's last event and its state. */
+  end(seq: number, value: number): string | null {
+    if (this.seq !== seq) return `V2: ${this.name} stands at event ${this.seq} of ${seq}`;
+    return this.sum === value ? null : `V2: ${this.name} adds up to ${this.sum}, the state is ${value}`;
+  }
+
+  get name(): string {
+    return `the watch of ${this.actor.address}, ${this.how},`;
+  }
 }
 
 export class Watchers {
@@ -42,18 +66,16 @@ export class Watchers {
   watch(port: number, actors: readonly FaultActor[], direct: boolean): void {
     const client = connect(`ws://127.0.0.1:${port}`, { direct, silenceMaxMs: 3_000, backoffMaxMs: 500 });
     this.clients.push(client);
-    for (const actor of actors) void this.follow(client, { actor, how: direct ? 'straight' : 'through a node', seq: 0, sum: 0 });
+    for (const actor of actors) void this.follow(client, new Watched(actor, direct ? 'straight to its owner' : 'through a node'));
   }
 
   /** V2, when the book is settled. */
   async check(): Promise<void> {
     const until = performance.now() + CATCH_UP_MAX_MS;
     for (const watched of this.watched) {
-      const { actor, how } = watched;
-      const { seqMax, fold } = this.book.pages[actor.index]!;
+      const { seqMax, fold } = this.book.pages[watched.actor.index]!;
       while (watched.seq < seqMax && performance.now() < until) await sleep(POLL_MS);
-      if (watched.seq !== seqMax) this.say('V2', actor, how, `stands at event ${watched.seq} of ${seqMax}`);
-      else if (watched.sum !== fold.value) this.say('V2', actor, how, `adds up to ${watched.sum}, the state is ${fold.value}`);
+      this.say(watched.end(seqMax, fold.value));
     }
   }
 
@@ -65,18 +87,14 @@ export class Watchers {
   private async follow(client: Client, watched: Watched): Promise<void> {
     this.watched.push(watched);
     try {
-      for await (const { seq, body } of client.watch<{ by?: string }>(watched.actor.address, { from: 1 })) {
-        if (seq !== watched.seq + 1) this.say('V1', watched.actor, watched.how, `gives event ${seq} after ${watched.seq}`);
-        watched.seq = seq;
-        watched.sum += Number(body.by ?? 0);
-      }
-      if (!this.isClosed) this.say('V1', watched.actor, watched.how, 'has ended');
+      for await (const { seq, body } of client.watch<{ by?: string }>(watched.actor.address, { from: 1 })) this.say(watched.take(seq, Number(body.by ?? 0)));
+      if (!this.isClosed) this.say(`V1: ${watched.name} has ended`);
     } catch (error) {
-      if (!this.isClosed) this.say('V1', watched.actor, watched.how, `has failed: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.isClosed) this.say(`V1: ${watched.name} has failed: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  private say(rule: string, actor: FaultActor, how: string, what: string): void {
-    this.book.findings.add(`${rule}: the watch of ${actor.address}, ${how}, ${what}`);
+  private say(complaint: string | null): void {
+    if (complaint !== null) this.book.findings.add(complaint);
   }
 }
