@@ -2,11 +2,15 @@
  * Brings the buckets of this node's engine to where the bucket map says they are: opens what is given to it, hands over what is to
  * move, gives up what is another's.
  *
- * K1  The map is a wish, the engine's epochs are the facts: acting on an old map costs time and nothing else.
+ * K1  The map is a wish, the engine's epochs are the facts: acting on an old map costs time and nothing else. So as to cost little of it, a bucket that
+ *     is here is not given up because of the map this node happens to have, but when the store says that it is another's; and one that is to
+ *     move away is never opened. [The next owner opens what it was told of before it has seen the map that says so, takes the map that it has
+ *     for news, and gives all up again; the former one, whose map is a moment old, takes them back.]
  * K2  A hand-off: the owner finishes what is in the sandbox, makes it durable, answers it, and gives the bucket up; only then is the next
  *     owner told. It opens the bucket and says so. A crash in between is a hand-off without these steps: the scheduler gives the bucket
  *     to somebody else.
  * K3  One pass at a time; what changed meanwhile is looked at in the next one. What failed is tried again.
+ * K4  What another node has taken is not opened again before the map was fetched anew: it may say by now that this is as it should be.
  */
 
 import type { Clock, Log, Scheduler } from '../runtime/actor/seams.ts';
@@ -19,13 +23,20 @@ export interface BucketKeeperParts {
   readonly owners: BucketOwners;
   readonly engine: {
     owns(index: number): boolean;
+    /** Under which it is served here; 0 while it is not. */
+    epochOf(index: number): number;
     acquire(indexes: readonly number[]): Promise<OwnedBucket[]>;
-    release(indexes: readonly number[]): Promise<void>;
+    /** False: it took longer than the budget, and they serve on. */
+    release(indexes: readonly number[], pauseMaxMs?: number): Promise<boolean>;
   };
+  /** How long a bucket that is handed over may stand still on this side. */
+  readonly pauseMaxMs: number;
   /** As ControlPlane.accept. */
   accept(opened: readonly Opened[]): Promise<AcceptOutcome[]>;
   /** Tells a node that these buckets are handed over to it. @throws Error when it cannot be told */
   handOver(node: number, indexes: readonly number[]): Promise<void>;
+  /** Resolves when the map that is known is no older than this call. @throws Error when the store does not answer for a while */
+  refreshed(): Promise<void>;
   /** Says that these buckets are given up. */
   vacate(indexes: readonly number[]): Promise<void>;
   readonly clock: Pick<Clock, 'monotonic'>;
@@ -38,17 +49,25 @@ const RETRY_MS = 200;
 /** What came of the hand-offs so far. */
 export interface HandOffStat {
   handOffs: number;
+  /** They would have paused for longer than the budget. */
+  aborted: number;
   takeovers: number;
 }
 
 export class BucketKeeper {
-  readonly stat: HandOffStat = { handOffs: 0, takeovers: 0 };
+  readonly stat: HandOffStat = { handOffs: 0, aborted: 0, takeovers: 0 };
   isStopping = false;
   private readonly parts: BucketKeeperParts;
   /** Opened here, and not yet in the map as this node's: bucket -> epoch. */
   private readonly toAccept = new Map<number, number>();
+  /** Under way in `open`. */
+  private readonly opening = new Set<number>();
+  /** Taken by another node; the map was not fetched since (K4). */
+  private readonly doubtful = new Set<number>();
+  private isAsking = false;
   private running: Promise<void> | null = null;
   private isWanted = false;
+  private isTimed = false;
 
   constructor(parts: BucketKeeperParts) {
     this.parts = parts;
@@ -68,7 +87,13 @@ export class BucketKeeper {
   take(indexes: readonly number[]): void {
     if (this.isStopping) return;
     for (const index of indexes) this.parts.owners.hint(index, this.parts.owners.self);
-    void this.open(indexes);
+    this.open(indexes).catch((error: unknown) => this.failed(error));
+  }
+
+  /** Another node has taken this bucket. */
+  fenced(index: number): void {
+    this.doubtful.add(index);
+    if (!this.isAsking) void this.askAgain();
   }
 
   /** Resolves when nothing is under way. */
@@ -78,40 +103,74 @@ export class BucketKeeper {
 
   private async run(): Promise<void> {
     this.isWanted = false;
-    const { owners, engine, log } = this.parts;
+    const { owners, engine } = this.parts;
     const given: number[] = [];
-    const lost: number[] = [];
+    const moved: number[] = [];
     const moving = new Map<number, number[]>();
     for (let index = 0; index < owners.map.size; index++) {
       const { owner, next, epoch } = owners.map.entryOf(index);
       const isHere = engine.owns(index);
       if (owner !== owners.self) {
-        if (isHere && next !== owners.self && !this.toAccept.has(index)) lost.push(index);
-      } else if (next !== NO_NODE && isHere) {
-        const list = moving.get(next);
-        if (list === undefined) moving.set(next, [index]);
-        else list.push(index);
-      } else if (!isHere && !this.isStopping) given.push(index);
-      else if (isHere && epoch !== 0) this.toAccept.delete(index);
+        if (isHere) this.claim(index);
+      } else if (next !== NO_NODE) {
+        if (!isHere) moved.push(index);
+        else if (moving.has(next)) moving.get(next)!.push(index);
+        else moving.set(next, [index]);
+      } else if (!isHere) {
+        if (!this.isStopping && !this.doubtful.has(index)) given.push(index);
+      } else if (epoch === 0) this.claim(index);
+      else this.toAccept.delete(index);
     }
     try {
-      await Promise.all([this.open(given), this.giveUp(lost), ...[...moving].map(([next, indexes]) => this.move(next, indexes))]);
+      await Promise.all([this.open(given), this.vacate(moved), ...[...moving].map(([next, indexes]) => this.move(next, indexes))]);
       await this.accept();
     } catch (error) {
-      log.warn({ err: error }, 'buckets are not where they should be yet');
-      this.syncLater();
+      this.failed(error);
     }
+  }
+
+  private failed(error: unknown): void {
+    this.parts.log.warn({ err: error }, 'buckets are not where they should be yet');
+    this.syncLater();
+  }
+
+  /** The map does not say that it is this node's: the store is told that it is, and says so if it is not (K1). */
+  private claim(index: number): void {
+    const epoch = this.parts.engine.epochOf(index);
+    if (epoch > 0) this.toAccept.set(index, epoch);
+    // It does not serve yet; there is nothing to say.
+    else if (!this.opening.has(index)) this.syncLater();
+  }
+
+  /** K4 */
+  private async askAgain(): Promise<void> {
+    this.isAsking = true;
+    while (this.doubtful.size > 0 && !this.isStopping) {
+      const asked = [...this.doubtful];
+      try {
+        await this.parts.refreshed();
+        for (const index of asked) this.doubtful.delete(index);
+        this.sync();
+      } catch {
+        await new Promise<void>((resolve) => this.parts.scheduler.later(RETRY_MS, resolve));
+      }
+    }
+    this.isAsking = false;
   }
 
   private async open(indexes: readonly number[]): Promise<void> {
     const missing = indexes.filter((index) => !this.parts.engine.owns(index));
     if (missing.length === 0) return;
     const since = this.parts.clock.monotonic();
-    const opened = await this.parts.engine.acquire(missing);
+    for (const index of missing) this.opening.add(index);
+    const opened = await this.parts.engine.acquire(missing).finally(() => {
+      for (const index of missing) this.opening.delete(index);
+    });
+    if (opened.length < missing.length) this.syncLater();
     this.stat.takeovers += opened.length;
     for (const { index, epoch } of opened) this.toAccept.set(index, epoch);
     this.parts.log.info({ buckets: opened.length, ms: Math.round(this.parts.clock.monotonic() - since) }, 'buckets opened');
-    this.accept().catch(() => this.syncLater());
+    this.accept().catch((error: unknown) => this.failed(error));
   }
 
   private async accept(): Promise<void> {
@@ -125,6 +184,7 @@ export class BucketKeeper {
       if (outcomes[i] === 'unnamed' || outcomes[i] === 'stale') unnamed.push(index);
     }
     await this.giveUp(unnamed);
+    if (unnamed.length > 0) this.syncLater();
   }
 
   private async giveUp(indexes: readonly number[]): Promise<void> {
@@ -137,7 +197,11 @@ export class BucketKeeper {
   private async move(next: number, indexes: readonly number[]): Promise<void> {
     const { engine, owners, log } = this.parts;
     const since = this.parts.clock.monotonic();
-    await engine.release(indexes);
+    if (!(await engine.release(indexes, this.parts.pauseMaxMs))) {
+      this.stat.aborted += indexes.length;
+      this.syncLater();
+      return;
+    }
     for (const index of indexes) owners.hint(index, next);
     this.stat.handOffs += indexes.length;
     try {
@@ -145,11 +209,20 @@ export class BucketKeeper {
     } catch (error) {
       log.warn({ err: error, buckets: indexes.length }, 'the next owner was not told; the map tells it');
     }
-    await this.parts.vacate(indexes);
+    await this.vacate(indexes);
     log.info({ buckets: indexes.length, ms: Math.round(this.parts.clock.monotonic() - since) }, 'buckets handed over');
   }
 
+  private async vacate(indexes: readonly number[]): Promise<void> {
+    if (indexes.length > 0) await this.parts.vacate(indexes);
+  }
+
   private syncLater(): void {
-    this.parts.scheduler.later(RETRY_MS, () => this.sync());
+    if (this.isTimed) return;
+    this.isTimed = true;
+    this.parts.scheduler.later(RETRY_MS, () => {
+      this.isTimed = false;
+      this.sync();
+    });
   }
 }

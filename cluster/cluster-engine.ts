@@ -1,13 +1,14 @@
 /** The engine of a whole cluster, as the gateway and the admin port of one node see it. */
 
 import type {
-  CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest,
+  CommandRequest, Deployed, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest,
 } from '../runtime/actor/engine.ts';
 import { Address } from '../runtime/actor/engine.ts';
 import type { Scheduler } from '../runtime/actor/seams.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
 import { NO_NODE } from './bucket-map.ts';
 import type { BucketOwners } from './bucket-owners.ts';
+import type { ClusterRoutes } from './cluster-routes.ts';
 import type { ClusterDeployments } from './cluster-deployments.ts';
 import type { Request } from './forward.ts';
 import { RECORDS } from './methods.ts';
@@ -23,8 +24,13 @@ export interface ClusterEngineParts {
   readonly owners: BucketOwners;
   readonly deployments: ClusterDeployments;
   readonly scheduler: Scheduler;
+  /** The name of this node. */
+  readonly node: string;
+  readonly routes: ClusterRoutes;
   peerOf(number: number): Peer | null;
 }
+
+const NO_WATCH: Watch = { resume: () => {}, close: () => {} };
 
 export class ClusterEngine implements Engine {
   private readonly parts: ClusterEngineParts;
@@ -46,6 +52,7 @@ export class ClusterEngine implements Engine {
   watch(request: WatchRequest): Watch {
     const { local, router, owners, scheduler, peerOf } = this.parts;
     const address = new Address(request.to);
+    if (!this.isAddress(address, request)) return NO_WATCH;
     return new RoutedWatch(request, {
       scheduler,
       local: (inner) => local.watch(inner),
@@ -83,13 +90,25 @@ export class ClusterEngine implements Engine {
     return this.refusal ?? this.parts.local.notReady();
   }
 
+  place(): { readonly node: string; readonly routes: Routes | null } {
+    return { node: this.parts.node, routes: this.parts.routes.get() };
+  }
+
   private route(request: Request): void {
+    if (this.isAddress(request.to, request)) this.parts.router.route(request);
+  }
+
+  /** What is none is answered, later. */
+  private isAddress(address: Address, request: Pick<Request, 'failed'>): boolean {
+    if (address.resident !== null) return true;
     try {
-      this.parts.router.route(request);
+      this.parts.router.indexOf(address);
+      return true;
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
       const { code, message } = error;
       this.parts.scheduler.soon(() => request.failed({ code, message }));
+      return false;
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Address, AnswerError, CommandRequest, Format, GetRequest } from '.
 import { Address as ActorAddress } from '../runtime/actor/engine.ts';
 import { COMMAND, GET } from './methods.ts';
 import type { CommandValue, GetValue } from './methods.ts';
+import type { Refusals } from './refusals.ts';
 import type { Failure, IncomingRequest, Peer, Pending } from './transport/transport.ts';
 
 export type Request = CommandRequest | GetRequest;
@@ -30,6 +31,7 @@ export class Forward implements Pending {
   readonly key: string;
   /** Some earlier try may have taken effect. */
   isUnknown = false;
+  private isRecalled = false;
   private readonly listener: ForwardListener;
 
   constructor(request: Request, index: number, sinceMs: number, order: number, key: string, listener: ForwardListener) {
@@ -47,23 +49,34 @@ export class Forward implements Pending {
     return isCommand(request) && request.key !== key ? new KeyedCommand(request, key) : request;
   }
 
-  send(peer: Peer): void {
+  /** `era`: see Refusals. */
+  send(peer: Peer, era: number): void {
     const { request } = this;
     if (isCommand(request)) {
-      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session];
+      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era];
       peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
     } else {
-      const value: GetValue = [request.to.text, request.format];
+      const value: GetValue = [request.to.text, request.format, era];
       peer.request(this, GET, value);
     }
   }
 
+  /** The same request, to be sent to somebody else; whoever has this one is not heard any more. */
+  recall(): Forward {
+    this.isRecalled = true;
+    const again = new Forward(this.request, this.index, this.sinceMs, this.order, this.key, this.listener);
+    again.isUnknown = true;
+    return again;
+  }
+
   answered(value: unknown, buffer: Buffer, from: number, to: number): void {
+    if (this.isRecalled) return;
     this.listener.arrived(this);
     this.request.done(value as number, buffer, from, to);
   }
 
   failed(failure: Failure): void {
+    if (this.isRecalled) return;
     this.listener.failed(this, failure);
   }
 }
@@ -130,10 +143,12 @@ export class ServedCommand implements CommandRequest {
   readonly key: string;
   readonly principal: string;
   readonly session: string;
-  private readonly incoming: IncomingRequest;
+  readonly era: number;
+  readonly incoming: IncomingRequest;
+  private readonly refusals: Refusals;
 
-  constructor(incoming: IncomingRequest) {
-    const [to, name, format, key, principal, session] = incoming.value as CommandValue;
+  constructor(incoming: IncomingRequest, refusals: Refusals) {
+    const [to, name, format, key, principal, session, era] = incoming.value as CommandValue;
     this.to = new ActorAddress(to);
     this.name = name;
     this.format = format;
@@ -142,7 +157,9 @@ export class ServedCommand implements CommandRequest {
     this.session = session;
     this.body = Buffer.from(incoming.buffer.subarray(incoming.bodyFrom, incoming.bodyTo));
     this.bodyTo = this.body.length;
+    this.era = era;
     this.incoming = incoming;
+    this.refusals = refusals;
   }
 
   done(seq: number, buffer: Buffer, from: number, to: number): void {
@@ -150,6 +167,7 @@ export class ServedCommand implements CommandRequest {
   }
 
   failed(error: AnswerError): void {
+    this.refusals.answered(this, error.code);
     this.incoming.fail(error);
   }
 }
@@ -158,13 +176,17 @@ export class ServedCommand implements CommandRequest {
 export class ServedGet implements GetRequest {
   readonly to: Address;
   readonly format: Format;
-  private readonly incoming: IncomingRequest;
+  readonly era: number;
+  readonly incoming: IncomingRequest;
+  private readonly refusals: Refusals;
 
-  constructor(incoming: IncomingRequest) {
-    const [to, format] = incoming.value as GetValue;
+  constructor(incoming: IncomingRequest, refusals: Refusals) {
+    const [to, format, era] = incoming.value as GetValue;
     this.to = new ActorAddress(to);
     this.format = format;
+    this.era = era;
     this.incoming = incoming;
+    this.refusals = refusals;
   }
 
   done(seq: number, buffer: Buffer, from: number, to: number): void {
@@ -172,6 +194,7 @@ export class ServedGet implements GetRequest {
   }
 
   failed(error: AnswerError): void {
+    this.refusals.answered(this, error.code);
     this.incoming.fail(error);
   }
 }

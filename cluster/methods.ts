@@ -1,14 +1,15 @@
 /** What nodes ask of each other: the transport's methods, and the shapes of their values. Bodies are the transport's bodies. */
 
 import type { Format } from '../runtime/actor/engine.ts';
+import type { BucketLoad, NodeLoad } from '../runtime/admin/operations.ts';
 
-/** Request. Answer: the seq, with the reply as body. */
+/** Request. Answer: the seq, with the reply as body. `era`: see Refusals in serving.ts. */
 export const COMMAND = 1;
-export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string];
+export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number];
 
 /** Request. Answer: the seq, with the state as body. */
 export const GET = 2;
-export type GetValue = [to: string, format: Format];
+export type GetValue = [to: string, format: Format, era: number];
 
 /** Stream. Events: `[WATCH_OPENED, seq]` once, then `[WATCH_EVENT, seq, name]` with the event as body. */
 export const WATCH = 3;
@@ -32,3 +33,14 @@ export type ServeValue = number;
 /** Message: the bucket map has this version by now. */
 export const MAP_CHANGED = 7;
 export type MapChangedValue = number;
+
+// From 40 on: what operators ask.
+
+/** Request: how the node is doing; with its buckets one by one, or without. */
+export const LOAD = 40;
+export type LoadValue = boolean;
+export interface LoadAnswer {
+  readonly node: NodeLoad;
+  /** Null when they were not asked for. */
+  readonly buckets: readonly BucketLoad[] | null;
+}

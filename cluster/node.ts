@@ -5,37 +5,41 @@
 
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
 import { NodeEngine } from '../runtime/actor/node-engine.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
+import type { ClusterMetrics } from '../runtime/admin/metrics.ts';
+import { Monitor } from '../runtime/admin/monitor.ts';
 import { bundleHash } from '../runtime/bundle/bundle.ts';
 import { checkStateCompatible } from '../runtime/bundle/compatibility.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
 import { makeDataFolder } from '../runtime/config/data-folder.ts';
 import { defaults } from '../runtime/config/defaults.ts';
 import type { Settings } from '../runtime/config/defaults.ts';
-import { authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
+import { authority, authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
 import { createAuthenticator } from '../runtime/gateway/auth.ts';
 import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
 import type { RunningNode } from '../runtime/node.ts';
 import { createSandboxPool } from '../runtime/sandbox/pool.ts';
+import { clientUrl, dialledAt, withFreePorts } from './addresses.ts';
 import { BucketKeeper } from './bucket-keeper.ts';
 import { BucketOwners } from './bucket-owners.ts';
 import { ClusterDeployments } from './cluster-deployments.ts';
 import { ClusterEngine } from './cluster-engine.ts';
+import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
 import { RedisControlStore } from './control/redis-store.ts';
 import { controlDefaults } from './control/timing.ts';
 import type { ControlTiming } from './control/timing.ts';
-import { MAP_CHANGED, SERVE, TAKE } from './methods.ts';
+import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
+import { ClusterOperations } from './operations.ts';
 import { Peers } from './peers.ts';
 import { Router } from './router.ts';
 import { answerLater, serveRequests } from './serving.ts';
@@ -48,8 +52,19 @@ import { createTransport } from './transport/tcp-transport.ts';
 const FOLLOW_MS = 2_000;
 const WAIT_STEP_MS = 20;
 
+/** What whoever starts a node of a cluster is told. */
+export interface RunningClusterNode extends RunningNode {
+  readonly cluster: {
+    readonly id: string;
+    /** This node's id. */
+    readonly node: string;
+    /** Nodes that live, this one among them, when it had joined. */
+    readonly nodes: number;
+  };
+}
+
 /** @throws TroupeError CONFIG_INVALID, ADDRESS_IN_USE, STORE_UNAVAILABLE, ROLLED_BACK and others, with nothing left behind */
-export async function startClusterNode(settings: Settings, log: Logger): Promise<RunningNode> {
+export async function startClusterNode(settings: Settings, log: Logger): Promise<RunningClusterNode> {
   const closing: (() => Promise<void> | void)[] = [];
   try {
     return await assemble(settings, log, closing);
@@ -59,7 +74,7 @@ export async function startClusterNode(settings: Settings, log: Logger): Promise
   }
 }
 
-async function assemble(given: Settings, log: Logger, closing: (() => Promise<void> | void)[]): Promise<RunningNode> {
+async function assemble(given: Settings, log: Logger, closing: (() => Promise<void> | void)[]): Promise<RunningClusterNode> {
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -96,10 +111,20 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const links = new StoreLinks({ ...store, answerTimeMaxMs: timing.callTimeMaxMs });
   await links.connect();
   closing.push(() => links.close());
+  let storeErrors = 0;
+  const callStore: typeof links.call = async (lane, key, command, args) => {
+    try {
+      return await links.call(lane, key, command, args);
+    } catch (error) {
+      // A server that does not have the functions yet is given them.
+      if ((error as { code?: unknown }).code !== 'NOFUNCTION') storeErrors++;
+      throw error;
+    }
+  };
   const control = new RedisControlStore(
     {
-      call: (functionName, keys, args) => links.call('log', keys[0]!, 'FCALL', [functionName, String(keys.length), ...keys, ...args]),
-      load: (library, key) => links.call('log', key, 'FUNCTION', ['LOAD', 'REPLACE', library]),
+      call: (functionName, keys, args) => callStore('log', keys[0]!, 'FCALL', [functionName, String(keys.length), ...keys, ...args]),
+      load: (library, key) => callStore('log', key, 'FUNCTION', ['LOAD', 'REPLACE', library]),
     },
     namespace,
   );
@@ -124,7 +149,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     nameOf: (number) => peers.nameOf(number),
     numberOf: (name) => peers.numberOf(name),
   });
-  const call: StoreCall = (key, command, args) => links.call('bulk', key, command, args);
+  const call: StoreCall = (key, command, args) => callStore('bulk', key, command, args);
   await started;
   const engine = new NodeEngine({
     journal, pool, log, namespace, bucketBits,
@@ -135,6 +160,10 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    isClaimed: async (index) => {
+      await plane.refreshed();
+      return owners.map.ownerOf(index) === owners.self;
+    },
   });
   await engine.start();
   router.engine = engine;
@@ -143,7 +172,12 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     list: new ServiceList(call, namespace),
     engine,
     tellOthers: async (length) => {
-      await Promise.all(peers.others().map(({ peer }) => ask(peer, SERVE, length satisfies ServeValue)));
+      const asked = peers.others();
+      const outcomes = await Promise.allSettled(asked.map(({ peer }) => ask(peer, SERVE, length satisfies ServeValue)));
+      const missing = asked.filter(({ node }, i) => outcomes[i]!.status === 'rejected' && peers.all.some(({ number, alive }) => number === node.number && alive));
+      if (missing.length === 0) return;
+      const names = missing.map(({ node }) => node.id).join(', ');
+      throw new TroupeError('UNKNOWN_OUTCOME', `the bundle is listed, and in service as soon as every node has it; not heard from: ${names}`);
     },
   });
   await deployments.follow();
@@ -153,13 +187,15 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   };
   const keeper = new BucketKeeper({
     owners,
+    pauseMaxMs: settings.handOffPauseMaxMs,
     clock: systemClock,
     scheduler: systemScheduler,
     log,
     engine: {
       owns: (index) => engine.owns(index),
+      epochOf: (index) => engine.epochOf(index),
       acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
-      release: (indexes) => engine.ownership.release(indexes),
+      release: (indexes, pauseMaxMs) => engine.ownership.release(indexes, pauseMaxMs),
     },
     accept: async (opened) => {
       const outcomes = await plane.accept(opened);
@@ -172,14 +208,12 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       if (peer === null) throw new TroupeError('UNREACHABLE', `node ${node} is not known`);
       await ask(peer, TAKE, [...indexes] satisfies TakeValue);
     },
+    refreshed: () => plane.refreshed(),
     vacate: async (indexes) => {
       await plane.release(indexes);
     },
   });
-  engine.ownership.onFenced = () => systemScheduler.later(WAIT_STEP_MS, () => {
-    plane.lookSoon();
-    keeper.sync();
-  });
+  engine.ownership.onFenced = (index) => keeper.fenced(index);
   let isDraining = false;
   let addresses: Record<string, string> = {};
   const info = (): NodeInfo => ({ addresses, version: nodeVersion, draining: isDraining, weight: 1, load: 0 });
@@ -205,9 +239,11 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const local = new ClusterEngine({
     local: engine, router, owners, deployments,
     scheduler: systemScheduler,
+    node: id,
+    routes: new ClusterRoutes(() => ({ map: owners.map, nodes: peers.all })),
     peerOf: (number) => peers.peerOf(number),
   });
-  serveRequests(transport, engine);
+  serveRequests(transport, engine, router);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
@@ -216,14 +252,38 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   transport.handleMessage(MAP_CHANGED, (message) => {
     if ((message.value as MapChangedValue) > owners.map.version) plane.lookSoon();
   });
+  const monitor = new Monitor(engine, systemClock);
+  const operations = new ClusterOperations({
+    plane, monitor,
+    peerOf: (number) => peers.peerOf(number),
+    clock: systemClock,
+    timers: systemScheduler,
+  });
+  transport.handle(LOAD, (incoming) => operations.serve(incoming));
+  const metrics = (): ClusterMetrics => ({
+    nodes: peers.all.filter(({ alive }) => alive).length,
+    bucketsOwned: engine.ownedIndexes().length,
+    isScheduler: plane.state !== null && plane.state.lead.node === plane.state.self.number,
+    term: plane.state?.lead.term ?? 0,
+    mapVersion: owners.map.version,
+    viewAgeMs: plane.state === null ? 0 : operations.ageMs(),
+    requestsHeld: router.held,
+    handOffsTotal: keeper.stat.handOffs,
+    handOffsAbortedTotal: keeper.stat.aborted,
+    takeoversTotal: keeper.stat.takeovers,
+    forwardedTotal: router.forwarded,
+    redirectedTotal: router.redirected,
+    storeErrorsTotal: storeErrors,
+  });
   const listening = await transport.listen();
-  const front = await openFront({ settings, log, auth, engine: local, journal, pool, stat: () => engine.stat() });
+  const front = await openFront({ settings, log, auth, engine: local, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(() => engine.close()));
   addresses = {
-    transport: authority(settings.clusterAdvertise || listening.host, listening.port),
-    gateway: authority(front.addresses.gateway.host, front.addresses.gateway.port),
-    admin: authority(front.addresses.admin.host, front.addresses.admin.port),
+    transport: dialledAt(settings.clusterAdvertise, listening),
+    gateway: authority(front.addresses.gateway),
+    admin: authority(front.addresses.admin),
+    [CLIENT_URL]: settings.advertiseUrl || clientUrl(front.addresses.gateway),
   };
   await plane.start();
   let isEnded = false;
@@ -265,6 +325,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   return {
     addresses: front.addresses,
     durability: journal.durability,
+    cluster: { id: record.id, node: id, nodes: peers.all.filter(({ alive }) => alive).length },
     failed,
     close: () => closeAll(closing),
   };
@@ -303,33 +364,4 @@ async function tlsOf({ clusterTlsCertFile, clusterTlsKeyFile, clusterTlsCaFile }
   if (files.some((file) => file === '')) throw new TroupeError('CONFIG_INVALID', 'TLS between nodes needs --cluster-tls-ca-file, --cluster-tls-cert-file and --cluster-tls-key-file');
   const [ca, cert, key] = (await Promise.all(files.map((file) => readFile(file)))) as [Buffer, Buffer, Buffer];
   return { tls: { ca, cert, key } };
-}
-
-/** A second node on the same machine takes free ports where the usual ones are taken; ports that were chosen stay as they are. */
-async function withFreePorts(settings: Settings): Promise<Settings> {
-  const { port, adminPort, clusterPort } = defaults;
-  return {
-    ...settings,
-    port: settings.port === port && !(await isFree(settings.host, port)) ? 0 : settings.port,
-    adminPort: settings.adminPort === adminPort && !(await isFree(settings.adminHost, adminPort)) ? 0 : settings.adminPort,
-    clusterPort: settings.clusterPort === clusterPort ? await freeFrom(settings.clusterHost, clusterPort) : settings.clusterPort,
-  };
-}
-
-/** A node without a name is called after its port, which should be the same one after a restart. */
-async function freeFrom(host: string, port: number): Promise<number> {
-  for (let candidate = port; candidate < port + 100; candidate++) if (await isFree(host, candidate)) return candidate;
-  return 0;
-}
-
-function isFree(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, host, () => server.close(() => resolve(true)));
-  });
-}
-
-function authority(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,22 +1,28 @@
 /**
  * The router: brings requests to the node that owns the actor's bucket, wherever they came in.
  *
- * R1  Requests of one bucket keep their order across redirects: from the first that has to be sent again, all that come behind it wait until
- *     none is on its way any more; then they go on in the order in which they came.
+ * R1  Requests of one bucket keep their order across redirects: from the first that has to be sent again, or from the moment in which the
+ *     bucket has another owner, all that come behind wait until none is on its way any more; then they go on in the order in which they
+ *     came.
  * R2  A command that is sent to another node has a key, a minted one if its client gave none: sent again after its outcome was lost,
  *     it is applied once.
  * R3  A request from another node is answered here or refused with NOT_OWNER and the owner as far as it is known; it is not passed on.
  *     Whoever asked decides.
  * R4  What waits is bounded in number and in time.
+ * R5  When a bucket is given to another node, what the former owner has not answered is sent to the new one, and what the former one still says is
+ *     not heard: keys and epochs see to it that it counts once. [The owner is cut off from the store, or stands still: it keeps its
+ *     connections and says nothing, and by R1 all that come behind would wait for it, too.]
  */
 
 import { bucketIndex, hashText, parseAddress, shardKey } from '../runtime/codec/address.ts';
+import { mintKey } from '../runtime/codec/minted-key.ts';
 import type { Address, AnswerError, CommandRequest, Elsewhere, GetRequest } from '../runtime/actor/engine.ts';
 import type { Clock, Scheduler } from '../runtime/actor/seams.ts';
 import { NO_NODE } from './bucket-map.ts';
 import type { BucketOwners } from './bucket-owners.ts';
 import { Forward, isCommand, ServedCommand, ServedGet } from './forward.ts';
 import type { ForwardListener, Request } from './forward.ts';
+import { isSentAgain } from './refusals.ts';
 import type { Failure, Peer } from './transport/transport.ts';
 
 /** The engine of this node, as the router needs it. */
@@ -51,13 +57,14 @@ export interface RouterLimits {
 
 const limitsPreset: RouterLimits = { routeTimeMaxMs: 10_000, requestsHeldMax: 65_536, retryMs: 15 };
 
-/** Keys of clients hold no control characters, so no client can take or guess a minted one. */
-const MINTED = '\u0001';
 
 /** One bucket's requests that are not this node's to answer. */
 interface Route {
-  /** Sent to other nodes and not answered. */
-  inFlight: number;
+  /** Sent to `target` and not answered. */
+  readonly inFlight: Set<Forward>;
+  target: number;
+  /** Raised whenever none is on its way and what waited goes on (refusals.ts). */
+  era: number;
   /** Those that wait, in no order; null while nothing has to wait. */
   held: Forward[] | null;
   isTimed: boolean;
@@ -69,6 +76,8 @@ export class Router implements Elsewhere, ForwardListener {
   /** Sent to other nodes so far, and how many of those were not the first try. */
   forwarded = 0;
   redirected = 0;
+  /** Taken back from a node that had lost the bucket before it answered (R5). */
+  recalled = 0;
   engine: LocalEngine | null = null;
   private readonly parts: RouterParts;
   private readonly limits: RouterLimits;
@@ -79,7 +88,7 @@ export class Router implements Elsewhere, ForwardListener {
   constructor(parts: RouterParts) {
     this.parts = parts;
     this.limits = { ...limitsPreset, ...parts.limits };
-    this.routes = Array.from({ length: 2 ** parts.bucketBits }, () => ({ inFlight: 0, held: null, isTimed: false }));
+    this.routes = Array.from({ length: 2 ** parts.bucketBits }, () => ({ inFlight: new Set(), target: NO_NODE, era: 1, held: null, isTimed: false }));
   }
 
   /** The bucket of an address. @throws TroupeError BAD_ADDRESS */
@@ -98,7 +107,7 @@ export class Router implements Elsewhere, ForwardListener {
     }
     const index = this.indexOf(to);
     const route = this.routes[index]!;
-    if (route.held === null && this.engine!.owns(index)) this.toEngine(request);
+    if (route.held === null && route.inFlight.size === 0 && this.engine!.owns(index)) this.toEngine(request);
     else this.enter(request, index, route);
   }
 
@@ -116,17 +125,17 @@ export class Router implements Elsewhere, ForwardListener {
 
   arrived(forward: Forward): void {
     const route = this.routes[forward.index]!;
-    route.inFlight--;
+    route.inFlight.delete(forward);
     if (route.held !== null) this.flush(forward.index, route);
   }
 
   failed(forward: Forward, failure: Failure): void {
     const route = this.routes[forward.index]!;
-    route.inFlight--;
+    route.inFlight.delete(forward);
     const { outcome, code, message, reason } = failure;
     if (outcome === 'lost') forward.isUnknown = true;
     if (outcome === 'answered' && code === 'NOT_OWNER') this.parts.owners.hint(forward.index, reason === undefined ? NO_NODE : this.parts.numberOf(reason));
-    const isFinal = outcome === 'answered' ? code !== 'NOT_OWNER' && code !== 'FENCED' && code !== 'NOT_READY' : outcome === 'notSent' && code !== 'UNREACHABLE';
+    const isFinal = outcome === 'answered' ? !isSentAgain(code) : outcome === 'notSent' && code !== 'UNREACHABLE';
     if (isFinal) {
       // Possibly from within `route`, and an answer comes later than that.
       this.failLater(forward.request, reason === undefined ? { code, message } : { code, message, reason });
@@ -142,8 +151,19 @@ export class Router implements Elsewhere, ForwardListener {
   ownersChanged(indexes: readonly number[]): void {
     for (const index of indexes) {
       const route = this.routes[index]!;
+      if (route.inFlight.size > 0) this.recall(index, route);
       if (route.held !== null) this.flush(index, route);
     }
+  }
+
+  /** R5. While a bucket is being handed over, its owner answers for what it has. */
+  private recall(index: number, route: Route): void {
+    const { owner, next } = this.parts.owners.map.entryOf(index);
+    if (route.target === owner || route.target === next) return;
+    const inFlight = [...route.inFlight];
+    route.inFlight.clear();
+    this.recalled += inFlight.length;
+    for (const forward of inFlight) this.hold(forward.recall(), route);
   }
 
   private toEngine(request: Request): void {
@@ -156,7 +176,7 @@ export class Router implements Elsewhere, ForwardListener {
       this.failLater(request, { code: 'OVERLOADED', message: `${this.held} requests wait for the owners of their actors` });
       return;
     }
-    const key = !isCommand(request) ? '' : request.key !== '' ? request.key : `${MINTED}${this.parts.incarnation}.${++this.minted}`;
+    const key = !isCommand(request) ? '' : request.key !== '' ? request.key : mintKey(this.parts.incarnation, ++this.minted);
     const forward = new Forward(request, index, this.parts.clock.monotonic(), ++this.orders, key, this);
     if (route.held === null) this.send(forward, route);
     else this.hold(forward, route);
@@ -184,14 +204,17 @@ export class Router implements Elsewhere, ForwardListener {
   }
 
   private send(forward: Forward, route: Route): void {
-    const peer = this.peerFor(forward.index);
-    if (peer === null) {
+    const { index } = forward;
+    const owner = this.parts.owners.ownerOf(index);
+    const peer = this.engine!.owns(index) ? null : this.peerFor(index);
+    if (peer === null || (route.inFlight.size > 0 && route.target !== owner)) {
       this.hold(forward, route);
       return;
     }
-    route.inFlight++;
+    route.target = owner;
+    route.inFlight.add(forward);
     this.forwarded++;
-    forward.send(peer);
+    forward.send(peer, route.era);
   }
 
   private peerFor(index: number): Peer | null {
@@ -204,7 +227,7 @@ export class Router implements Elsewhere, ForwardListener {
   private flush(index: number, route: Route): void {
     if (route.held === null) return;
     this.expire(route);
-    if (route.inFlight > 0) return;
+    if (route.inFlight.size > 0) return;
     const isHere = this.engine!.owns(index);
     if (route.held.length > 0 && !isHere && this.peerFor(index) === null) {
       this.flushSoon(index, route, this.limits.retryMs);
@@ -212,6 +235,7 @@ export class Router implements Elsewhere, ForwardListener {
     }
     const held = route.held.sort((a, b) => a.order - b.order);
     route.held = null;
+    route.era++;
     this.held -= held.length;
     for (const forward of held) {
       if (route.held !== null) this.hold(forward, route);

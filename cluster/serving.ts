@@ -1,16 +1,26 @@
 /** What this node does for other nodes: their clients' requests, answered by its engine, as far as it owns the actors. */
 
-import type { Engine, Watch } from '../runtime/actor/engine.ts';
+import type { Address, Engine, Watch } from '../runtime/actor/engine.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
 import { ServedCommand, ServedGet } from './forward.ts';
-import type { LocalEngine } from './router.ts';
+import { Refusals } from './refusals.ts';
+import type { LocalEngine, Router } from './router.ts';
 import { COMMAND, GET, RECORDS, WATCH, WATCH_EVENT, WATCH_OPENED } from './methods.ts';
 import type { RecordsValue, WatchEventValue, WatchValue } from './methods.ts';
 import type { IncomingRequest, IncomingStream, PeerError, Stream, Transport } from './transport/transport.ts';
 
-export function serveRequests(transport: Transport, engine: LocalEngine & Pick<Engine, 'watch' | 'records'>): void {
-  transport.handle(COMMAND, (incoming) => engine.submit(new ServedCommand(incoming)));
-  transport.handle(GET, (incoming) => engine.get(new ServedGet(incoming)));
+export function serveRequests(transport: Transport, engine: LocalEngine & Pick<Engine, 'watch' | 'records'>, router: Router): void {
+  const refusals = new Refusals((to) => router.indexOf(to as Address));
+  transport.handle(COMMAND, (incoming) => {
+    const command = new ServedCommand(incoming, refusals);
+    if (refusals.covers(command)) router.command(command);
+    else engine.submit(command);
+  });
+  transport.handle(GET, (incoming) => {
+    const get = new ServedGet(incoming, refusals);
+    if (refusals.covers(get)) router.get(get);
+    else engine.get(get);
+  });
   transport.handle(RECORDS, (incoming) => {
     const [actor, fromSeq, recordsMax] = incoming.value as RecordsValue;
     answerLater(incoming, engine.records(actor, fromSeq, recordsMax));

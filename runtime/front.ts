@@ -8,13 +8,20 @@ import type { EngineLimits } from './actor/engine-limits.ts';
 import type { Engine } from './actor/engine.ts';
 import type { EngineStat } from './actor/node-engine.ts';
 import { createAdmin } from './admin/admin.ts';
-import type { EngineMetrics } from './admin/metrics.ts';
+import type { ClusterMetrics, EngineMetrics } from './admin/metrics.ts';
 import { createMetrics } from './admin/metrics.ts';
+import { SAMPLE_MS } from './admin/monitor.ts';
+import type { Monitor } from './admin/monitor.ts';
+import type { Operations } from './admin/operations.ts';
+import { SingleNode } from './admin/single-node.ts';
 import type { Settings } from './config/defaults.ts';
 import type { Authenticator, AuthSettings } from './gateway/auth.ts';
+import { systemClock } from './gateway/clock.ts';
 import { createGateway } from './gateway/gateway.ts';
 import type { Journal } from './journal/journal.ts';
 import type { SandboxPool } from './sandbox/sandbox.ts';
+
+export type { BucketView, NodeView, PlannedMove } from './admin/operations.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -29,6 +36,9 @@ export interface FrontParts {
   readonly journal: Journal;
   readonly pool: SandboxPool;
   readonly stat: () => EngineStat;
+  readonly monitor: Monitor;
+  /** Left out by a node by itself. */
+  readonly cluster?: { readonly operations: Operations; readonly metrics: () => ClusterMetrics };
 }
 
 export interface Front {
@@ -39,17 +49,20 @@ export interface Front {
 }
 
 /** @throws TroupeError ADDRESS_IN_USE, with nothing left open */
-export async function openFront({ settings, log, auth, engine, journal, pool, stat }: FrontParts): Promise<Front> {
+export async function openFront({ settings, log, auth, engine, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
   // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
   let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
+  const ownVersion = await version();
   const metrics = createMetrics({
-    version: await version(),
+    version: ownVersion,
     durability: journal.durability,
     isReady: () => engine.notReady() === null,
     gateway: () => stats(),
     engine: () => engineMetrics(stat()),
     journal: () => journal.stat(),
     sandbox: () => pool.stat(),
+    buckets: () => monitor.readings(),
+    ...(cluster === undefined ? {} : { cluster: cluster.metrics }),
   });
   const gateway = createGateway({
     engine, auth,
@@ -69,8 +82,10 @@ export async function openFront({ settings, log, auth, engine, journal, pool, st
     onDefect: (error) => log.error({ err: error }, 'defect in the gateway'),
   });
   stats = () => gateway.stats;
+  let addresses: Readonly<Record<string, string>> = {};
+  const operations = cluster?.operations ?? new SingleNode({ id: settings.node, version: ownVersion, monitor, addresses: () => addresses, sizes: () => journal.stat() });
   const admin = createAdmin({
-    engine, auth, metrics,
+    engine, auth, metrics, operations,
     host: settings.adminHost,
     port: settings.adminPort,
     onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),
@@ -81,14 +96,25 @@ export async function openFront({ settings, log, auth, engine, journal, pool, st
     await gateway.close();
     throw error;
   });
+  addresses = { gateway: authority(gatewayAddress), admin: authority(adminAddress) };
+  monitor.sample();
+  const stopSampling = systemClock.every(SAMPLE_MS, () => monitor.sample());
   return {
     addresses: { gateway: gatewayAddress, admin: adminAddress },
     async closeGateway(finish) {
       await finish();
       await gateway.close();
     },
-    closeAdmin: () => admin.close(),
+    closeAdmin() {
+      stopSampling();
+      return admin.close();
+    },
   };
+}
+
+/** "host:port", with brackets around an IPv6 address. */
+export function authority({ host, port }: ListenAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 export function engineLimitsOf(settings: Settings): Partial<EngineLimits> {
@@ -125,5 +151,6 @@ function engineMetrics(stat: EngineStat): EngineMetrics {
     turnsTotal: stat.items,
     duplicatesTotal: stat.duplicatesAnswered,
     snapshotsTotal: stat.snapshots,
+    bucketStopsTotal: stat.bucketStops,
   };
 }

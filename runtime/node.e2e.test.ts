@@ -85,12 +85,17 @@ t.test('a generic WebSocket client places and pays an order, and kill -9 takes n
     { id: '6', key: 'k-pay', to: order, command: 'PayOrder', body: { amount: 2501, paymentId: 'pay-1' } },
     { id: '7', to: 'shop.v1.Nothing:x', command: 'PayOrder' },
     { id: '8', to: order, command: 'Nonsense' },
+    { id: '9', map: 0 },
+    { id: '10', map: 1 },
   ]);
   t.same(after[0], answers[3], 'the same state');
   t.same(after[1], answers[2], 'the same key gets the first answer');
   t.match(after[2], { ok: false, error: { code: 'KEY_CONFLICT' } });
   t.match(after[3], { ok: false, error: { code: 'UNKNOWN_ACTOR_TYPE' } });
   t.match(after[4], { ok: false, error: { code: 'UNKNOWN_COMMAND' } });
+  const owners = Buffer.alloc(256).toString('base64');
+  t.same(after[5], { id: '9', ok: true, node: 'node-1', map: { version: 1, bits: 8, nodes: [{ id: 'node-1', url: '' }], owners } }, 'a node by itself owns everything');
+  t.same(after[6], { id: '10', ok: true, node: 'node-1', map: null });
 
   await t.test('records show what was decided and what is to be sent', async (t) => {
     const { records } = (await (await fetch(`${again.admin}/v1/records?actor=${encodeURIComponent(order)}`)).json()) as { records: any[] };

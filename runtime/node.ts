@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 
 import { NodeEngine } from './actor/node-engine.ts';
 import { systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
+import { Monitor } from './admin/monitor.ts';
 import { bundleHash } from './bundle/bundle.ts';
 import { checkStateCompatible } from './bundle/compatibility.ts';
 import { MemoryBundleStore } from './bundle/memory-store.ts';
@@ -72,6 +73,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   await started;
   const engine = new NodeEngine({
     journal, pool, store, log, bucketBits,
+    node: settings.node,
     checks: { hash: bundleHash, compatible: checkStateCompatible },
     clock: systemClock,
     entropy: systemEntropy(),
@@ -81,7 +83,7 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   await engine.start();
   log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');
 
-  const front = await openFront({ settings, log, auth, engine, journal, pool, stat: () => engine.stat() });
+  const front = await openFront({ settings, log, auth, engine, journal, pool, stat: () => engine.stat(), monitor: new Monitor(engine, systemClock) });
   closing.push(async () => {
     await front.closeGateway(() => engine.close());
   });

@@ -3,7 +3,7 @@
 
 /*
  * `npm start`, `npm test`, `npm run bench` and `npm run faults` come here. Checks the Node on the path, installs what is missing, and runs the
- * real thing on the pinned Node: `node scripts/run.cjs <start | test | bench | faults> [arguments]`.
+ * real thing on the pinned Node: `node scripts/run.cjs <start | test | bench | faults | faults cluster> [arguments]`.
  */
 
 var path = require('path');
@@ -15,15 +15,18 @@ var programs = {
   test: ['scripts/test.ts'],
   bench: ['bench/main.ts'],
   faults: ['runtime/faults/main.ts'],
+  // Of a whole cluster, which runtime/ knows nothing of.
+  'faults cluster': ['cluster/faults/main.ts'],
 };
 
 function main(args) {
   var tooOld = launch.nodeTooOld(process.version);
   if (tooOld !== null) return fail(tooOld, 1);
-  var program = programs[args[0]];
+  var isLong = programs[args[0] + ' ' + args[1]] !== undefined;
+  var program = isLong ? programs[args[0] + ' ' + args[1]] : programs[args[0]];
   if (program === undefined) return fail('usage: node scripts/run.cjs <' + Object.keys(programs).join(' | ') + '> [arguments]', 2);
   if (!require('./install.cjs').ensureInstalled(root)) process.exit(1);
-  launch.runOn(root, [path.join(root, program[0])].concat(program.slice(1), args.slice(1)));
+  launch.runOn(root, [path.join(root, program[0])].concat(program.slice(1), args.slice(isLong ? 2 : 1)));
 }
 
 function fail(text, code) {

@@ -127,7 +127,8 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   'runtime/journal/': common,
   'runtime/sandbox/': [...common, 'runtime/bundle/'],
   'runtime/actor/': [...common, 'runtime/bundle/', 'runtime/journal/journal.ts', 'runtime/journal/record-run.ts', 'runtime/sandbox/'],
-  'runtime/client/': ['runtime/codec/errors.ts'],
+  // What runs in a browser.
+  'runtime/client/': ['runtime/codec/errors.ts', 'runtime/codec/shard-key.ts', 'runtime/codec/xxh64.ts'],
   'runtime/gateway/': [...common, ...enginePort],
   'runtime/admin/': [...common, ...enginePort, 'runtime/gateway/', 'runtime/journal/journal.ts'],
   'runtime/scenario/': [...common, 'runtime/bundle/', 'runtime/sandbox/'],

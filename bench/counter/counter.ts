@@ -8,6 +8,7 @@ import { join } from 'node:path';
 
 import { describeMachine } from '../machine/machine.ts';
 import type { FsyncMedians } from '../subject/fsync-loop.ts';
+import { startCluster } from '../subject/cluster.ts';
 import { startProduct } from '../subject/product.ts';
 import { startEcho, startFloor } from '../subject/subject.ts';
 import type { Subject, SubjectName } from '../subject/subject.ts';
@@ -74,6 +75,9 @@ function startSubject(name: SubjectName, directory: string, options: CounterOpti
       return startFloor(directory);
     case 'product':
       return startProduct(directory, { nodeArgs: options.nodeArgs, startArgs: options.startArgs });
+    case 'redis':
+    case 'cluster':
+      return startCluster(name, directory, { nodeArgs: options.nodeArgs, startArgs: options.startArgs, fsync: options.redisFsync, nodes: name === 'redis' ? 1 : options.nodes });
   }
 }
 

@@ -21,6 +21,8 @@ export interface CounterOptions {
   readonly jsonFrames: boolean;
   readonly drivers: number;
   readonly seed: number;
+  readonly redisFsync: RedisFsync;
+  readonly nodes: number;
   readonly nodeArgs: readonly string[];
   readonly startArgs: readonly string[];
   readonly dataRoot: string | null;
@@ -35,7 +37,9 @@ in one run and taking turns. bench/README.md says how to read the result.
 
   --shape <c>x<n>        connections x commands in flight on each; may be repeated   (64x16, 64x1, 1x1)
   --connections <c> --in-flight <n>   the same as one --shape
-  --subjects <list>      of echo, floor, product                                    (all three)
+  --subjects <list>      of echo, floor, product, redis, cluster                    (the first three)
+  --redis-fsync <when>   appendfsync of redis and cluster: everysec, always, no      (everysec)
+  --nodes <n>            of cluster, on one Redis                                    (2)
   --rounds <n>           every subject once a round; medians are reported           (3)
   --duration <s>         measured time of one run                                   (5)
   --warm-up <s>          before it, not counted                                     (3)
@@ -69,6 +73,8 @@ export function parseCounterOptions(args: string[]): CounterOptions {
       'json-frames': { type: 'boolean', default: false },
       drivers: { type: 'string', default: '1' },
       seed: { type: 'string', default: '1' },
+      'redis-fsync': { type: 'string', default: 'everysec' },
+      nodes: { type: 'string', default: '2' },
       'node-args': { type: 'string', default: '' },
       'start-args': { type: 'string', default: '' },
       data: { type: 'string' },
@@ -88,6 +94,8 @@ export function parseCounterOptions(args: string[]): CounterOptions {
     jsonFrames: values['json-frames'],
     drivers: count('drivers', values.drivers, 1, 16),
     seed: count('seed', values.seed, 1, 2 ** 31 - 1),
+    redisFsync: parseFsync(values['redis-fsync']),
+    nodes: count('nodes', values.nodes, 1, 16),
     nodeArgs: words(values['node-args']),
     startArgs: words(values['start-args']),
     dataRoot: values.data ?? null,
@@ -110,8 +118,15 @@ function parseShapes(shapes: string[] | undefined, connections: string | undefin
 }
 
 function parseSubject(text: string): SubjectName {
-  if (text === 'echo' || text === 'floor' || text === 'product') return text;
-  throw new Error(`--subjects: ${text} is not one of echo, floor, product`);
+  if (text === 'echo' || text === 'floor' || text === 'product' || text === 'redis' || text === 'cluster') return text;
+  throw new Error(`--subjects: ${text} is not one of echo, floor, product, redis, cluster`);
+}
+
+export type RedisFsync = 'everysec' | 'always' | 'no';
+
+function parseFsync(text: string): RedisFsync {
+  if (text === 'everysec' || text === 'always' || text === 'no') return text;
+  throw new Error(`--redis-fsync ${text}: wanted is everysec, always or no`);
 }
 
 function count(name: string, text: string, min: number, max: number): number {

@@ -59,7 +59,7 @@ export async function runOnce(subject: Subject, directory: string, shape: Shape,
     await Promise.all(
       drivers.map((driver, i) =>
         driver.start({
-          port: subject.port,
+          ports: subject.ports,
           connections: share(shape.connections, drivers.length, i),
           inFlight: shape.inFlight,
           actors: options.actors,

@@ -51,7 +51,7 @@ async function handle(message: ToDriver): Promise<void> {
 
 async function start(job: DriverJob): Promise<void> {
   format = job.json ? jsonFormat(job.actors) : protoFormat(job.actors);
-  connections = await Promise.all(Array.from({ length: job.connections }, () => Connection.open(job.port, format.subprotocol, format.text)));
+  connections = await Promise.all(Array.from({ length: job.connections }, (_, i) => Connection.open(job.ports[i % job.ports.length]!, format.subprotocol, format.text)));
   load = new Load(connections, format, job);
   load.start();
   tell({ is: 'started' });

@@ -5,7 +5,8 @@ import type { LoadOptions } from './load.ts';
 import type { Verdict } from './verify.ts';
 
 export interface DriverJob extends LoadOptions {
-  readonly port: number;
+  /** Connections take these in turn. */
+  readonly ports: readonly number[];
   readonly connections: number;
   readonly json: boolean;
 }

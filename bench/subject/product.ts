@@ -31,7 +31,7 @@ export async function startProduct(directory: string, options: ProductOptions): 
   }
   return {
     name: 'product',
-    port: node.port,
+    ports: [node.port],
     durability: await node.durability(),
     keepsState: true,
     processes: () => rolesOf(node.pid),
@@ -40,7 +40,7 @@ export async function startProduct(directory: string, options: ProductOptions): 
 }
 
 /** The node, and its sandboxes named by what they did so far: the one that has used most CPU is the active one. */
-function rolesOf(pid: number): RunningProcess[] {
+export function rolesOf(pid: number): RunningProcess[] {
   const children = descendantsOf(pid)
     .map((child) => ({ pid: child, cpuMs: sampleProcess(child).cpuMs ?? 0 }))
     .sort((a, b) => b.cpuMs - a.cpuMs);

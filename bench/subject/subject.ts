@@ -5,7 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-export type SubjectName = 'echo' | 'floor' | 'product';
+export type SubjectName = 'echo' | 'floor' | 'product' | 'redis' | 'cluster';
 
 export interface RunningProcess {
   readonly role: string;
@@ -14,7 +14,8 @@ export interface RunningProcess {
 
 export interface Subject {
   readonly name: SubjectName;
-  readonly port: number;
+  /** Connections are spread over these. */
+  readonly ports: readonly number[];
   /** What an answer survives. */
   readonly durability: string;
   /** Whether state can be read back and checked. */
@@ -38,7 +39,7 @@ async function startBaseline(name: SubjectName, durability: string, args: string
   const [message] = (await once(child, 'message')) as [{ port: number }];
   return {
     name,
-    port: message.port,
+    ports: [message.port],
     durability,
     keepsState: false,
     processes: () => [{ role: 'server', pid: child.pid! }],

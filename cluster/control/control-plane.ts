@@ -109,6 +109,22 @@ export class ControlPlane {
     this.membership.beatSoon();
   }
 
+  /** Resolves when a beat that began after this call was answered. @throws TroupeError STORE_UNAVAILABLE when none is for a while */
+  async refreshed(): Promise<void> {
+    const { clock, timers, timing } = this.options;
+    const since = clock.monotonic();
+    const until = since + 2 * timing.heartbeatMs + timing.callTimeMaxMs;
+    // The first one may have been on its way already.
+    for (let shown = this.state, answered = 0; clock.monotonic() < until; ) {
+      this.lookSoon();
+      await new Promise<void>((resolve) => timers.later(timing.beatGapMinMs, resolve));
+      if (this.state === shown) continue;
+      shown = this.state;
+      if (++answered === 2) return;
+    }
+    throw new TroupeError('STORE_UNAVAILABLE', 'the control plane does not answer');
+  }
+
   private self(): NodeRef {
     if (this.state === null) throw new TroupeError('NOT_READY', 'this node has not joined the cluster yet');
     return this.state.self;

@@ -6,6 +6,7 @@
 import { limits } from '../limits.ts';
 import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
+import { answerErrorOf } from './answer-error.ts';
 import type { Bundles, TypeVersion } from './bundles.ts';
 import type { Duplicates } from './duplicates.ts';
 import type { AnswerError, CommandRequest } from './engine.ts';
@@ -151,7 +152,7 @@ export class Admission {
         body = outcome.body;
       }
     } catch (error) {
-      job.error = { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+      job.error = answerErrorOf(error);
     }
     this.duplicatesAnswered++;
     job.bodyFrom = 0;

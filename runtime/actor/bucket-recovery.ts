@@ -8,10 +8,13 @@
  *     which it was submitted. A deployment that the log lacks is completed in front of it.
  * V4  A bucket that cannot be opened for long refuses what comes, with the reason, and goes on trying: a store that comes back, or an
  *     operator who decides, is all it takes.
+ * V5  In a cluster the bucket may have been given to another node while this one could not write: its epoch is not taken from it. [A node
+ *     that was cut off from the store comes back and fences its successor, which takes the bucket back, and so on.]
  */
 
 import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { TroupeError } from '../codec/errors.ts';
+import { answerErrorOf } from './answer-error.ts';
 import type { BucketJobs } from './bucket-jobs.ts';
 import { openFold } from './bucket-fold.ts';
 import type { Bucket } from './bucket.ts';
@@ -35,6 +38,10 @@ export interface BucketRecoveryParts {
   readonly loop: TurnLoop;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  /** Whether the bucket should still be this node's; null where there is no other node. @throws when that cannot be known now */
+  readonly isClaimed: ((index: number) => Promise<boolean>) | null;
+  /** Gives a bucket up that should be another node's. */
+  readonly giveUp: (bucket: Bucket, outcome: AppendOutcome) => Promise<void>;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly log: Log;
@@ -44,21 +51,39 @@ export class BucketRecovery {
   private readonly parts: BucketRecoveryParts;
   /** The node stops: who waits for a bucket that cannot be opened is told so. */
   stopping = false;
+  /** Being opened again, each with its tenure. */
+  private readonly reopening = new Map<Bucket, number>();
 
   constructor(parts: BucketRecoveryParts) {
     this.parts = parts;
   }
 
   async reopen(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
-    const { journal, clock, scheduler, log } = this.parts;
+    // One at a time: a second one would take the epoch from under the first.
+    if (this.reopening.get(bucket) === bucket.tenure) return;
+    const { tenure } = bucket;
+    this.reopening.set(bucket, tenure);
+    await this.open(bucket, outcome, () => bucket.tenure === tenure && bucket.owned && !bucket.leaving);
+    if (this.reopening.get(bucket) === tenure) this.reopening.delete(bucket);
+  }
+
+  private async open(bucket: Bucket, outcome: AppendOutcome, isWanted: () => boolean): Promise<void> {
+    const { journal, clock, scheduler, log, isClaimed } = this.parts;
     log.error({ bucket: bucket.name, outcome }, 'append failed, opening the bucket again');
     const since = clock.monotonic();
-    for (let tries = 0; bucket.owned && !bucket.leaving; tries++) {
+    if (outcome.kind === 'rolledBack') this.refuse(bucket, new TroupeError('ROLLED_BACK', outcome.message));
+    for (let tries = 0; isWanted(); tries++) {
       try {
+        if (isClaimed !== null && !(await isClaimed(bucket.id.index))) {
+          await this.parts.giveUp(bucket, outcome);
+          return;
+        }
         const head = await journal.openBucket(bucket.id);
+        if (!isWanted()) return;
         await openFold(bucket, head, journal);
         break;
       } catch (error) {
+        if (!isWanted()) return;
         if (tries === 0) log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket again yet');
         if (this.stopping && this.giveUp(bucket)) return;
         if (isLasting(error) || clock.monotonic() - since > limits.stoppedBucketHoldMaxMs) this.refuse(bucket, error);
@@ -66,25 +91,26 @@ export class BucketRecovery {
       }
     }
     // Given up meanwhile: whoever gave it up has taken care of what waited.
-    if (bucket.owned && !bucket.leaving) await this.serve(bucket);
+    if (isWanted()) await this.serve(bucket, isWanted);
   }
 
   /** V4 */
   private refuse(bucket: Bucket, error: unknown): void {
     const { routing } = this.parts;
-    bucket.refusal =
-      error instanceof TroupeError ? { code: error.code, message: error.message } : { code: 'INTERNAL', message: String(error) };
+    // Whatever keeps it from being looked at again, that is what it was refused for.
+    if (bucket.refusal?.code === 'ROLLED_BACK' && !isLasting(error)) return;
+    bucket.refusal = answerErrorOf(error);
     const { held, refusal } = bucket;
     bucket.held = [];
     for (const job of held) routing.failSoon(job, refusal);
   }
 
   /** V3 */
-  private async serve(bucket: Bucket): Promise<void> {
+  private async serve(bucket: Bucket, isWanted: () => boolean): Promise<void> {
     const { gate, routing, loop, deployments, watches } = this.parts;
     loop.hold();
     await loop.drain();
-    if (!bucket.owned || bucket.leaving) {
+    if (!isWanted()) {
       loop.resume();
       return;
     }

@@ -164,15 +164,15 @@ export class Deployments {
   }
 
   /**
-   * E4: control records in `buckets`, while no batch is in the sandbox. A bucket that is stopped gets its own when it is opened
-   * again; at least one must take it now, so that a restart knows, unless what is in service is listed elsewhere.
+   * E4: control records in `buckets`, while no batch is in the sandbox. A bucket that is stopped or being handed over gets its own when it is
+   * opened again; at least one must take it now, so that a restart knows, unless what is in service is listed elsewhere.
    */
   private async activate(entry: LoadedBundleEntry, types: readonly string[], buckets: readonly Bucket[]): Promise<void> {
     const { loop, gate, bundles, clock } = this.parts;
     loop.hold();
     try {
       await loop.drain();
-      const serving = buckets.filter((bucket) => !bucket.stopped);
+      const serving = buckets.filter((bucket) => !bucket.isHeld);
       if (serving.length === 0 && !this.parts.isListed) throw new TroupeError('NOT_READY', 'every bucket is being opened again');
       const group = gate.take();
       const now = buckets.reduce((newest, bucket) => Math.max(newest, bucket.nowMs + 1), clock.now());
@@ -180,7 +180,8 @@ export class Deployments {
       const durable = new Promise<boolean>((resolve) => group.released.push(resolve));
       gate.commit(group);
       for (const type of types) bundles.served.set(type, entry.types.get(type)!);
-      if (!(await durable)) throw new TroupeError('UNKNOWN_OUTCOME', 'the activation may not be durable in every bucket');
+      // A bucket that another node has taken meanwhile gets its record there.
+      if (!(await durable) && !this.parts.isListed) throw new TroupeError('UNKNOWN_OUTCOME', 'the activation may not be durable in every bucket');
     } finally {
       loop.resume();
     }

@@ -130,6 +130,21 @@ export interface Elsewhere {
   get(request: GetRequest): void;
 }
 
+/**
+ * Which node owns which bucket, as the asked node knows it: what clients need to go straight to the owner. A hint; a request that goes to
+ * another node is passed on by that one. Immutable: the same object as long as nothing has changed.
+ */
+export interface Routes {
+  /** Equal versions are equal maps; never 0. */
+  readonly version: number;
+  /** There are 2^bits buckets. */
+  readonly bits: number;
+  /** Those that own a bucket. `url` is where clients reach their gateway; '' when only they know. */
+  readonly nodes: readonly { readonly id: string; readonly url: string }[];
+  /** By bucket: the index of its owner in `nodes`, -1 for none. */
+  readonly owners: Int16Array;
+}
+
 export interface Engine {
   submit(request: CommandRequest): void;
   get(request: GetRequest): void;
@@ -151,4 +166,7 @@ export interface Engine {
 
   /** null when the node can serve; otherwise why not. */
   notReady(): string | null;
+
+  /** The name of this node, and where actors are; `routes` is null when it does not know. */
+  place?(): { readonly node: string; readonly routes: Routes | null };
 }

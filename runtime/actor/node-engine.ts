@@ -16,7 +16,7 @@
 
 import { hashText, parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
-import type { AppendOutcome, Journal } from '../journal/journal.ts';
+import type { AppendOutcome, BucketSizes, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
@@ -32,7 +32,7 @@ import { Calls } from './calls.ts';
 import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
-import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest } from './engine.ts';
+import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest } from './engine.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
 import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
@@ -66,10 +66,14 @@ export interface EngineParts {
   readonly scheduler: Scheduler;
   readonly log: Log;
   readonly namespace?: string;
+  /** Name of the node, for clients. */
+  readonly node?: string;
   readonly bucketBits?: number;
   readonly limits?: Partial<EngineLimits>;
   /** In a cluster: the engine begins without buckets, takes over and hands over, and gives back what is not its own. */
   readonly elsewhere?: Elsewhere;
+  /** In a cluster: whether a bucket whose append failed should still be this node's. @throws when that cannot be known now */
+  readonly isClaimed?: (index: number) => Promise<boolean>;
 }
 
 export interface EngineStat {
@@ -86,6 +90,16 @@ export interface EngineStat {
   readonly batches: number;
   readonly items: number;
   readonly groupsInFlight: number;
+  /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
+  readonly bucketStops: number;
+}
+
+/** A bucket that this node owns, as it stands. */
+export interface BucketStat extends BucketSizes {
+  readonly index: number;
+  readonly epoch: number;
+  /** Durable records in its log. */
+  readonly position: number;
 }
 
 export class NodeEngine implements Engine, TurnHost, GateListener {
@@ -108,7 +122,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly recovery: BucketRecovery;
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
+  private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
+  private bucketStops = 0;
   private state: string | null = 'starting';
   private touched: Activation[] = [];
 
@@ -144,9 +160,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
     const { deployments } = this;
     const jobs = new BucketJobs(catalog, loop);
-    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, clock, scheduler, log });
+    const isClaimed = parts.isClaimed ?? null;
+    const giveUp = (bucket: Bucket, outcome: AppendOutcome): Promise<void> => this.ownership.fenced(bucket, outcome);
+    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, isClaimed, giveUp, clock, scheduler, log });
     const { recovery, admission, strikes, passivation } = this;
-    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, log });
+    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
     pool.onLost = (loss) => {
       void this.losses.onLost(loss);
@@ -210,6 +228,12 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.buckets[index]!.owned;
   }
 
+  /** Under which the bucket is served; 0 while it is not. */
+  epochOf(index: number): number {
+    const bucket = this.buckets[index]!;
+    return bucket.isHeld ? 0 : bucket.epoch;
+  }
+
   ownedIndexes(): number[] {
     return this.buckets.filter(({ owned }) => owned).map(({ id }) => id.index);
   }
@@ -230,6 +254,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.state;
   }
 
+  /** As of a node by itself: it owns everything, and whoever asks has found it already. */
+  place(): { readonly node: string; readonly routes: Routes } {
+    return (this.ownPlace ??= ownPlace(this.parts.node ?? '', this.buckets.length));
+  }
+
   stat(): EngineStat {
     return {
       activations: this.catalog.size,
@@ -245,7 +274,25 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       batches: this.loop.batchesSent,
       items: this.loop.itemsSent,
       groupsInFlight: this.gate.groupsInFlight,
+      bucketStops: this.bucketStops,
     };
+  }
+
+  /** The buckets of this node by ascending index. Read from where their logs stand: turns count nothing for it. */
+  bucketStats(): BucketStat[] {
+    const { journal } = this.parts;
+    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition }) => ({
+      index: id.index, epoch,
+      position: durablePosition,
+      ...journal.sizesOf?.(id),
+    }));
+  }
+
+  /** How many actors of each bucket are in memory, by index. Walks over all of them. */
+  actorsByBucket(): Uint32Array {
+    const counts = new Uint32Array(this.buckets.length);
+    for (const { bucket } of this.catalog.all()) counts[bucket.id.index]!++;
+    return counts;
   }
 
   /** Refuses new commands, waits until those that are here are answered. */
@@ -298,6 +345,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   }
 
   bucketStopped(bucket: Bucket, outcome: AppendOutcome): void {
+    this.bucketStops++;
     if (outcome.kind === 'fenced' && this.parts.elsewhere !== undefined) void this.ownership.fenced(bucket, outcome);
     else void this.recovery.reopen(bucket, outcome);
   }
@@ -317,4 +365,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.passivation.checkpoint();
     this.loop.schedule();
   }
+}
+
+function ownPlace(node: string, buckets: number): { readonly node: string; readonly routes: Routes } {
+  return { node, routes: { version: 1, bits: Math.log2(buckets), nodes: [{ id: node, url: '' }], owners: new Int16Array(buckets) } };
 }

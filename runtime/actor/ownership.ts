@@ -5,7 +5,8 @@
  * O1  Taking over: epoch, then log, then fold; the types in service are brought up to date, and only then the first decision is
  *     made. What comes meanwhile waits.
  * O2  Handing over: nothing new begins; what is in the sandbox is finished, made durable and answered; then what waited is given back in the order
- *     in which it was submitted, and whoever takes it answers it.
+ *     in which it was submitted, and whoever takes it answers it. What is not durable within the pause budget ends the attempt: the bucket
+ *     serves on here.
  * O3  A bucket that somebody else has taken (FENCED) is given up at once: the states in the sandbox hold decisions that do not exist.
  */
 
@@ -19,7 +20,7 @@ import type { Deployments } from './deployments.ts';
 import type { OutputGate } from './output-gate.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
-import type { Log } from './seams.ts';
+import type { Clock, Log, Scheduler } from './seams.ts';
 import { encodeCheckpoint } from './snapshots.ts';
 import type { TurnLoop } from './turn-loop.ts';
 import type { WatchRegistry } from './watch-registry.ts';
@@ -34,6 +35,8 @@ export interface OwnershipParts {
   readonly recovery: BucketRecovery;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
   readonly log: Log;
 }
 
@@ -47,45 +50,69 @@ export class Ownership {
   /** Somebody else has taken the bucket. */
   onFenced: ((index: number) => void) | null = null;
   private readonly parts: OwnershipParts;
+  /** Being taken over. */
+  private readonly opening = new Set<Bucket>();
 
   constructor(parts: OwnershipParts) {
     this.parts = parts;
   }
 
   /**
-   * O1. Resolves when all of them serve, but for those that cannot be opened now: they refuse what comes, and are tried again. `ready` is
-   * awaited when the epochs are taken: what was put in service before that is known then.
+   * O1. Resolves with those that serve. Those that cannot be opened now refuse what comes, and are tried again; those that were given up
+   * meanwhile stay so. `ready` is awaited when the epochs are taken: what was put in service before that is known then.
+   * @throws what `ready` throws; none of them is owned then
    */
   async acquire(indexes: readonly number[], ready: () => Promise<void>): Promise<OwnedBucket[]> {
     const { buckets, journal, log } = this.parts;
     const wanted = indexes.map((index) => buckets[index]!).filter((bucket) => !bucket.owned);
-    for (const bucket of wanted) bucket.owned = true;
+    const tenures = new Map(wanted.map((bucket) => [bucket, bucket.tenure]));
+    const isStillWanted = (bucket: Bucket): boolean => bucket.tenure === tenures.get(bucket) && !bucket.leaving;
+    for (const bucket of wanted) {
+      bucket.owned = true;
+      this.opening.add(bucket);
+    }
     const heads = await this.open(wanted);
-    await ready();
-    const serving: Bucket[] = [];
+    try {
+      await ready();
+    } catch (error) {
+      // Whoever asked tries again; what waits here finds its way back then.
+      for (const bucket of wanted) if (bucket.tenure === tenures.get(bucket)) this.giveUp(bucket);
+      throw error;
+    }
+    const opened: Bucket[] = [];
     await Promise.all(
       wanted.map(async (bucket, i) => {
         const head = heads[i]!;
+        if (!isStillWanted(bucket)) return;
         try {
           if (head instanceof Error) throw head;
           await openFold(bucket, head, journal);
-          serving.push(bucket);
+          opened.push(bucket);
         } catch (error) {
+          if (bucket.tenure !== tenures.get(bucket)) return;
+          this.opening.delete(bucket);
           log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket');
           // It goes on trying by itself.
           void this.parts.recovery.reopen(bucket, { kind: 'unknown', message: 'it could not be opened' });
         }
       }),
     );
+    const serving = opened.filter(isStillWanted);
+    // One that is leaving by now goes, or stays and is then opened again.
+    for (const bucket of wanted) if (bucket.tenure === tenures.get(bucket)) this.opening.delete(bucket);
     for (const bucket of serving) this.serve(bucket);
     return serving.map(({ id, epoch }) => ({ index: id.index, epoch }));
   }
 
-  /** O2. Resolves when nothing of them is under way here. What is not owned is left alone. */
-  async release(indexes: readonly number[]): Promise<void> {
-    const { buckets, gate, loop, jobs } = this.parts;
+  /**
+   * O2. Resolves when nothing of them is under way here, or, with false, when that took longer than the budget: then all of them
+   * serve on. What is not owned is left alone.
+   */
+  async release(indexes: readonly number[], pauseMaxMs = Infinity): Promise<boolean> {
+    const { buckets, gate, loop, jobs, clock, log } = this.parts;
     const leaving = indexes.map((index) => buckets[index]!).filter((bucket) => bucket.owned && !bucket.leaving);
-    if (leaving.length === 0) return;
+    if (leaving.length === 0) return true;
+    const since = clock.monotonic();
     for (const bucket of leaving) bucket.leave();
     loop.hold();
     await loop.drain();
@@ -93,13 +120,18 @@ export class Ownership {
     // From here on no batch holds anything of them; what is committed must become durable before their log is somebody else's.
     const flushed = gate.flushed();
     loop.resume();
-    await flushed;
+    if (!(await this.within(flushed, pauseMaxMs - (clock.monotonic() - since)))) {
+      log.warn({ buckets: leaving.length, pauseMaxMs }, 'a hand-off took too long, serving on');
+      for (const bucket of leaving) this.stay(bucket);
+      return false;
+    }
     this.keepFolds(leaving.filter((bucket) => !bucket.stopped));
     jobs.collect(leaving);
     for (const bucket of leaving) this.giveUp(bucket);
+    return true;
   }
 
-  /** O3 */
+  /** O3. Nothing of the bucket is being appended. */
   async fenced(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
     const { loop, jobs, log } = this.parts;
     log.warn({ bucket: bucket.name, outcome }, 'another node has taken the bucket');
@@ -125,6 +157,26 @@ export class Ownership {
     return Promise.all(wanted.map(({ id }) => journal.openBucket(id).catch(toError)));
   }
 
+  private within(settles: Promise<void>, timeMaxMs: number): Promise<boolean> {
+    if (timeMaxMs === Infinity) return settles.then(() => true);
+    return new Promise((resolve) => {
+      this.parts.scheduler.later(Math.max(0, timeMaxMs), () => resolve(false));
+      void settles.then(() => resolve(true));
+    });
+  }
+
+  private stay(bucket: Bucket): void {
+    bucket.stay();
+    if (bucket.stopped) {
+      // Its recovery ended when it began to leave, if it had any. Without this nobody would ever open it.
+      if (!this.opening.has(bucket)) void this.parts.recovery.reopen(bucket, { kind: 'unknown', message: 'it stopped while it was to be handed over' });
+      return;
+    }
+    const held = bucket.held.sort(byOrder);
+    bucket.held = [];
+    for (const job of held) this.parts.routing.reroute(job);
+  }
+
   private serve(bucket: Bucket): void {
     const { gate, routing, deployments, watches } = this.parts;
     const held = bucket.held.sort(byOrder);
@@ -145,6 +197,7 @@ export class Ownership {
     const { gate, routing, watches, journal } = this.parts;
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
+    this.opening.delete(bucket);
     bucket.giveUp();
     gate.forgetStop(bucket);
     journal.forgetBucket(bucket.id);

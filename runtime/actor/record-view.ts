@@ -10,6 +10,7 @@ import { RecordReader } from '../codec/record.ts';
 import type { Bundles, LoadedBundleEntry } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { RecordView } from './engine.ts';
+import { isMintedKey } from '../codec/minted-key.ts';
 import { splitAddress } from '../codec/address.ts';
 
 interface Payload {
@@ -73,7 +74,7 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
     actor: record.actor,
     firstSeq: record.firstSeq,
     command: record.name,
-    key: record.key,
+    key: isMintedKey(record.key) ? '' : record.key,
     principal: record.principal,
     nowMs: record.nowMs,
     bundle: hash,

@@ -8,6 +8,7 @@ import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.
 import { TroupeError } from '../codec/errors.ts';
 import { limits } from '../limits.ts';
 import { Activation, LOADING, RESIDENT } from './activation.ts';
+import { answerErrorOf } from './answer-error.ts';
 import type { Catalog } from './catalog.ts';
 import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
@@ -114,7 +115,7 @@ export class Routing {
     activation.waiting++;
     if (isKeyed(job)) activation.keyedWaiting++;
     if (activation.bucket.isHeld) {
-      activation.bucket.held.push(job);
+      this.waitAt(activation.bucket, job);
       return;
     }
     catalog.use(activation);
@@ -261,11 +262,9 @@ export class Routing {
   private loadFailed(activation: Activation, error: unknown): void {
     if (activation.phase !== LOADING) return;
     const { catalog, log } = this.parts;
-    const answer: AnswerError =
-      error instanceof TroupeError
-        ? { code: error.code, message: error.location === undefined ? error.message : `${error.message} (${error.location})` }
-        : { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
-    log.error({ actor: activation.address, code: answer.code, err: error }, 'cannot activate');
+    const answer = answerErrorOf(error);
+    // What passes by itself is told by whoever caused it, once, and not for each actor that somebody asks for meanwhile.
+    if (!(error instanceof TroupeError && error.retryable)) log.error({ actor: activation.address, code: answer.code, err: error }, 'cannot activate');
     catalog.remove(activation);
     const { mailbox } = activation;
     activation.mailbox = [];

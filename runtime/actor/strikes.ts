@@ -58,7 +58,7 @@ export class Strikes {
     if (strikes < limits.strikesPerTypeMax) return;
     const reason = `${strikes} strikes of this type under bundle ${version.bundle.hash.slice(0, 12)}`;
     for (const bucket of this.buckets) {
-      if (bucket.stopped || bucket.typeQuarantines.has(version.key)) continue;
+      if (bucket.isHeld || bucket.typeQuarantines.has(version.key)) continue;
       // Not the time of now: decisions that are in the sandbox come behind it, and have theirs already.
       this.turns.control(bucket, KIND_QUARANTINED, bucket.recordedMs, group, (wire) => {
         writeQuarantine(wire, '', version.type, version.bundle.hashBytes, false, reason);

@@ -11,6 +11,7 @@ import { FORMAT_JSON, PAYLOAD_EVENT } from '../sandbox/sandbox.ts';
 import type { BucketId } from '../codec/address.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import { RecordReader } from '../codec/record.ts';
+import { answerErrorOf } from './answer-error.ts';
 import type { Bundles } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { AnswerError, Watch, WatchRequest } from './engine.ts';
@@ -101,7 +102,7 @@ export class WatchPump implements Watch {
         await this.pump();
       }
     } catch (error) {
-      this.fail({ code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) });
+      this.fail(answerErrorOf(error));
     } finally {
       this.running = false;
     }

@@ -14,6 +14,8 @@ import type { Authenticator } from '../gateway/auth.ts';
 import { limits } from '../limits.ts';
 import { admit, checkExposure } from './guard.ts';
 import type { Metrics } from './metrics.ts';
+import { addOperations } from './operations-routes.ts';
+import type { Operations } from './operations.ts';
 
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.troupe.bundle+json';
 
@@ -28,6 +30,8 @@ export interface AdminSettings {
   readonly port: number;
   readonly auth: Authenticator;
   readonly metrics: Metrics;
+  /** Left out: there are no paths for nodes and buckets. */
+  readonly operations?: Operations;
   readonly bundleBytesMax?: number;
   /** A defect met while answering. */
   readonly onDefect?: (error: unknown) => void;
@@ -60,6 +64,7 @@ export function createAdmin(settings: AdminSettings): Admin {
   addHealth(server, settings);
   addBundles(server, settings);
   addViews(server, settings);
+  if (settings.operations !== undefined) addOperations(server, settings.operations);
   return {
     async listen() {
       const { host, port } = settings;
@@ -84,9 +89,10 @@ function addHealth(server: FastifyInstance, { engine, metrics }: AdminSettings):
     if (reason !== null) throw new TroupeError('NOT_READY', reason);
     return { ready: true };
   });
-  server.get('/metrics', async (_request, reply) => {
-    const text = await metrics.registry.metrics();
-    return reply.type(metrics.registry.contentType).send(text);
+  server.get('/metrics', async (request, reply) => {
+    const areBucketsWanted = bucketsWanted(request.query as Record<string, unknown>);
+    const parts = [await metrics.registry.metrics(), ...(areBucketsWanted ? [await metrics.buckets.metrics()] : [])];
+    return reply.type(metrics.registry.contentType).send(parts.join('\n'));
   });
 }
 
@@ -116,6 +122,15 @@ function addViews(server: FastifyInstance, { engine }: AdminSettings): void {
     const max = countOf(query, 'max', RECORDS_DEFAULT, RECORDS_MAX);
     return { records: await engine.records(query['actor'], from, max) };
   });
+}
+
+/** Series of single buckets are many, so they come only to whoever asks for them. */
+function bucketsWanted(query: Record<string, unknown>): boolean {
+  const { buckets, ...others } = query;
+  if (Object.keys(others).length > 0 || (buckets !== undefined && buckets !== 'true' && buckets !== 'false')) {
+    throw new TroupeError('BAD_REQUEST', 'the only parameter of /metrics is buckets, true or false');
+  }
+  return buckets === 'true';
 }
 
 function countOf(query: Record<string, unknown>, name: string, byDefault: number, max: number): number {
@@ -167,6 +182,7 @@ function statusOf(code: ErrorCode): number {
     case 'BUNDLE_TOO_LARGE': return 413;
     case 'BUNDLE_INVALID': return 422;
     case 'NOT_READY':
+    case 'STORE_UNAVAILABLE':
     case 'OVERLOADED': return 503;
     default: return 500;
   }

@@ -8,6 +8,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { GatewayStats } from '../gateway/settings.ts';
 import type { DurabilityClass, JournalStat } from '../journal/journal.ts';
 import type { SandboxStat } from '../sandbox/sandbox.ts';
+import type { BucketReading } from './monitor.ts';
 
 /** What an engine can tell about itself; totals count since start. */
 export interface EngineMetrics {
@@ -25,6 +26,25 @@ export interface EngineMetrics {
   readonly recordsTotal?: number;
   readonly snapshotsTotal?: number;
   readonly quarantined?: number;
+  readonly bucketStopsTotal?: number;
+}
+
+/** What a node of a cluster knows of the cluster, and what it did in it; totals count since start. */
+export interface ClusterMetrics {
+  readonly nodes: number;
+  readonly bucketsOwned: number;
+  readonly isScheduler: boolean;
+  readonly term: number;
+  readonly mapVersion: number;
+  /** Since the control plane answered last. */
+  readonly viewAgeMs: number;
+  readonly requestsHeld: number;
+  readonly handOffsTotal: number;
+  readonly handOffsAbortedTotal: number;
+  readonly takeoversTotal: number;
+  readonly forwardedTotal: number;
+  readonly redirectedTotal: number;
+  readonly storeErrorsTotal: number;
 }
 
 export interface MetricSources {
@@ -35,10 +55,16 @@ export interface MetricSources {
   readonly engine?: () => EngineMetrics;
   readonly journal?: () => JournalStat;
   readonly sandbox?: () => SandboxStat;
+  /** Left out by a node by itself. */
+  readonly cluster?: () => ClusterMetrics;
+  /** The buckets of this node. */
+  readonly buckets?: () => readonly BucketReading[];
 }
 
 export interface Metrics {
   readonly registry: Registry;
+  /** Series of single buckets: as many as there are. */
+  readonly buckets: Registry;
   /** For `GatewaySettings.onCommandTime`. */
   readonly onCommandTime: (ms: number) => void;
 }
@@ -77,6 +103,7 @@ const engineCounters: readonly Reading<EngineMetrics>[] = [
   ['troupe_engine_appends_total', 'Appends to the journal', (s) => s.appendsTotal],
   ['troupe_engine_records_total', 'Records appended', (s) => s.recordsTotal],
   ['troupe_engine_snapshots_total', 'Snapshots taken', (s) => s.snapshotsTotal],
+  ['troupe_engine_bucket_stops_total', 'Buckets opened again or given up after an append or ownership check that failed', (s) => s.bucketStopsTotal],
 ];
 const journalGauges: readonly Reading<JournalStat>[] = [
   ['troupe_journal_records', 'Records kept', (s) => s.records],
@@ -98,6 +125,29 @@ const sandboxCounters: readonly Reading<SandboxStat>[] = [
   ['troupe_sandbox_samples_compared_total', 'Decisions run again in the spare', (s) => s.samplesCompared],
   ['troupe_sandbox_samples_different_total', 'Decisions that differed when run again; anything but 0 is a defect', (s) => s.samplesDifferent],
 ];
+const clusterGauges: readonly Reading<ClusterMetrics>[] = [
+  ['troupe_cluster_nodes', 'Nodes that live, as this node sees it', (s) => s.nodes],
+  ['troupe_cluster_buckets_owned', 'Buckets that this node owns', (s) => s.bucketsOwned],
+  ['troupe_cluster_is_scheduler', 'Whether this node decides who owns what', (s) => Number(s.isScheduler)],
+  ['troupe_cluster_term', 'Term of the control plane: grows with every new scheduler', (s) => s.term],
+  ['troupe_cluster_map_version', 'Version of the bucket map that this node has', (s) => s.mapVersion],
+  ['troupe_cluster_view_age_seconds', 'Time since the control plane answered last', (s) => s.viewAgeMs / 1_000],
+  ['troupe_cluster_requests_held', 'Requests that wait for an owner of their bucket', (s) => s.requestsHeld],
+];
+const clusterCounters: readonly Reading<ClusterMetrics>[] = [
+  ['troupe_cluster_hand_offs_total', 'Buckets handed over to other nodes', (s) => s.handOffsTotal],
+  ['troupe_cluster_hand_offs_aborted_total', 'Buckets whose hand-off would have paused them for too long, and that stayed for another try', (s) => s.handOffsAbortedTotal],
+  ['troupe_cluster_takeovers_total', 'Buckets opened by this node', (s) => s.takeoversTotal],
+  ['troupe_cluster_forwarded_total', 'Requests sent to other nodes', (s) => s.forwardedTotal],
+  ['troupe_cluster_redirected_total', 'Requests among them that had to be sent again', (s) => s.redirectedTotal],
+  ['troupe_cluster_store_errors_total', 'Calls to the store, appends and reads of logs aside, that failed', (s) => s.storeErrorsTotal],
+];
+const bucketGauges: readonly Reading<BucketReading>[] = [
+  ['troupe_bucket_position', 'Durable records in the log of the bucket', (s) => s.position],
+  ['troupe_bucket_epoch', 'Epoch under which this node owns the bucket', (s) => s.epoch],
+  ['troupe_bucket_hot_bytes', 'Bytes of the bucket in the hot tier', (s) => s.hotBytes],
+  ['troupe_bucket_cold_bytes', 'Bytes of the bucket in the cold tier', (s) => s.coldBytes],
+];
 
 /** Times that wait for a scrape; with more, the older half is counted at once. */
 const COMMAND_TIMES_MAX = 100_000;
@@ -114,6 +164,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   counters(registry, sources.journal, journalCounters);
   gauges(registry, sources.sandbox, sandboxGauges);
   counters(registry, sources.sandbox, sandboxCounters);
+  gauges(registry, sources.cluster, clusterGauges);
+  counters(registry, sources.cluster, clusterCounters);
   const { isReady, durability, version } = sources;
   if (isReady !== undefined) gauges(registry, isReady, [['troupe_ready', 'Whether the node serves', (ready) => Number(ready)]]);
   info(registry, 'troupe_build_info', 'Version of the node', { version: version ?? 'unknown', node: process.version });
@@ -133,7 +185,26 @@ export function createMetrics(sources: MetricSources): Metrics {
     if (waiting.push(ms / 1_000) < COMMAND_TIMES_MAX) return;
     for (const seconds of waiting.splice(0, COMMAND_TIMES_MAX / 2)) commandTime.observe(seconds);
   };
-  return { registry, onCommandTime };
+  return { registry, buckets: bucketRegistry(sources.buckets), onCommandTime };
+}
+
+/** One series a bucket, as long as the bucket is this node's. */
+function bucketRegistry(source: MetricSources['buckets']): Registry {
+  const registry = new Registry();
+  if (source === undefined) return registry;
+  for (const [name, help, read] of bucketGauges) {
+    new Gauge({
+      name, help, labelNames: ['bucket'], registers: [registry],
+      collect() {
+        this.reset();
+        for (const bucket of source()) {
+          const value = read(bucket);
+          if (value !== undefined) this.set({ bucket: bucket.index }, value);
+        }
+      },
+    });
+  }
+  return registry;
 }
 
 function gauges<S>(registry: Registry, source: (() => S) | undefined, readings: readonly Reading<S>[]): void {

@@ -1,14 +1,22 @@
-/** The admin port over HTTP: deploying, behaviours in service, records. */
+/** The admin port over HTTP: deploying, behaviours in service, records, nodes and buckets. */
 
 import { TroupeError } from '../codec/errors.ts';
 import type { Deployed, RecordView, ServedBehavior } from '../actor/engine.ts';
 import { defaults } from '../config/defaults.ts';
+import type { BucketView, NodeView, PlannedMove } from '../front.ts';
 import type { NodeOptions } from './node-options.ts';
 import { fromWire } from './terminal.ts';
 
 /** What the gateway answers to whoever asks it for anything but a WebSocket. */
 const UPGRADE_REQUIRED = 426;
 const BUNDLE_TYPE = 'application/vnd.troupe.bundle+json';
+
+/** What a node says about all of them. */
+export interface View<T> {
+  /** How long ago the cluster's store said so last. */
+  readonly ageMs: number;
+  readonly list: readonly T[];
+}
 
 export class AdminClient {
   private readonly node: Pick<NodeOptions, 'admin' | 'token'>;
@@ -29,6 +37,30 @@ export class AdminClient {
   async records(actor: string, from: number, max: number): Promise<RecordView[]> {
     const query = new URLSearchParams({ actor, from: String(from), max: String(max) });
     return listOf<RecordView>(await this.request(`/v1/records?${query}`), 'records');
+  }
+
+  async nodes(): Promise<View<NodeView>> {
+    const body = await this.request('/v1/nodes');
+    return { ageMs: ageOf(body), list: listOf<NodeView>(body, 'nodes') };
+  }
+
+  /** By ascending index. */
+  async buckets(): Promise<View<BucketView>> {
+    const body = await this.request('/v1/buckets');
+    return { ageMs: ageOf(body), list: listOf<BucketView>(body, 'buckets') };
+  }
+
+  async plan(): Promise<PlannedMove[]> {
+    return listOf<PlannedMove>(await this.request('/v1/buckets/plan'), 'moves');
+  }
+
+  async drain(node: string, isWanted: boolean): Promise<void> {
+    await this.request(`/v1/nodes/${encodeURIComponent(node)}/${isWanted ? 'drain' : 'undrain'}`, { method: 'POST' });
+  }
+
+  /** With null: wherever the scheduler puts it. */
+  async move(bucket: number, node: string | null): Promise<void> {
+    await this.request(`/v1/buckets/${bucket}/move`, { method: 'POST', body: JSON.stringify({ node }), headers: { 'content-type': 'application/json' } });
   }
 
   private async request(path: string, init: RequestInit = {}): Promise<unknown> {
@@ -61,6 +93,11 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+function ageOf(body: unknown): number {
+  const { ageMs } = body as { ageMs?: unknown };
+  return typeof ageMs === 'number' ? ageMs : 0;
 }
 
 /** A list comes bare or under its name. */

@@ -98,12 +98,14 @@ t.test('wrong input is exit code 2, before anything is sent', async (t) => {
   t.equal(engine.submitted.length, before);
   t.match((await troupe(['send', order, 'X', '{'])).err, /\nhint: See `troupe send --help`/);
   t.match((await troupe(['events', order, '--from', 'x'])).err, /\nhint: See `troupe events --help`/);
+  t.match(await troupe(['buckets', 'move', 'x', 'n1']), { code: 2, err: /\nhint: See `troupe buckets move --help`/ });
+  t.match(await troupe(['nodes', 'drain', 'n1', '--off', '--wait']), { code: 2, err: /error CONFIG_INVALID[^]*`troupe nodes drain --help`/ });
   t.match((await troupe(['start', '--port', 'x'])).err, /\nhint: See `troupe start --help`/);
 });
 
 t.test('no node is exit code 3', async (t) => {
   const nobody = { TROUPE_URL: 'ws://127.0.0.1:1', TROUPE_ADMIN: 'http://127.0.0.1:1' };
-  for (const args of [['get', order], ['send', order, 'X'], ['behaviors'], ['events', order], ['deploy', shop]]) {
+  for (const args of [['get', order], ['send', order, 'X'], ['behaviors'], ['events', order], ['deploy', shop], ['nodes'], ['nodes', 'drain', 'n1', '--wait'], ['buckets'], ['buckets', 'plan'], ['buckets', 'move', '1', 'n1']]) {
     const ran = await troupe(args, { env: nobody });
     t.equal(ran.code, 3, args.join(' '));
     t.match(ran.err, /error UNREACHABLE: nothing answers at/, args.join(' '));

@@ -35,6 +35,8 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   SLOW_READER: exitCodes.unreachable,
   SANDBOX_LOST: exitCodes.unreachable,
   UNKNOWN_OUTCOME: exitCodes.unreachable,
+  STORE_UNAVAILABLE: exitCodes.unreachable,
+  NOT_OWNER: exitCodes.unreachable,
   FENCED: exitCodes.unreachable,
   UNAUTHENTICATED: exitCodes.notAllowed,
   FORBIDDEN: exitCodes.notAllowed,

@@ -9,10 +9,12 @@ import { Command, CommanderError } from 'commander';
 
 import { catalogue, TroupeError } from '../codec/errors.ts';
 import { addBehaviors } from './behaviors.ts';
+import { addBuckets } from './buckets.ts';
 import { addDeploy } from './deploy.ts';
 import { addEvents } from './events.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addGet } from './get.ts';
+import { addNodes } from './nodes.ts';
 import { addJournal } from './journal-commands.ts';
 import { addSend } from './send.ts';
 import { addStart } from './start.ts';
@@ -27,12 +29,12 @@ async function main(argv: string[]): Promise<number> {
     .description('A sharded actor runtime with scripted behaviours: run a node, deploy behaviours, talk to actors.')
     .version(version(), '--version', 'print the version')
     .exitOverride()
-    .hook('preAction', (_program, command) => void (running = command.name()))
+    .hook('preAction', (_program, command) => void (running = pathOf(command)))
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(`${text.replace(/^error: /, 'error CONFIG_INVALID: ').trimEnd()}\nhint: add --help to see what there is.\n`) })
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
-  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addJournal, addToken, addTypes]) add(program, processTerminal);
+  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addNodes, addBuckets, addJournal, addToken, addTypes]) add(program, processTerminal);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);
@@ -47,6 +49,11 @@ async function main(argv: string[]): Promise<number> {
 function hinted(error: unknown, command: string): unknown {
   if (!(error instanceof TroupeError) || error.code !== 'CONFIG_INVALID' || command === 'start') return error;
   return error.hint === catalogue.CONFIG_INVALID.hint ? withHint(error, `See \`troupe ${command} --help\` and docs/CLI.md.`) : error;
+}
+
+/** "nodes drain": a command with those that it is one of, without the program's name. */
+function pathOf(command: Command): string {
+  return command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trim();
 }
 
 function version(): string {

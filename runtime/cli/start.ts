@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import { TroupeError } from '../codec/errors.ts';
 import { flagOf, settingNames, settingSpecs, type Settings } from '../config/defaults.ts';
 import { loadSettings } from '../config/settings.ts';
+import type { RunningClusterNode } from '../../cluster/node.ts';
 import type { ListenAddress } from '../front.ts';
 import type { RunningNode } from '../node.ts';
 import { AdminClient } from './admin-client.ts';
@@ -33,6 +34,7 @@ export function addStart(program: Command, terminal: Terminal): void {
     if (kind === 'switch') command.option(preset ? `--no-${flagOf(name).slice(2)}` : flagOf(name), help);
     else command.option(`${flagOf(name)} ${value}`, `${help}${shown}`);
   }
+  command.addHelpText('after', help);
   command.action(async (options: Record<string, unknown>) => {
     const configFile = typeof options['config'] === 'string' ? options['config'] : process.env['TROUPE_CONFIG'];
     // commander sets the value of a --no- flag even when it was not given; only what was given counts.
@@ -41,6 +43,15 @@ export function addStart(program: Command, terminal: Terminal): void {
     process.exitCode = await runNode(settings, options['demo'] === true, terminal);
   });
 }
+
+const help = `
+One node by itself keeps everything in --data. Nodes started with the same --redis form a cluster, which keeps everything in Redis:
+
+  troupe start --redis redis://127.0.0.1:6379    # founds the cluster, or joins it
+  troupe start --redis redis://127.0.0.1:6379    # again, in another terminal: where the usual ports are taken, a node takes free ones
+  troupe nodes                                   # who is there, and who has how much
+
+Nodes on several machines need --cluster-host and --cluster-secret-file. docs/OPERATING.md says more.`;
 
 async function runNode(settings: Settings, demo: boolean, terminal: Terminal): Promise<number> {
   if (demo && settings.auth !== 'none') throw new TroupeError('CONFIG_INVALID', '--demo deploys without a token, so it needs --auth none');
@@ -102,14 +113,19 @@ async function deployDemo(node: RunningNode, log: Logger): Promise<void> {
   log.info({ types: deployed.types.length, bundle: deployed.bundle.slice(0, 8), changed: deployed.changed }, 'shop behaviours in service');
 }
 
-function announce(settings: Settings, node: RunningNode, demo: boolean, terminal: Terminal): void {
+function announce(settings: Settings, node: RunningNode | RunningClusterNode, demo: boolean, terminal: Terminal): void {
   const { gateway, admin } = node.addresses;
+  const at = gateway.port === 7070 ? '' : ` --url ws://${authority(gateway)}`;
+  const adminAt = admin.port === 7071 ? '' : ` --admin ${httpUrl(admin)}`;
   terminal.data(`gateway     ws://${authority(gateway)}  (subprotocols troupe.v1.json, troupe.v1.proto; auth ${settings.auth})`);
   terminal.data(`admin       ${httpUrl(admin)}  (/live, /ready, /metrics)`);
   terminal.data(`durability  ${node.durability}${durabilityNotes[node.durability] ?? ''}`);
+  if ('cluster' in node) {
+    const { id, node: name, nodes } = node.cluster;
+    terminal.data(`cluster     ${id} on ${whereItIsKept(settings)}, as ${name}; ${nodes === 1 ? 'the first node; others join with the same --redis' : `${nodes} nodes`}`);
+    terminal.data(`            node bin/troupe.cjs nodes${adminAt}`);
+  }
   if (!demo) return;
-  const at = gateway.port === 7070 ? '' : ` --url ws://${authority(gateway)}`;
-  const adminAt = admin.port === 7071 ? '' : ` --admin ${httpUrl(admin)}`;
   terminal.data('');
   terminal.data('Try, in another terminal, in this folder:');
   terminal.data(`  node bin/troupe.cjs send${at} shop.v1.Order:o-1 PlaceOrder '{"userId":"u-1","lines":[{"productId":"p-1","quantity":2,"unitPrice":1250}]}'`);

@@ -3,19 +3,22 @@
  * needs nothing but a global WebSocket.
  *
  * P1  Every command carries a key, and keeps it through all retries: however often it is sent, it is applied once.
- * P2  Commands to one actor are applied in the order in which `send` was called (see lanes.ts, and `inFlightPerActorMax`).
+ * P2  Commands to one actor are applied in the order in which `send` was called (see lanes.ts, and `inFlightPerActorMax`), whichever
+ *     connections they take. One that was given up with an unknown outcome (P3) may yet be applied, after later ones too.
  * P3  A promise of `send` that fails with a code that is not retryable tells the outcome. DEADLINE_EXCEEDED and DISCONNECTED do
  *     not: send again with the same key to learn it.
  */
 
 import { backoffMs } from './backoff.ts';
 import type { BackoffSettings } from './backoff.ts';
+import { actorHash } from './bucket-map.ts';
+import { Connections } from './connections.ts';
+import type { ConnectionsOwner } from './connections.ts';
 import { localError, TroupeClientError } from './errors.ts';
 import type { WireErrorShape } from './errors.ts';
 import { Lanes } from './lanes.ts';
 import type { Command } from './lanes.ts';
-import { Link } from './link.ts';
-import type { LinkOwner } from './link.ts';
+import type { Link } from './link.ts';
 import type {
   AddressOf, AnyCommands, CommandMap, CommandOf, ConnectOptions, Got, SendOptions, Sent, TypeOf, WatchedEvent, WatchOptions,
 } from './types.ts';
@@ -44,9 +47,9 @@ export interface Client<C extends CommandMap = AnyCommands> {
   close(): void;
 }
 
-/** Connects in the background; what is sent meanwhile waits. */
-export function connect<C extends CommandMap = AnyCommands>(url: string, options: ConnectOptions = {}): Client<C> {
-  return new TroupeClient(url, options) as unknown as Client<C>;
+/** Connects in the background; what is sent meanwhile waits. Of several addresses the next is tried when one does not answer. */
+export function connect<C extends CommandMap = AnyCommands>(urls: string | readonly string[], options: ConnectOptions = {}): Client<C> {
+  return new TroupeClient(typeof urls === 'string' ? [urls] : urls, options) as unknown as Client<C>;
 }
 
 const DEADLINE_DEFAULT_MS = 30_000;
@@ -77,15 +80,15 @@ interface Message {
   readonly error?: WireErrorShape;
 }
 
-class TroupeClient implements LinkOwner, WatchHost {
+class TroupeClient implements ConnectionsOwner, WatchHost {
   private readonly options: ConnectOptions;
   private readonly backoff: BackoffSettings;
   private readonly random: () => number;
   private readonly attemptsMax: number;
-  private readonly link: Link;
-  private readonly lanes: Lanes<Call>;
+  private readonly connections: Connections;
+  private readonly lanes: Lanes<Call, Link>;
   private readonly calls = new Map<string, Call>();
-  private readonly watches = new Map<string, EventStream>();
+  private readonly watches = new Map<string, { readonly stream: EventStream; readonly link: Link }>();
   private readonly streams = new Set<EventStream>();
   private readonly retries = new Set<ReturnType<typeof setTimeout>>();
   private readonly awaitingUp: { resolve: () => void; reject: (error: TroupeClientError) => void }[] = [];
@@ -93,24 +96,29 @@ class TroupeClient implements LinkOwner, WatchHost {
   private nextId = 0;
   private ended: TroupeClientError | null = null;
 
-  constructor(url: string, options: ConnectOptions) {
+  constructor(seeds: readonly string[], options: ConnectOptions) {
     this.options = options;
     this.random = options.random ?? Math.random;
     this.attemptsMax = options.attemptsMax ?? 10;
     this.backoff = { firstMs: options.backoffFirstMs ?? 50, maxMs: options.backoffMaxMs ?? 5_000 };
     this.keyPrefix = randomText();
-    this.lanes = new Lanes(
-      { inFlightPerActorMax: options.inFlightPerActorMax ?? 1, inFlightMax: options.inFlightMax ?? 512 },
-      (call) => this.transmit(call),
-    );
-    this.link = new Link({
-      url, token: options.token, backoff: this.backoff, random: this.random, WebSocket: options.WebSocket ?? globalThis.WebSocket,
+    this.lanes = new Lanes({
+      inFlightPerActorMax: options.inFlightPerActorMax ?? 1,
+      inFlightMax: options.inFlightMax ?? 512,
+      route: (hash) => this.connections.route(hash),
+      transmit: (call, link) => this.transmit(call, link),
+    });
+    this.connections = new Connections({
+      seeds, token: options.token, backoff: this.backoff, random: this.random, WebSocket: options.WebSocket ?? globalThis.WebSocket,
+      isDirect: options.direct ?? true,
+      mapAgeMaxMs: options.mapAgeMaxMs ?? 3_000,
+      silenceMaxMs: options.silenceMaxMs ?? 10_000,
     }, this);
-    this.link.start();
+    this.connections.start();
   }
 
   get isUp(): boolean {
-    return this.link.isUp;
+    return this.connections.isUp;
   }
 
   send(to: string, command: string, body: unknown, options: SendOptions = {}): Promise<never> {
@@ -120,12 +128,12 @@ class TroupeClient implements LinkOwner, WatchHost {
       return Promise.reject(localError('BODY_TOO_LARGE', `the body has more than ${BODY_BYTES_MAX} bytes`));
     }
     const fields = `"key":${JSON.stringify(key)},"to":${JSON.stringify(to)},"command":${JSON.stringify(command)},"body":${text}`;
-    return this.call('command', to, fields, options.deadlineMs);
+    return this.call('command', to, to, fields, options.deadlineMs);
   }
 
   get(actor: string, options: { readonly deadlineMs?: number } = {}): Promise<never> {
     // A lane of its own for every read: it waits for nothing, and nothing waits for it.
-    return this.call('get', `get ${this.nextId + 1} ${actor}`, `"get":${JSON.stringify(actor)}`, options.deadlineMs);
+    return this.call('get', `get ${this.nextId + 1}`, actor, `"get":${JSON.stringify(actor)}`, options.deadlineMs);
   }
 
   watch(actor: string, options: WatchOptions = {}): EventStream {
@@ -141,7 +149,7 @@ class TroupeClient implements LinkOwner, WatchHost {
 
   ready(): Promise<void> {
     if (this.ended !== null) return Promise.reject(this.ended);
-    if (this.link.isUp) return Promise.resolve();
+    if (this.isUp) return Promise.resolve();
     return new Promise((resolve, reject) => { this.awaitingUp.push({ resolve, reject }); });
   }
 
@@ -149,25 +157,28 @@ class TroupeClient implements LinkOwner, WatchHost {
     if (this.ended !== null) return;
     this.ended = localError('DISCONNECTED', 'the client was closed');
     for (const stream of [...this.streams]) stream.finish(null);
-    this.link.close();
+    this.connections.close();
     this.giveUpAll(this.ended);
   }
 
-  // Of the link.
+  // Of the connections.
 
-  onUp(): void {
+  onWay(): void {
     for (const { resolve } of this.awaitingUp.splice(0)) resolve();
-    this.lanes.up();
+    this.lanes.flow();
     for (const stream of this.streams) stream.open();
   }
 
-  onDown(): void {
-    this.lanes.down();
-    this.watches.clear();
-    for (const stream of this.streams) stream.onDown();
-    for (const call of [...this.calls.values()]) {
+  onLost(link: Link): void {
+    for (const call of this.lanes.down(link)) {
       if (call.attempts >= this.attemptsMax) this.fail(call, localError('DISCONNECTED', 'the connection was lost again and again'));
     }
+    for (const [id, watch] of this.watches) {
+      if (watch.link !== link) continue;
+      this.watches.delete(id);
+      watch.stream.onDown();
+    }
+    if (this.isUp) this.onWay();
   }
 
   onUnreachable(): void {
@@ -177,21 +188,29 @@ class TroupeClient implements LinkOwner, WatchHost {
 
   onEnd(error: TroupeClientError): void {
     this.ended = error;
-    this.lanes.down();
     for (const stream of [...this.streams]) stream.finish(error);
     this.giveUpAll(error);
   }
 
-  onMessage(data: unknown): void {
+  isBusy(link: Link): boolean {
+    return this.lanes.isBusy(link);
+  }
+
+  hasWatches(link: Link): boolean {
+    for (const watch of this.watches.values()) if (watch.link === link) return true;
+    return false;
+  }
+
+  onMessage(link: Link, data: unknown): void {
     const message = data as Message;
     if (message.id === null) {
       // The node could not read a frame of ours, and nobody can tell whose requests were in it: all are sent again.
-      this.link.renew();
+      link.renew();
       return;
     }
-    const stream = this.watches.get(message.id);
-    if (stream !== undefined) {
-      this.onWatchMessage(stream, message);
+    const watch = this.watches.get(message.id);
+    if (watch !== undefined) {
+      this.onWatchMessage(watch.stream, message);
       return;
     }
     const call = this.calls.get(message.id);
@@ -204,15 +223,17 @@ class TroupeClient implements LinkOwner, WatchHost {
 
   openWatch(stream: EventStream): string {
     const id = this.freshId();
-    this.watches.set(id, stream);
-    this.link.send(`{"id":"${id}","watch":${JSON.stringify(stream.actor)},"from":${stream.from}}`);
+    const link = this.connections.route(actorHash(stream.actor))!;
+    this.watches.set(id, { stream, link });
+    link.send(`{"id":"${id}","watch":${JSON.stringify(stream.actor)},"from":${stream.from}}`);
     return id;
   }
 
   endWatch(id: string): void {
+    const watch = this.watches.get(id);
     this.watches.delete(id);
     // Its answer is of no interest; an id that nobody has keeps it from being taken for another's.
-    this.link.send(`{"id":"${this.freshId()}","unwatch":"${id}"}`);
+    watch?.link.send(`{"id":"${this.freshId()}","unwatch":"${id}"}`);
   }
 
   forgetWatch(stream: EventStream): void {
@@ -238,7 +259,7 @@ class TroupeClient implements LinkOwner, WatchHost {
     }
   }
 
-  private call(kind: Call['kind'], to: string, fields: string, deadlineMs = this.options.deadlineMs ?? DEADLINE_DEFAULT_MS): Promise<never> {
+  private call(kind: Call['kind'], lane: string, actor: string, fields: string, deadlineMs = this.options.deadlineMs ?? DEADLINE_DEFAULT_MS): Promise<never> {
     if (this.ended !== null) return Promise.reject(this.ended);
     const waitingMax = this.options.waitingMax ?? 100_000;
     if (this.calls.size >= waitingMax) {
@@ -246,24 +267,25 @@ class TroupeClient implements LinkOwner, WatchHost {
     }
     return new Promise<never>((resolve, reject) => {
       const call: Call = {
-        id: this.freshId(), kind, to, fields, deadlineAt: performance.now() + deadlineMs, resolve, reject,
+        id: this.freshId(), kind, lane, hash: actorHash(actor), fields, deadlineAt: performance.now() + deadlineMs, resolve, reject,
         timer: undefined, isSent: false, attempts: 0,
       };
       call.timer = setTimeout(() => {
         this.fail(call, localError('DEADLINE_EXCEEDED', `no answer within ${deadlineMs} ms`));
       }, deadlineMs);
       this.calls.set(call.id, call);
-      this.lanes.add(call, this.link.isUp);
+      this.lanes.add(call);
     });
   }
 
-  private transmit(call: Call): void {
+  private transmit(call: Call, link: Link): void {
+    this.connections.used();
     if (call.kind === 'get') {
-      this.link.send(`{"id":"${call.id}",${call.fields}}`);
+      link.send(`{"id":"${call.id}",${call.fields}}`);
       return;
     }
     const left = Math.ceil(call.deadlineAt - performance.now());
-    this.link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},${call.fields}}`);
+    link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},${call.fields}}`);
   }
 
   private succeed(call: Call, message: Message): void {
@@ -278,8 +300,8 @@ class TroupeClient implements LinkOwner, WatchHost {
       this.fail(call, error);
       return;
     }
-    this.lanes.rest(call, this.link.isUp);
-    this.retryLater(call.attempts, () => this.lanes.wake(call.to, this.link.isUp));
+    this.lanes.rest(call);
+    this.retryLater(call.attempts, () => this.lanes.wake(call.lane));
   }
 
   private fail(call: Call, error: TroupeClientError): void {
@@ -290,7 +312,7 @@ class TroupeClient implements LinkOwner, WatchHost {
   private settle(call: Call): void {
     clearTimeout(call.timer);
     this.calls.delete(call.id);
-    this.lanes.remove(call, this.link.isUp);
+    this.lanes.remove(call);
   }
 
   private giveUpAll(error: TroupeClientError): void {

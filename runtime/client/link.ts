@@ -1,9 +1,12 @@
 /**
- * One WebSocket after another: connects, reconnects with backoff, and packs what is sent within one microtask turn into one
- * frame.
+ * One WebSocket after another: connects, to one address or the next, reconnects with backoff, and packs what is sent within one
+ * microtask turn into one frame.
  *
  * L1  What is sent while no connection stands is dropped: whoever has something to say is told by `onUp` and says it anew.
  * L2  A token that was refused, or a node that speaks no JSON, ends the link for good; everything else is tried again.
+ * L3  A link that does not last makes one attempt, and is over with its first connection.
+ * L4  A connection that does not come about in time, or on which nothing comes although something was asked, is taken for lost: of a
+ *     machine that has lost its power nobody says goodbye.
  */
 
 import { backoffMs } from './backoff.ts';
@@ -17,9 +20,14 @@ const FRAME_UNITS_MAX = 300_000;
 const FRAME_REQUESTS_MAX = 1_000;
 /** Refusals of a token in a row that end the link, when a new one can be asked for. */
 const REFUSALS_MAX = 3;
+/** As a browser reports a connection that was lost. */
+const LOST = 1006;
 
 export interface LinkSettings {
-  readonly url: string;
+  /** Asked for before every attempt; tried in turn. */
+  readonly urls: () => readonly string[];
+  readonly isLasting: boolean;
+  readonly silenceMaxMs: number;
   readonly token: string | (() => string | Promise<string>) | undefined;
   readonly backoff: BackoffSettings;
   readonly random: () => number;
@@ -33,17 +41,23 @@ export interface LinkOwner {
   onMessage(message: unknown): void;
   /** There will be no other connection (L2). */
   onEnd(error: TroupeClientError): void;
-  /** An attempt to connect failed; others follow. */
+  /** An attempt to connect failed at every address; others follow (L3). */
   onUnreachable(): void;
 }
 
 export class Link {
   isUp = false;
+  /** Of the connection that stands, or the attempt made last. */
+  url = '';
   private readonly settings: LinkSettings;
   private readonly owner: LinkOwner;
   private socket: WebSocket | null = null;
   private batch: string[] = [];
   private failures = 0;
+  private turn = 0;
+  /** Addresses that no WebSocket takes. */
+  private readonly unusable = new Set<string>();
+  private silence: ReturnType<typeof setTimeout> | undefined;
   private refusals = 0;
   private isEnded = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -63,9 +77,16 @@ export class Link {
     this.batch.push(text);
   }
 
+  /** Sends what the node will answer at once, if it is there at all (L4). */
+  ask(text: string): void {
+    this.send(text);
+    if (this.isUp) this.listen();
+  }
+
   close(): void {
     this.isEnded = true;
     clearTimeout(this.timer);
+    clearTimeout(this.silence);
     this.flush();
     this.isUp = false;
     this.socket?.close(1000);
@@ -77,26 +98,38 @@ export class Link {
   }
 
   private async open(): Promise<void> {
+    if (this.isEnded) return;
     const { token } = this.settings;
+    const urls = this.candidates();
+    if (urls.length === 0) {
+      this.end(localError('BAD_REQUEST', 'there is no address to connect to'));
+      return;
+    }
+    this.url = urls[this.turn % urls.length]!;
     let socket: WebSocket;
     try {
       const value = typeof token === 'function' ? await token() : token;
       if (this.isEnded) return;
       const subprotocols = value === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `troupe.bearer.${value}`];
-      socket = new this.settings.WebSocket(this.settings.url, subprotocols);
+      socket = new this.settings.WebSocket(this.url, subprotocols);
     } catch (error) {
       // A bad address or token throws here; no later attempt would do better.
-      this.end(localError('BAD_REQUEST', error instanceof Error ? error.message : String(error)));
+      this.unusable.add(this.url);
+      if (urls.length > 1) void this.open();
+      else this.end(localError('BAD_REQUEST', error instanceof Error ? error.message : String(error)));
       return;
     }
     this.socket = socket;
+    this.listen();
     socket.onopen = () => {
       this.isUp = true;
+      this.hear();
       // A node that refuses the token closes right after opening: only an answer shows that it was taken.
       this.owner.onUp();
     };
     socket.onmessage = (event) => {
       this.failures = this.refusals = 0;
+      this.hear();
       this.onFrame(event.data as string);
     };
     socket.onclose = (event) => this.onClose(event.code, event.reason);
@@ -122,6 +155,7 @@ export class Link {
 
   private onClose(code: number, reason: string): void {
     this.socket = null;
+    this.hear();
     const wasUp = this.isUp;
     this.isUp = false;
     this.batch = [];
@@ -133,11 +167,41 @@ export class Link {
     } else if (code === 4406) {
       this.end(localError('BAD_REQUEST', `the node does not speak ${SUBPROTOCOL}`));
     } else {
-      if (wasUp) this.owner.onDown();
-      else this.owner.onUnreachable();
+      this.isEnded = !this.settings.isLasting;
+      this.turn++;
       this.failures++;
-      this.timer = setTimeout(() => void this.open(), backoffMs(this.failures, this.settings.backoff, this.settings.random));
+      if (wasUp) this.owner.onDown();
+      const inTurn = this.candidates().length;
+      const isRoundOver = this.failures % inTurn === 0;
+      if (!wasUp && isRoundOver) this.owner.onUnreachable();
+      if (this.isEnded) return;
+      const rounds = Math.ceil(this.failures / inTurn);
+      const waitMs = wasUp || isRoundOver ? backoffMs(rounds, this.settings.backoff, this.settings.random) : 0;
+      this.timer = setTimeout(() => void this.open(), waitMs);
     }
+  }
+
+  private candidates(): readonly string[] {
+    return this.settings.urls().filter((url) => !this.unusable.has(url));
+  }
+
+  /** L4 */
+  private listen(): void {
+    this.silence ??= setTimeout(() => this.lose(), this.settings.silenceMaxMs);
+  }
+
+  private hear(): void {
+    clearTimeout(this.silence);
+    this.silence = undefined;
+  }
+
+  private lose(): void {
+    const { socket } = this;
+    if (socket === null) return;
+    // A socket that nobody answers would report its end much later.
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.onClose(LOST, '');
   }
 
   private end(error: TroupeClientError): void {

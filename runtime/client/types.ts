@@ -54,7 +54,16 @@ export interface ConnectOptions {
    * Commands to different actors never wait for each other.
    */
   readonly inFlightPerActorMax?: number;
-  /** Requests under way on the connection; 512 by default, a node allows 1,024. Others wait. */
+  /**
+   * Whether to go straight to the nodes that own the actors, once the node reached first has told which they are; true by default. Without,
+   * everything takes one connection, and nodes pass on what is not their own.
+   */
+  readonly direct?: boolean;
+  /** How old the knowledge of who owns what may become while requests flow; 3,000 ms by default. */
+  readonly mapAgeMaxMs?: number;
+  /** A connection that was asked something and stays silent for so long is taken for lost; 10,000 ms by default. */
+  readonly silenceMaxMs?: number;
+  /** Requests under way on a connection; 512 by default, a node allows 1,024. Others wait. */
   readonly inFlightMax?: number;
   /** Requests that may wait for their answer in all; 100,000 by default. */
   readonly waitingMax?: number;

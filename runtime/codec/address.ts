@@ -1,8 +1,7 @@
 /**
  * Actor addresses, shard keys and buckets.
  *
- * An address is "<actor type>:<actor id>", for example shop.v1.Order:o-1. The shard key decides the bucket: it is the text
- * in the first non-empty {...} of the id, so that a root and its children share a bucket, else the whole address.
+ * An address is "<actor type>:<actor id>", for example shop.v1.Order:o-1. Its shard key (shard-key.ts) decides the bucket.
  */
 
 import xxhash from 'xxhash-wasm';
@@ -10,16 +9,15 @@ import xxhash from 'xxhash-wasm';
 import { TroupeError } from './errors.ts';
 import type { Hash64 } from './hash64.ts';
 import { limits } from '../limits.ts';
+import type { ActorAddress } from './shard-key.ts';
+
+export { shardKey, splitAddress } from './shard-key.ts';
+export type { ActorAddress } from './shard-key.ts';
 
 /** A bucket's id is (bits, index): it can later be split in two while it serves. `index < 2 ** bits`. */
 export interface BucketId {
   readonly bits: number;
   readonly index: number;
-}
-
-export interface ActorAddress {
-  readonly type: string;
-  readonly id: string;
 }
 
 const { h64Raw } = await xxhash();
@@ -48,25 +46,6 @@ export function parseAddress(text: string): ActorAddress {
   if (!id.isWellFormed()) throw bad(text, 'the id holds half a surrogate pair');
   if (forbiddenInId.test(id)) throw bad(text, 'the id holds a control character, a line break or a direction mark');
   return { type, id };
-}
-
-/** Takes an address apart that was checked before, by whoever sent it; does not check again. */
-export function splitAddress(text: string): ActorAddress {
-  const colon = text.indexOf(':');
-  return { type: text.slice(0, colon), id: text.slice(colon + 1) };
-}
-
-/** The shard key of an address; see the head of this file. */
-export function shardKey(address: ActorAddress): string {
-  const { id } = address;
-  let open = id.indexOf('{');
-  while (open >= 0) {
-    const close = id.indexOf('}', open + 1);
-    if (close < 0) break;
-    if (close > open + 1) return id.slice(open + 1, close);
-    open = id.indexOf('{', close + 1);
-  }
-  return `${address.type}:${id}`;
 }
 
 /** XXH64 with seed 0 of the exact UTF-8 bytes. Frozen; golden vectors are in address.test.ts. */

@@ -46,6 +46,9 @@ const help = `Usage: npm run faults -- <kind> [options]
     --every <ms>          between two hostile commands                                   (2000)
     --start-args, --data, --keep as above
 
+  cluster    faults of nodes, of Redis and of the network between them, on a cluster under load; it has its own --help
+             (cluster/faults/main.ts, which scripts/run.cjs starts)
+
 Exit code 1 when anything was found wrong.
 `;
 

@@ -1,6 +1,6 @@
 /** What differs between the two subprotocols: reading frames and writing answers. */
 
-import type { AnswerError, Format } from '../actor/engine.ts';
+import type { AnswerError, Format, Routes } from '../actor/engine.ts';
 import type { Connection } from './connection.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Incoming } from './requests.ts';
@@ -31,5 +31,7 @@ export interface Codec {
   done(out: Outgoing, id: string, listed: boolean, kind: AnswerKind, seq: number, body: Buffer, from: number, to: number): void;
   /** `id` null: the frame or its id could not be read. */
   failed(out: Outgoing, id: string | null, listed: boolean, error: AnswerError): void;
+  /** `routes` null: there is no other than the client knows. */
+  map(out: Outgoing, id: string, listed: boolean, node: string, routes: Routes | null): void;
   event(out: Outgoing, id: string, seq: number, name: string, body: Buffer, from: number, to: number): void;
 }

@@ -1,7 +1,7 @@
 /** Subprotocol troupe.v1.json: text frames of one request or an array of them. Shapes are in docs/GATEWAY.md. */
 
 import { Address, FORMAT_JSON } from '../actor/engine.ts';
-import type { AnswerError } from '../actor/engine.ts';
+import type { AnswerError, Routes } from '../actor/engine.ts';
 import { catalogue } from '../codec/errors.ts';
 import { limits } from '../limits.ts';
 import { badRequest, checkAddress, checkBody, checkCommandName, checkDeadline, checkId, checkKey } from './checks.ts';
@@ -10,9 +10,10 @@ import type { AnswerKind, Codec, FrameFault } from './codec.ts';
 import type { Connection } from './connection.ts';
 import { TEXT_FRAME } from './outgoing.ts';
 import type { Outgoing } from './outgoing.ts';
-import { BadRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
+import { ownerBytes } from './owner-bytes.ts';
+import { BadRequest, MapRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
-import { BODY, COMMAND, DEADLINE, FROM, GET, ID, KEY, RequestScanner, TO, UNWATCH, WATCH } from './scanner.ts';
+import { BODY, COMMAND, DEADLINE, FROM, GET, ID, KEY, MAP, RequestScanner, TO, UNWATCH, WATCH } from './scanner.ts';
 
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
@@ -33,7 +34,7 @@ const ANSWER_BYTES = 48;
 
 const fieldNames: readonly (readonly [number, string])[] = [
   [KEY, 'key'], [TO, 'to'], [COMMAND, 'command'], [GET, 'get'], [WATCH, 'watch'], [UNWATCH, 'unwatch'],
-  [FROM, 'from'], [BODY, 'body'], [DEADLINE, 'deadlineMs'],
+  [FROM, 'from'], [BODY, 'body'], [DEADLINE, 'deadlineMs'], [MAP, 'map'],
 ];
 
 const scanner = new RequestScanner();
@@ -64,6 +65,14 @@ export const jsonCodec: Codec = {
     const text = JSON.stringify({ id, ok: false, error: shown(error) });
     openAnswer(out, listed, text.length);
     out.text(text.slice(0, -1));
+    closeAnswer(out, listed);
+  },
+
+  map(out, id, listed, node, routes) {
+    const head = JSON.stringify({ id, ok: true, node });
+    const map = routes === null ? 'null' : mapText(routes);
+    openAnswer(out, listed, head.length + map.length + ANSWER_BYTES);
+    out.text(`${head.slice(0, -1)},"map":${map}`);
     closeAnswer(out, listed);
   },
 
@@ -133,6 +142,7 @@ function makeRequest(frame: Buffer, connection: Connection, listed: boolean): In
   }
   if ((scanner.seen & GET) !== 0) return new PendingGet(connection, id, listed, new Address(scanner.target));
   if ((scanner.seen & WATCH) !== 0) return new OpenWatch(connection, id, listed, scanner.target, scanner.from);
+  if ((scanner.seen & MAP) !== 0) return new MapRequest(connection, id, listed, scanner.map);
   return new Unwatch(connection, id, listed, scanner.target);
 }
 
@@ -143,7 +153,8 @@ function checkRequest(): AnswerError | null {
   if ((seen & GET) !== 0) return checkFields(seen, ID | GET) ?? checkAddress('get', scanner.target);
   if ((seen & WATCH) !== 0) return checkFields(seen, ID | WATCH | FROM) ?? checkAddress('watch', scanner.target);
   if ((seen & UNWATCH) !== 0) return checkFields(seen, ID | UNWATCH);
-  return badRequest('a request has one of command, get, watch or unwatch');
+  if ((seen & MAP) !== 0) return checkFields(seen, ID | MAP);
+  return badRequest('a request has one of command, get, watch, unwatch or map');
 }
 
 function checkCommand(seen: number): AnswerError | null {
@@ -180,6 +191,17 @@ function openAnswer(out: Outgoing, listed: boolean, bytes: number): void {
 function closeAnswer(out: Outgoing, listed: boolean): void {
   out.byte(CLOSE_BRACE);
   if (!listed) out.closeFrame();
+}
+
+/** One text for all who ask, as a map is asked for by every client in turn. */
+let shownMap: { readonly routes: Routes; readonly text: string } | null = null;
+
+function mapText(routes: Routes): string {
+  if (shownMap?.routes !== routes) {
+    const { version, bits, nodes } = routes;
+    shownMap = { routes, text: JSON.stringify({ version, bits, nodes, owners: ownerBytes(routes).toString('base64') }) };
+  }
+  return shownMap.text;
 }
 
 function memberOf(kind: AnswerKind): Buffer {

@@ -11,7 +11,8 @@ import type { Codec, FrameFault } from './codec.ts';
 import type { Connection } from './connection.ts';
 import { BINARY_FRAME } from './outgoing.ts';
 import type { Outgoing } from './outgoing.ts';
-import { BadRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
+import { ownerBytes } from './owner-bytes.ts';
+import { BadRequest, MapRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
 import { addressOf, nameOf } from './names.ts';
 
@@ -25,6 +26,7 @@ const COMMAND = 2;
 const GET = 3;
 const WATCH = 4;
 const UNWATCH = 5;
+const MAP = 6;
 
 interface RequestFields {
   id: string;
@@ -37,6 +39,8 @@ interface RequestFields {
   name: string;
   key: string;
   from: number;
+  /** Version of the bucket map that is known. */
+  map: number;
   deadlineMs: number;
   bodyFrom: number;
   bodyTo: number;
@@ -46,7 +50,7 @@ const NO_ADDRESS = new Address('');
 
 /** The request being read: reused, because one frame holds up to a thousand. */
 const fields: RequestFields = {
-  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, deadlineMs: 0, bodyFrom: 0, bodyTo: 0,
+  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, map: 0, deadlineMs: 0, bodyFrom: 0, bodyTo: 0,
 };
 
 const outer = new WireReader();
@@ -93,6 +97,29 @@ export const protoCodec: Codec = {
     out.end(answer);
   },
 
+  map(out, id, _listed, node, routes) {
+    const owners = routes === null ? NO_BYTES : ownerBytes(routes);
+    const answer = openAnswer(out, id.length + owners.length + ANSWER_BYTES);
+    out.string(1, id);
+    const got = out.begin(5);
+    out.string(1, node);
+    if (routes !== null) {
+      const map = out.begin(2);
+      out.uint(1, routes.version);
+      out.uint(2, routes.bits);
+      for (const { id: name, url } of routes.nodes) {
+        const entry = out.begin(3);
+        out.string(1, name);
+        out.string(2, url);
+        out.end(entry);
+      }
+      out.bytes(4, owners, 0, owners.length);
+      out.end(map);
+    }
+    out.end(got);
+    out.end(answer);
+  },
+
   event(out, id, seq, name, body, from, to) {
     const answer = openAnswer(out, id.length + name.length + to - from + ANSWER_BYTES);
     out.string(1, id);
@@ -130,19 +157,19 @@ function readFrame(frame: Buffer, from: number, to: number, connection: Connecti
 
 function readRequest(frame: Buffer, from: number, to: number): void {
   fields.id = fields.problem = fields.target = fields.name = fields.key = '';
-  fields.kind = fields.from = fields.deadlineMs = fields.bodyFrom = fields.bodyTo = 0;
+  fields.kind = fields.from = fields.map = fields.deadlineMs = fields.bodyFrom = fields.bodyTo = 0;
   fields.to = NO_ADDRESS;
   request.over(frame, from, to);
   while (request.next()) {
     const { field } = request;
-    if (field > UNWATCH || request.wireType !== LENGTH_DELIMITED) {
+    if (field > MAP || request.wireType !== LENGTH_DELIMITED) {
       wrong(`a request has no field ${field} of this type`);
       request.skip();
     } else if (field === 1) {
       fields.id = request.string();
     } else {
       // Protobuf would merge two of a oneof; for a request that is a mistake.
-      if (fields.kind !== 0) wrong('a request has one of command, get, watch or unwatch, once');
+      if (fields.kind !== 0) wrong('a request has one of command, get, watch, unwatch or map, once');
       fields.kind = field;
       request.span();
       inner.over(frame, request.from, request.to);
@@ -152,7 +179,9 @@ function readRequest(frame: Buffer, from: number, to: number): void {
 }
 
 function readInner(kind: number): void {
-  if (inner.wireType === LENGTH_DELIMITED && inner.field === 1) {
+  if (kind === MAP && inner.wireType === VARINT && inner.field === 1) {
+    fields.map = inner.varint();
+  } else if (kind !== MAP && inner.wireType === LENGTH_DELIMITED && inner.field === 1) {
     if (kind === UNWATCH) fields.target = inner.string();
     else fields.to = address();
   } else if (kind === COMMAND && inner.wireType === LENGTH_DELIMITED && inner.field === 2) {
@@ -197,6 +226,7 @@ function makeRequest(connection: Connection, frame: Buffer): Incoming {
       );
     case GET: return new PendingGet(connection, id, true, fields.to);
     case WATCH: return new OpenWatch(connection, id, true, fields.to.text, fields.from);
+    case MAP: return new MapRequest(connection, id, true, fields.map);
     default: return new Unwatch(connection, id, true, fields.target);
   }
 }
@@ -212,8 +242,9 @@ function checkRequest(): AnswerError | null {
         ?? checkDeadline(fields.deadlineMs);
     case GET:
     case WATCH: return checkAddress('actor', fields.to.text);
-    case UNWATCH: return null;
-    default: return badRequest('a request has one of command, get, watch or unwatch');
+    case UNWATCH:
+    case MAP: return null;
+    default: return badRequest('a request has one of command, get, watch, unwatch or map');
   }
 }
 

@@ -224,6 +224,28 @@ export class Unwatch implements Incoming {
   }
 }
 
+/** Where actors are, for a client that knows `known` (0: nothing yet). */
+export class MapRequest implements Incoming {
+  private readonly connection: Connection;
+  private readonly id: string;
+  private readonly listed: boolean;
+  private readonly known: number;
+
+  constructor(connection: Connection, id: string, listed: boolean, known: number) {
+    this.connection = connection;
+    this.id = id;
+    this.listed = listed;
+    this.known = known;
+  }
+
+  start(): void {
+    const { connection, id, listed, known } = this;
+    const { node, routes } = connection.engine.place?.() ?? { node: '', routes: null };
+    connection.codec.map(connection.out, id, listed, node, routes === null || routes.version === known ? null : routes);
+    connection.touch();
+  }
+}
+
 /** A request that could be told from its neighbours but is not one. */
 export class BadRequest implements Incoming {
   private readonly connection: Connection;

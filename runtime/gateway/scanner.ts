@@ -37,10 +37,11 @@ export const UNWATCH = 64;
 export const FROM = 128;
 export const BODY = 256;
 export const DEADLINE = 512;
+export const MAP = 1_024;
 
 const fieldsByName = new Map<string, number>([
   ['id', ID], ['key', KEY], ['to', TO], ['command', COMMAND], ['get', GET], ['watch', WATCH],
-  ['unwatch', UNWATCH], ['from', FROM], ['body', BODY], ['deadlineMs', DEADLINE],
+  ['unwatch', UNWATCH], ['from', FROM], ['body', BODY], ['deadlineMs', DEADLINE], ['map', MAP],
 ]);
 const namesByField = new Map([...fieldsByName].map(([name, field]) => [field, name]));
 
@@ -69,6 +70,8 @@ export class RequestScanner {
   target = '';
   from = 0;
   deadlineMs = 0;
+  /** Version of the bucket map that is known. */
+  map = 0;
   bodyFrom = 0;
   bodyTo = 0;
 
@@ -102,7 +105,7 @@ export class RequestScanner {
     this.seen = 0;
     this.id = this.key = this.command = this.target = '';
     this.to = NO_ADDRESS;
-    this.from = this.deadlineMs = this.bodyFrom = this.bodyTo = 0;
+    this.from = this.deadlineMs = this.map = this.bodyFrom = this.bodyTo = 0;
     const { buffer, end } = this;
     if (at >= end || buffer[at] !== OPEN_BRACE) return this.broken(at, 'a request is a JSON object');
     let i = this.space(at + 1);
@@ -144,7 +147,7 @@ export class RequestScanner {
     }
     this.seen |= field;
     if (field === BODY) return this.body(i);
-    if (field === FROM || field === DEADLINE) return this.count(i, field);
+    if (field === FROM || field === DEADLINE || field === MAP) return this.count(i, field);
     return this.textField(i, field);
   }
 
@@ -200,6 +203,7 @@ export class RequestScanner {
     const value = byte >= 0x30 && byte <= 0x39 ? Number(this.buffer.latin1Slice(at, next)) : -1;
     if (!Number.isSafeInteger(value) || value < 0) this.wrong(`${namesByField.get(field)} must be a whole number, 0 or more`);
     else if (field === FROM) this.from = value;
+    else if (field === MAP) this.map = value;
     else this.deadlineMs = value;
     return next;
   }
@@ -347,8 +351,8 @@ function plainField(buffer: Buffer, from: number, to: number): number {
       name = field === ID ? 'id' : 'to';
       break;
     case 3:
-      field = buffer[from] === 0x6b ? KEY : GET;
-      name = field === KEY ? 'key' : 'get';
+      field = buffer[from] === 0x6b ? KEY : buffer[from] === 0x67 ? GET : MAP;
+      name = field === KEY ? 'key' : field === GET ? 'get' : 'map';
       break;
     case 4:
       field = buffer[from] === 0x62 ? BODY : FROM;

@@ -5,7 +5,7 @@
  */
 
 import type {
-  AnswerError, CommandRequest, Deployed, Engine, GetRequest, RecordView, ServedBehavior, Watch, WatchRequest,
+  AnswerError, CommandRequest, Deployed, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest,
 } from '../actor/engine.ts';
 
 export class ScriptedEngine implements Engine {
@@ -26,6 +26,10 @@ export class ScriptedEngine implements Engine {
   recordList: readonly RecordView[] = [];
   recordsError: Error | null = null;
   readiness: string | null = null;
+  node = 'n1';
+  routes: Routes | null = null;
+  /** How often it was asked for the above. */
+  placesAsked = 0;
   /** Switches the memory of keys off, so that a test of "applied once" can be seen to fail. */
   forgetsKeys = false;
 
@@ -90,6 +94,11 @@ export class ScriptedEngine implements Engine {
 
   notReady(): string | null {
     return this.readiness;
+  }
+
+  place(): { node: string; routes: Routes | null } {
+    this.placesAsked++;
+    return { node: this.node, routes: this.routes };
   }
 }
 

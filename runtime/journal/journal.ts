@@ -45,7 +45,10 @@ export type DurabilityClass =
   | 'disk-unsynced'
   /** Redis with appendfsync always: death of its process and power loss. A failover to a replica may lose what it had not received. */
   | 'redis-always'
-  /** Redis with appendfsync everysec: death of its process; power loss may cost a second. A failover as above. */
+  /**
+   * Redis with appendfsync everysec: death of its process, but for what was answered while a slow disk held back the write (up to two
+   * seconds); power loss may cost a second. A failover as above.
+   */
   | 'redis-everysec'
   /** Redis with appendfsync no: death of its process; power loss costs what the kernel had not written. A failover as above. */
   | 'redis-no';
@@ -148,6 +151,13 @@ export interface JournalStat {
   readonly syncs: number;
 }
 
+/** Sizes of one bucket; what an adapter does not keep apart by bucket is left out. */
+export interface BucketSizes {
+  readonly hotBytes?: number;
+  readonly coldBytes?: number;
+  readonly snapshots?: number;
+}
+
 export interface Journal {
   readonly durability: DurabilityClass;
 
@@ -201,6 +211,9 @@ export interface Journal {
   onFatal: ((error: Error) => void) | null;
 
   stat(): JournalStat;
+
+  /** Of a bucket that is opened here; empty for any other. Where it is missing, the adapter tells sizes of the whole alone. */
+  sizesOf?(bucket: BucketId): BucketSizes;
 
   /** Waits for appends in flight, gives up the lock. */
   close(): Promise<void>;

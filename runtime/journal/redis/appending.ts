@@ -12,13 +12,18 @@ import type { Hash64 } from '../../codec/hash64.ts';
 import { limits } from '../../limits.ts';
 import type { Append, AppendOutcome } from '../journal.ts';
 import type { BucketTable, HotBucket } from './hot-bucket.ts';
-import { bytesOfHash, hashOfBytes } from './entry.ts';
+import { CallWriter } from './call-writer.ts';
+import { hashOfBytes } from './entry.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
 import { noteOf, rolledBack } from './note.ts';
 import type { Opening } from './opening.ts';
 import { StoreError } from './store-error.ts';
 
+/** Of one append in a call: two keys and six others. */
+const ARGUMENTS = 8;
+/** What they take beside the records, about. */
+const OVERHEAD_BYTES = 256;
 /** Bytes appended until fresh checkpoints are asked for. */
 const CHECKPOINT_EVERY_BYTES = 32 * 1024 * 1024;
 
@@ -51,6 +56,7 @@ export class Appending {
   /** The bucket's log has grown. */
   onGrown: ((bucket: HotBucket) => void) | null = null;
   private readonly parts: AppendingParts;
+  private readonly writer = new CallWriter();
   private bytesSinceCheckpoint = 0;
 
   constructor(parts: AppendingParts) {
@@ -136,17 +142,12 @@ export class Appending {
   }
 
   private async send(batch: readonly Append[], list: readonly number[], outcomes: AppendOutcome[]): Promise<void> {
-    const keys: string[] = [];
-    const args: (string | Buffer)[] = [this.parts.owner];
-    for (const i of list) {
-      const { bucket: id, epoch, position, count, headBefore, headAfter, bytes, from, to } = batch[i]!;
-      const bucket = this.parts.buckets.get(id)!;
-      keys.push(bucket.keys.meta, bucket.keys.log);
-      args.push(String(epoch), String(position - 1), String(position + count - 1), bytesOfHash(headBefore), bytesOfHash(headAfter), bytes.subarray(from, to));
-    }
+    const call = this.write(batch, list);
     let answers: AppendAnswer[];
     try {
-      answers = (await this.parts.links.callFunction('log', this.parts.library, 'append', keys, args)) as AppendAnswer[];
+      const { meta } = this.parts.buckets.get(batch[list[0]!]!.bucket)!.keys;
+      answers = (await this.parts.links.callPacked('log', this.parts.library, meta, call)) as AppendAnswer[];
+      this.writer.giveBack(call);
     } catch (error) {
       const failure = error instanceof StoreError ? error : new StoreError('unknown', 'LOST', String(error));
       for (const i of list) outcomes[i] = this.failed(batch[i]!, failure);
@@ -154,6 +155,30 @@ export class Appending {
     }
     this.calls++;
     for (let k = 0; k < list.length; k++) outcomes[list[k]!] = this.answered(batch[list[k]!]!, answers[k]!);
+  }
+
+  /** As `append` in journal.lua takes it. */
+  private write(batch: readonly Append[], list: readonly number[]): Buffer {
+    const { writer } = this;
+    const { buckets, library, owner } = this.parts;
+    let bytes = 0;
+    for (const i of list) bytes += batch[i]!.to - batch[i]!.from;
+    writer.begin(4 + ARGUMENTS * list.length, bytes + OVERHEAD_BYTES * list.length + OVERHEAD_BYTES);
+    writer.text('FCALL');
+    writer.text(library.functionName('append'));
+    writer.decimal(2 * list.length);
+    for (const i of list) writer.raw(buckets.get(batch[i]!.bucket)!.keys.forAppend);
+    writer.text(owner);
+    for (const i of list) {
+      const append = batch[i]!;
+      writer.decimal(append.epoch);
+      writer.decimal(append.position - 1);
+      writer.decimal(append.position + append.count - 1);
+      writer.hash(append.headBefore);
+      writer.hash(append.headAfter);
+      writer.bytes(append.bytes, append.from, append.to);
+    }
+    return writer.finish();
   }
 
   private failed(append: Append, failure: StoreError): AppendOutcome {

@@ -1,11 +1,18 @@
 /**
  * What a Redis server keeps, as its own settings say. A configuration that keeps nothing is refused unless the operator has
  * asked for it: an acknowledgement would be worth nothing.
+ *
+ * With `everysec` Redis answers before it has written while a synchronisation that takes long is under way, for up to two seconds (aof.c,
+ * flushAppendOnlyFile): on a slow disk the death of its process alone costs acknowledged records. They are found missing (opening.ts).
+ *
+ * Where nobody may ask for the settings, as managed services have it, the server's report says whether there is an append-only file and
+ * whether keys are evicted, but not when the file is synchronised: that counts as never.
  */
 
 import { TroupeError } from '../../codec/errors.ts';
 import type { DurabilityClass } from '../journal.ts';
 import type { StoreLinks } from './links.ts';
+import { StoreError } from './store-error.ts';
 
 type RedisClass = Extract<DurabilityClass, 'memory' | `redis-${string}`>;
 
@@ -19,10 +26,11 @@ const order: readonly RedisClass[] = ['memory', 'redis-no', 'redis-everysec', 'r
  */
 export async function findDurability(links: StoreLinks, memoryAllowed: boolean): Promise<RedisClass> {
   let weakest: RedisClass = 'redis-always';
-  const settings = await links.callAll('CONFIG', ['GET', 'appendonly', 'appendfsync', 'maxmemory-policy', 'save']);
-  for (const { name, answer } of settings) {
-    const found = settingsOf(answer);
-    const policy = found.get('maxmemory-policy') ?? '';
+  for (const { name, settings: found } of await settingsOfAll(links)) {
+    const policy = found.get('maxmemory-policy');
+    if (policy === undefined) {
+      throw new TroupeError('CONFIG_INVALID', `${name} does not say whether it evicts keys`, { hint: 'Allow this user the commands CONFIG GET and INFO.' });
+    }
     if (policy !== 'noeviction') {
       throw new TroupeError('CONFIG_INVALID', `${name} may evict keys (maxmemory-policy ${policy}), and with them acknowledged records`, {
         hint: `Set it with: redis-cli -u redis://${name} CONFIG SET maxmemory-policy noeviction`,
@@ -37,6 +45,33 @@ export async function findDurability(links: StoreLinks, memoryAllowed: boolean):
     if (order.indexOf(kept) < order.indexOf(weakest)) weakest = kept;
   }
   return weakest;
+}
+
+interface ServerSettings {
+  readonly name: string;
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+async function settingsOfAll(links: StoreLinks): Promise<ServerSettings[]> {
+  try {
+    const answers = await links.callAll('CONFIG', ['GET', 'appendonly', 'appendfsync', 'maxmemory-policy']);
+    return answers.map(({ name, answer }) => ({ name, settings: settingsOf(answer) }));
+  } catch (error) {
+    // No such command, as it was renamed, or not for this user.
+    if (!(error instanceof StoreError) || (error.code !== 'ERR' && error.code !== 'NOPERM')) throw error;
+    const answers = await links.callAll('INFO', []);
+    return answers.map(({ name, answer }) => ({ name, settings: settingsInReport(String(answer)) }));
+  }
+}
+
+/** The same names as in CONFIG GET, for what INFO tells. */
+function settingsInReport(report: string): Map<string, string> {
+  const settings = new Map<string, string>();
+  const isKept = /^aof_enabled:([01])/m.exec(report)?.[1];
+  const policy = /^maxmemory_policy:(\S+)/m.exec(report)?.[1];
+  if (isKept !== undefined) settings.set('appendonly', isKept === '1' ? 'yes' : 'no');
+  if (policy !== undefined) settings.set('maxmemory-policy', policy);
+  return settings;
 }
 
 function classOf(settings: ReadonlyMap<string, string>): RedisClass {

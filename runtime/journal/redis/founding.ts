@@ -72,7 +72,7 @@ function mustBeKnown(found: FoundJournal | null, knownId: string, namespace: str
   if (found?.id === knownId || found?.former.includes(knownId)) return;
   const what = found === null ? 'is empty' : `holds another one (${found.id})`;
   throw new TroupeError('ROLLED_BACK', `this node has written to journal ${knownId} of namespace ${namespace}; the store ${what}`, {
-    hint: 'Is it the right store? If so, restore it from its newest copy, or accept the loss with `troupe journal accept-loss`.',
+    hint: 'Is it the right store? If so, restore it from its newest copy, or accept the loss with `troupe journal accept-loss` on this node.',
   });
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { BucketId } from '../../codec/address.ts';
+import { packed } from './call-writer.ts';
 
 export const GROUPS = 16;
 
@@ -18,6 +19,8 @@ export interface BucketKeys {
   readonly snapshots: string;
   readonly checkpoint: string;
   readonly cold: string;
+  /** meta and log as arguments of a call. */
+  readonly forAppend: Buffer;
 }
 
 export function bucketKeys(namespace: string, bucket: BucketId): BucketKeys {
@@ -25,6 +28,7 @@ export function bucketKeys(namespace: string, bucket: BucketId): BucketKeys {
   const prefix = `{${namespace}:${group}}:${bucket.bits}.${bucket.index}`;
   return {
     group,
+    forAppend: packed(`${prefix}:meta`, `${prefix}:log`),
     meta: `${prefix}:meta`,
     log: `${prefix}:log`,
     snapshots: `${prefix}:snapshots`,

@@ -11,7 +11,7 @@
 
 import { Command, Redis } from 'ioredis';
 
-import { StoreError, storeErrorOf } from './store-error.ts';
+import { StoreError, storeErrorOf, textOf } from './store-error.ts';
 
 export interface LinkOptions {
   readonly host: string;
@@ -29,6 +29,20 @@ const RECONNECT_MS_MAX = 500;
 const FORGET_EVERY = 1_024;
 
 export type Argument = string | Buffer;
+
+/** A command whose bytes are there already. */
+class PackedCommand extends Command {
+  private readonly call: Buffer;
+
+  constructor(call: Buffer) {
+    super('FCALL', [], { replyEncoding: null });
+    this.call = call;
+  }
+
+  override toWritable(): Buffer {
+    return this.call;
+  }
+}
 
 export class RedisLink {
   readonly name: string;
@@ -99,17 +113,21 @@ export class RedisLink {
       const cause = this.problem ?? error;
       const refusal = storeErrorOf(cause, this.name);
       if (refusal.kind === 'refused') throw refusal;
-      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${cause instanceof Error ? cause.message : String(cause)}`);
+      throw new StoreError('refused', 'UNREACHABLE', `${this.name}: ${textOf(cause)}`);
     }
   }
 
   /** A plain command. Answers come as buffers, integers, null and lists of them. @throws StoreError */
-  async call(command: string, args: readonly Argument[]): Promise<unknown> {
+  call(command: string, args: readonly Argument[]): Promise<unknown> {
+    return this.send(new Command(command, args as Argument[], { replyEncoding: null }));
+  }
+
+  private async send(command: Command): Promise<unknown> {
     if (!this.isReady) throw new StoreError('refused', 'UNREACHABLE', `${this.name}: not connected`);
     this.callsSent++;
     this.sentAt.push(performance.now());
     try {
-      return await this.redis.sendCommand(new Command(command, args as Argument[], { replyEncoding: null }));
+      return await this.redis.sendCommand(command);
     } catch (error) {
       throw storeErrorOf(error, this.name);
     } finally {
@@ -127,12 +145,21 @@ export class RedisLink {
   async callFunction(readOnly: boolean, name: string, library: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const command = readOnly ? 'FCALL_RO' : 'FCALL';
     const all = [name, String(keys.length), ...keys, ...args];
+    return this.withLibrary(library, () => this.call(command, all));
+  }
+
+  /** As `callFunction`, of a call that was written by a CallWriter. */
+  async callPacked(library: string, call: Buffer): Promise<unknown> {
+    return this.withLibrary(library, () => this.send(new PackedCommand(call)));
+  }
+
+  private async withLibrary(library: string, call: () => Promise<unknown>): Promise<unknown> {
     try {
-      return await this.call(command, all);
+      return await call();
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'NOFUNCTION') throw error;
       await this.call('FUNCTION', ['LOAD', 'REPLACE', library]);
-      return this.call(command, all);
+      return call();
     }
   }
 
@@ -155,11 +182,18 @@ export class RedisLink {
     });
   }
 
-  /** C3 */
+  /** C3. What has arrived while this process stood still, or had other things to do, is read first. */
   private watch(answerTimeMaxMs: number): void {
+    if (!this.isSilent(answerTimeMaxMs)) return;
+    setImmediate(() => {
+      if (this.isGivenUp || !this.isSilent(answerTimeMaxMs)) return;
+      this.isGivenUp = true;
+      this.redis.disconnect(true);
+    });
+  }
+
+  private isSilent(answerTimeMaxMs: number): boolean {
     const oldest = this.greetingSince ?? this.sentAt[this.answered];
-    if (this.isGivenUp || oldest === undefined || performance.now() - oldest < answerTimeMaxMs) return;
-    this.isGivenUp = true;
-    this.redis.disconnect(true);
+    return oldest !== undefined && performance.now() - oldest >= answerTimeMaxMs;
   }
 }

@@ -118,6 +118,11 @@ export class StoreLinks {
     return this.atMaster(keys[0]!, (master) => master[lane].callFunction(readOnly, library.functionName(name), library.text, keys, args));
   }
 
+  /** A call of a function of `library`, written by a CallWriter, at the master that has `key`. @throws StoreError */
+  async callPacked(lane: Lane, library: LuaLibrary, key: string, call: Buffer): Promise<unknown> {
+    return this.atMaster(key, (master) => master[lane].callPacked(library.text, call));
+  }
+
   /** A plain command on the master that has the key. @throws StoreError */
   async call(lane: Lane, key: string, command: string, args: readonly Argument[]): Promise<unknown> {
     return this.atMaster(key, (master) => master[lane].call(command, args));

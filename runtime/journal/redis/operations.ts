@@ -179,7 +179,7 @@ export class JournalOperations {
     return ((await this.links.call('bulk', cold, 'HVALS', [cold])) as Buffer[]).map(decodeColdRange);
   }
 
-  /** The journal is the one again that this node knows; an other one that the store has goes on, and is this node's from now on. */
+  /** In an empty store the journal is again the one that this node knows. Another one that is there goes on, and is this node's from now on. */
   private async acceptJournal(): Promise<void> {
     const key = journalKey(this.namespace);
     const found = await findJournal(this.links, this.namespace);

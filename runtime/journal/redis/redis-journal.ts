@@ -17,6 +17,7 @@ import type {
   Append,
   AppendOutcome,
   BucketHead,
+  BucketSizes,
   CheckpointPut,
   DurabilityClass,
   Journal,
@@ -246,6 +247,13 @@ class RedisJournal implements Journal {
       for (const { bytes } of cold) coldBytes += bytes;
     }
     return { records, hotBytes, coldBytes, segments, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
+  }
+
+  sizesOf(id: BucketId): BucketSizes {
+    const bucket = this.buckets.get(id);
+    if (bucket === undefined) return {};
+    const hotBytes = bucket.log.bytes;
+    return this.tier === null ? { hotBytes } : { hotBytes, coldBytes: bucket.cold.reduce((total, { bytes }) => total + bytes, 0) };
   }
 
   async close(): Promise<void> {

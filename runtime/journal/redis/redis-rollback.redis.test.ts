@@ -3,6 +3,9 @@
  * journals and under new processes with and without a witness.
  */
 
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+
 import t from 'tap';
 
 import { LogMaker } from '../contract-log.ts';
@@ -15,33 +18,40 @@ async function positions(journal: Journal): Promise<number[]> {
   return (await journal.openBuckets(ids)).map(({ position }) => position);
 }
 
-await t.test('emptied under a living journal with appends on their way', async (t) => {
-  const rig = await rigFor(t);
-  const { redis, history, owner, journal } = rig;
-  const one = await owner('one', { depth: 4 });
-  one.start();
-  await progress(history, [one]);
-  await until(() => one.inFlight > 0);
-  const struck = one.inFlight;
-  await redis.command('FLUSHALL');
-  const moment = history.attempts.length;
-  await until(() => one.owned === 0 || one.errors.length === ids.length);
-  await one.stop();
-  const later = history.attempts.slice(moment);
-  t.comment(`${struck} appends were in flight, ${history.count('rolledBack')} rolled back`);
-  t.ok(struck > 0 && history.count('rolledBack') > 0);
-  t.same(later.filter(({ outcome }) => outcome?.kind === 'appended'), [], 'nothing is appended on top');
-  t.ok((await rig.complaints()).some((what) => what.startsWith('lost:')), 'it was indeed lost');
-  await t.rejects(one.journal.openBucket(ids[0]!), { code: 'ROLLED_BACK' });
-  t.same(await one.journal.confirm(ids.map((bucket, i) => ({ bucket, epoch: one.epochs[i]! }))), ids.map(() => false));
+for (const how of ['FLUSHALL', 'a start with an empty folder'] as const) {
+  await t.test(`emptied (${how}) under a living journal with appends on their way`, async (t) => {
+    const rig = await rigFor(t);
+    const { redis, history, owner, journal } = rig;
+    const one = await owner('one', { depth: 4 });
+    one.start();
+    await progress(history, [one]);
+    await until(() => one.inFlight > 0);
+    const struck = one.inFlight;
+    if (how === 'FLUSHALL') await redis.command('FLUSHALL');
+    else {
+      await redis.kill();
+      rmSync(join(redis.directory, 'appendonlydir'), { recursive: true });
+      await redis.restart();
+    }
+    const moment = history.attempts.length;
+    await until(() => one.owned === 0);
+    await one.stop();
+    const later = history.attempts.slice(moment);
+    t.comment(`${struck} appends were in flight, ${history.count('rolledBack')} rolled back, ${one.errors.length} refused to open`);
+    t.ok(struck > 0 && history.count('rolledBack') + one.errors.length > 0);
+    t.same(later.filter(({ outcome }) => outcome?.kind === 'appended'), [], 'nothing is appended on top');
+    t.ok((await rig.complaints()).some((what) => what.startsWith('lost:')), 'it was indeed lost');
+    await t.rejects(one.journal.openBucket(ids[0]!), { code: 'ROLLED_BACK' });
+    t.same(await one.journal.confirm(ids.map((bucket, i) => ({ bucket, epoch: one.epochs[i]! }))), ids.map(() => false));
 
-  // A new process finds an empty store and founds a journal in it; what was noted stays closed to it.
-  const fresh = await journal('fresh');
-  for (const id of ids) await t.rejects(fresh.openBucket(id), { code: 'ROLLED_BACK' });
-  t.match(await fresh.openBucket({ bits: BITS, index: 1 }), { position: 0, epoch: 1 });
-  await t.rejects(async () => { for await (const record of fresh.readBucket(ids[0]!, 1)) t.fail(`read ${record.position}`); }, { code: 'ROLLED_BACK' });
-  t.match(await one.journal.openBucket({ bits: BITS, index: 1 }), { epoch: 2 }, 'of which nobody knew anything');
-});
+    // A new process finds an empty store and founds a journal in it; what was noted stays closed to it.
+    const fresh = await journal('fresh');
+    for (const id of ids) await t.rejects(fresh.openBucket(id), { code: 'ROLLED_BACK' });
+    t.match(await fresh.openBucket({ bits: BITS, index: 1 }), { position: 0, epoch: 1 });
+    await t.rejects(async () => { for await (const record of fresh.readBucket(ids[0]!, 1)) t.fail(`read ${record.position}`); }, { code: 'ROLLED_BACK' });
+    t.match(await one.journal.openBucket({ bits: BITS, index: 1 }), { epoch: 2 }, 'of which nobody knew anything');
+  });
+}
 
 await t.test('restored from an older copy under a living journal; the loss is accepted, one bucket and then all', async (t) => {
   const rig = await rigFor(t);

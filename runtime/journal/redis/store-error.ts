@@ -45,9 +45,17 @@ const refusals = new Map<string, boolean>([
 
 const FUNCTION_MISSING = 'ERR Function not found';
 
+/** What the client library calls a call whose connection has ended. */
+const LOST = 'MaxRetriesPerRequestError';
+
+export function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.name === LOST ? 'the connection was lost before the answer came' : error.message;
+}
+
 /** What an error of the client library means for the call that was on its way. */
 export function storeErrorOf(error: unknown, where: string): StoreError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = textOf(error);
   if (error instanceof Error && error.name === 'ReplyError') {
     const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
     if (message.startsWith(FUNCTION_MISSING)) return new StoreError('refused', 'NOFUNCTION', `${where}: ${message}`);

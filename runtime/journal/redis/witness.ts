@@ -4,8 +4,8 @@
  * process that has just started; the file remembers for it.
  *
  * W1  The file is written whole or not at all: beside, synchronised, renamed. One that cannot be read is an error, not "nothing known".
- * W2  It never says more than was acknowledged. It says less: what was acknowledged after the last write, a second before at most while the
- *     node is alive, is missing after its sudden end. A store that lost nothing but that is not found out.
+ * W2  It never says more than was acknowledged to this node, or read by it. It says less: what came after the last write, of the last
+ *     second as a rule, is missing after the node's sudden end. A store that lost nothing but that is not found out.
  * W3  A node knows of the buckets that it has opened, up to where they stood when it had them. What another node wrote behind that is
  *     in the other node's file. A node without a file, a fresh one too, believes the store.
  */

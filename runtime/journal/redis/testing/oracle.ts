@@ -8,7 +8,8 @@
  * chain     Every entry leads from the head before it to its own, the last one to the head of the bucket.
  * refused   What was answered with a refusal, `fenced`, `conflict` or `rolledBack` has written nothing (J6).
  * overtaken Behind an append that was not `appended`, none that was already called is (J5); after `unknown` none at all under that epoch (J6).
- * stale     What is in front of the place where an epoch was taken is of lower epochs, what is behind it is not (J4).
+ * stale     What is in front of the place where an epoch was taken is of lower epochs, what is behind it is not; no epoch is taken twice, and
+ *           an owner's epochs grow (J4).
  * silent    Every append was answered.
  */
 
@@ -109,7 +110,20 @@ function complaintsAbout(history: History, bucket: number, { records, from }: Fo
       if (late.epoch < epoch && late.calledAt > at && late.outcome?.kind === 'appended') complaints.push(`stale: ${late.owner} under ${late.epoch} after ${epoch} was taken`);
     }
   }
-  return [...complaints, ...overtakenIn(attempts)];
+  return [...complaints, ...epochsAgain(history, bucket), ...overtakenIn(attempts)];
+}
+
+function epochsAgain(history: History, bucket: number): string[] {
+  const complaints: string[] = [];
+  const seen = new Set<number>();
+  const newest = new Map<string, number>();
+  for (const { owner, epoch } of history.taken.filter((taken) => taken.bucket === bucket)) {
+    if (seen.has(epoch)) complaints.push(`stale: epoch ${epoch} was taken twice`);
+    if (epoch <= (newest.get(owner) ?? 0)) complaints.push(`stale: ${owner} took ${epoch} after ${newest.get(owner)}`);
+    seen.add(epoch);
+    newest.set(owner, epoch);
+  }
+  return complaints;
 }
 
 function overtakenIn(attempts: readonly Attempt[]): string[] {

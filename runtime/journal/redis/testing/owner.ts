@@ -76,7 +76,12 @@ export class Owner {
 
   /** Buckets that it still has. */
   get owned(): number {
-    return this.buckets.filter(({ state }) => state !== 'left').length;
+    return this.buckets.length - this.left.length;
+  }
+
+  /** Indices of the buckets that it has left. */
+  get left(): number[] {
+    return this.buckets.filter(({ state }) => state === 'left').map(({ id }) => id.index);
   }
 
   async take(): Promise<void> {
@@ -85,6 +90,20 @@ export class Owner {
       this.options.history.take(this.name, head.bucket.index, head.epoch, head.position);
       return { id: head.bucket, maker: new LogMaker(head), known: head, inFlight: 0, failure: null, state: 'owned' };
     });
+  }
+
+  /** For a failed test. */
+  describe(): string {
+    const buckets = this.buckets.map(({ id, state, inFlight, failure, known }) => `${id.index} ${state} ${inFlight} ${failure?.kind ?? ''} ${known.epoch}`);
+    return `${this.name}: ${buckets.join(', ')}; ${this.errors.map((error) => error.message).join(', ')}`;
+  }
+
+  /** Of the buckets that it has left, the one at `i` is wanted back: it is taken while the owner works. */
+  claim(i: number): void {
+    const bucket = this.buckets[i]!;
+    if (bucket.state !== 'left' || bucket.inFlight > 0) return;
+    bucket.failure = { kind: 'unknown', message: 'what the other owner does is not known' };
+    bucket.state = 'failed';
   }
 
   /** Works until `stop`. */

@@ -1,0 +1,230 @@
+/**
+ * `faults cluster`: one fault after the other, or two at once, on a cluster under load; a measurement of each, and a proof every few rounds
+ * and at the end (proof.ts).
+ *
+ * How a round is measured. When the fault has struck, a command is sent to an actor in every bucket, over the gateways that are left; and
+ * again when it is healed. Each is sent again until it is answered. So the worst of them is the time for which the last bucket was out of
+ * service, as clients see it.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Book, Findings } from '../../runtime/faults/book.ts';
+import type { BucketId } from '../../runtime/codec/address.ts';
+import { clusterActors } from './cluster-actors.ts';
+import { ClusterLoad } from './cluster-load.ts';
+import type { LoadFigures } from './cluster-load.ts';
+import { BUCKET_BITS, ClusterRig } from './cluster-rig.ts';
+import type { RigOptions } from './cluster-rig.ts';
+import { EpochWitness } from './epoch-witness.ts';
+import { atMost } from './fault.ts';
+import type { Fault, World } from './fault.ts';
+import { proveAnswers, proveLog } from './proof.ts';
+
+export interface CampaignOptions extends RigOptions {
+  /** Struck in this order. */
+  readonly faults: readonly Fault[];
+  readonly proofEvery: number;
+  readonly perSecond: number;
+  /** Commands sent at once right in front of each strike. */
+  readonly burst: number;
+  readonly seed: number;
+  readonly say: (text: string) => void;
+}
+
+export interface Times {
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  readonly worstMs: number;
+}
+
+export interface RoundResult {
+  readonly fault: string;
+  /** Commands without an answer when it struck. */
+  readonly inFlight: number;
+  /** Buckets that a node found taken by another one when it appended or read: stale requests that were refused. */
+  readonly fenced: number;
+  /** From the strike until each bucket answered a command that was sent behind the strike. */
+  readonly struck: Times;
+  /** From the heal, for commands sent behind it. */
+  readonly healed: Times;
+  /** Until all nodes were ready and the buckets where they belong. */
+  readonly wholeMs: number;
+  readonly late: number;
+}
+
+export interface CampaignResult {
+  readonly rounds: readonly RoundResult[];
+  readonly load: LoadFigures;
+  readonly fenced: number;
+  readonly epochsTaken: number;
+  readonly records: number;
+  readonly proofs: number;
+  /** Longest time between two answers of an actor in a bucket that changed hands, by how it did. */
+  readonly pauses: Readonly<Record<string, Times & { readonly buckets: number }>>;
+  readonly findings: readonly string[];
+  readonly findingsCount: number;
+}
+
+export const LEASE_TTL_MS = 2_000;
+const LOAD_PER_BUCKET = 2;
+const SETTLE_MAX_MS = 60_000;
+const PROBE_MAX_MS = 60_000;
+const CALM_MS = 300;
+
+export async function runClusterCampaign(options: CampaignOptions): Promise<CampaignResult> {
+  const rig = await ClusterRig.start(options);
+  const campaign = new Campaign(rig, options);
+  try {
+    await campaign.begin();
+    for (const [i, fault] of options.faults.entries()) {
+      if (campaign.isBroken) break;
+      await campaign.orFinding(() => campaign.round(fault, `round ${i + 1}/${options.faults.length}`));
+      if ((i + 1) % options.proofEvery === 0) await campaign.orFinding(() => campaign.prove());
+    }
+    if (!campaign.isProved) await campaign.orFinding(() => campaign.prove());
+    return campaign.result();
+  } finally {
+    campaign.close();
+    await rig.close();
+  }
+}
+
+class Campaign {
+  /** Nothing has happened since the last proof. */
+  isProved = false;
+  private readonly findings = new Findings();
+  private readonly rounds: RoundResult[] = [];
+  private readonly options: CampaignOptions;
+  private readonly world: World;
+  private readonly witness: EpochWitness;
+  private readonly ids: readonly BucketId[];
+  private records = 0;
+  private proofs = 0;
+
+  constructor(rig: ClusterRig, options: CampaignOptions) {
+    this.options = options;
+    const actors = clusterActors(BUCKET_BITS, LOAD_PER_BUCKET);
+    const book = new Book(actors.all, this.findings);
+    const random = randomFrom(options.seed);
+    const load = new ClusterLoad(book, actors.load, { perSecond: options.perSecond, repeatShare: 0.05, random });
+    this.world = { rig, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
+    this.ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
+    this.witness = new EpochWitness(rig.redis.port, this.ids, (what) => this.findings.add(what));
+  }
+
+  /** Something was found, or a cluster did not come back: more faults would only blur it. */
+  get isBroken(): boolean {
+    return this.findings.count > 0;
+  }
+
+  async begin(): Promise<void> {
+    const { rig, load } = this.world;
+    for (const { port } of rig.nodes) load.use(port);
+    await load.connected();
+    void this.witness.watch();
+    load.start();
+    await sleep(CALM_MS);
+  }
+
+  async round(fault: Fault, name: string): Promise<void> {
+    const { rig, load } = this.world;
+    this.isProved = false;
+    load.start();
+    await sleep(CALM_MS);
+    const fencedBefore = rig.fenced;
+    const lateBefore = load.late;
+    load.burst(this.options.burst);
+    await sleep(this.world.random() * 5);
+    const inFlight = load.inFlight;
+    const strike = await fault.strike(this.world);
+    const struck = this.probe(`${fault.name}: behind the strike`);
+    await strike.lasts(struck);
+    await strike.heal();
+    const healed = this.probe(`${fault.name}: behind the heal`);
+    const whole = rig.whole();
+    const result: RoundResult = {
+      fault: fault.name, inFlight,
+      struck: await struck,
+      healed: await healed,
+      wholeMs: Math.round(await whole),
+      fenced: rig.fenced - fencedBefore,
+      late: load.late - lateBefore,
+    };
+    this.rounds.push(result);
+    this.options.say(
+      `${name}: ${fault.name}: ${inFlight} in flight, ${result.fenced} refused as stale; every bucket answered ${shown(result.struck)} after the strike, `
+      + `${shown(result.healed)} after the heal; whole after ${result.wholeMs} ms, ${result.late} late`,
+    );
+    for (const what of load.lateList.splice(0)) this.findings.add(`${fault.name}: ${what} was not answered within 30 s`);
+  }
+
+  /** Nothing is open, and what was answered is held against the log and the nodes. */
+  async prove(): Promise<void> {
+    const { load, book, rig } = this.world;
+    if (!(await load.settle(SETTLE_MAX_MS))) throw new Error(`${load.inFlight} commands are not answered ${SETTLE_MAX_MS} ms after the last one was sent`);
+    this.records = await proveLog(book, rig.redis.port, this.ids, this.witness);
+    await proveAnswers(book, await load.link());
+    this.proofs++;
+    this.isProved = true;
+    this.options.say(`proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, ${this.findings.count} findings`);
+  }
+
+  async orFinding(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.findings.add(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  result(): CampaignResult {
+    const { load, rig, pauses } = this.world;
+    return {
+      rounds: this.rounds,
+      load: load.figures,
+      fenced: rig.fenced,
+      epochsTaken: this.witness.changes,
+      records: this.records,
+      proofs: this.proofs,
+      pauses: Object.fromEntries([...pauses].map(([what, list]) => [what, { buckets: list.length, ...timesOf(list) }])),
+      findings: this.findings.list,
+      findingsCount: this.findings.count,
+    };
+  }
+
+  close(): void {
+    this.witness.close();
+    this.world.load.close();
+  }
+
+  /** One command to every bucket, from now on. */
+  private async probe(what: string): Promise<Times> {
+    const { load, actors } = this.world;
+    const times: number[] = [];
+    const answered = actors.probes.map(async (actor) => void times.push(await load.ask(actor)));
+    await atMost(PROBE_MAX_MS, Promise.all(answered));
+    if (times.length < actors.probes.length) this.findings.add(`${what}: ${actors.probes.length - times.length} buckets did not answer within ${PROBE_MAX_MS} ms`);
+    return timesOf(times);
+  }
+}
+
+export function timesOf(list: readonly number[]): Times {
+  const sorted = list.map(Math.round).sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+  return { medianMs: at(0.5), p99Ms: at(0.99), worstMs: sorted.at(-1) ?? 0 };
+}
+
+function shown({ medianMs, worstMs }: Times): string {
+  return `${medianMs} ms (worst ${worstMs})`;
+}
+
+export function randomFrom(seed: number): () => number {
+  let state = seed | 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}

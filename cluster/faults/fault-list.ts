@@ -1,0 +1,71 @@
+/** The faults of a campaign, by the names of the command line, and how some are drawn at random. */
+
+import type { Fault, World } from './fault.ts';
+import { drain, handOff, join, killAll, killAllAndStore, killNode, killScheduler, leave, leaveWithoutStore, restartNode, stopAll, suspendBriefly, suspendNode } from './node-faults.ts';
+import { noPeers, peersOneWay, silentToPeers, unreachableByPeers } from './peer-faults.ts';
+import { busyStore, cutFromStore, cutOneWay, cutRequests, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
+
+export const faultsByName = {
+  'kill': killNode,
+  'kill-scheduler': killScheduler,
+  'restart': restartNode,
+  'kill-all': killAll,
+  'kill-all-and-store': killAllAndStore,
+  'suspend': suspendNode,
+  'suspend-briefly': suspendBriefly,
+  'leave': leave,
+  'leave-without-store': leaveWithoutStore,
+  'stop-all': stopAll,
+  'join': join,
+  'hand-off': handOff,
+  'drain': drain,
+  'store-killed': killStore,
+  'store-suspended': suspendStore,
+  'store-slow': slowStore,
+  'store-busy': busyStore,
+  'store-cut-requests': cutRequests,
+  'store-cut': cutFromStore,
+  'store-refused': refusedByStore,
+  'store-one-way': cutOneWay,
+  'peer-unreachable': unreachableByPeers,
+  'peer-silent': silentToPeers,
+  'peer-one-way': peersOneWay,
+  'no-peers': noPeers,
+} as const satisfies Record<string, Fault>;
+
+/** What can happen together: neither needs a cluster at rest, and both leave somebody to answer. */
+const together: readonly Fault[] = [
+  killNode, killScheduler, restartNode, suspendNode, suspendBriefly, killStore, suspendStore, slowStore, cutRequests, cutFromStore, refusedByStore, cutOneWay,
+  unreachableByPeers, silentToPeers, peersOneWay, noPeers,
+];
+
+/** Two at once: the second strikes while the first one lasts, and both are healed together. */
+export function both(first: Fault, second: Fault): Fault {
+  return {
+    name: `${first.name}, and ${second.name}`,
+    async strike(world: World) {
+      const strikes = [await first.strike(world), await second.strike(world)];
+      return {
+        lasts: (answered) => Promise.all(strikes.map((strike) => strike.lasts(answered))),
+        heal: () => Promise.all(strikes.map((strike) => strike.heal())),
+      };
+    },
+  };
+}
+
+/** Every fault once before any comes again, in random order; one of four is two at once. */
+export function randomFaults(count: number, random: () => number): Fault[] {
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
+  const faults: Fault[] = [];
+  let left: Fault[] = [];
+  while (faults.length < count) {
+    if (faults.length % 4 === 3) {
+      const first = pick(together);
+      faults.push(both(first, pick(together.filter((fault) => fault !== first))));
+      continue;
+    }
+    if (left.length === 0) left = Object.values(faultsByName);
+    faults.push(...left.splice(Math.floor(random() * left.length), 1));
+  }
+  return faults;
+}

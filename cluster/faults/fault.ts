@@ -1,0 +1,52 @@
+/** What a fault is to a campaign: it strikes, lasts, and is healed; what it needs of the world is here. */
+
+import type { Book } from '../../runtime/faults/book.ts';
+import type { ClusterActors } from './cluster-actors.ts';
+import type { ClusterLoad } from './cluster-load.ts';
+import type { ClusterRig, RigNode } from './cluster-rig.ts';
+
+export interface World {
+  readonly rig: ClusterRig;
+  readonly load: ClusterLoad;
+  readonly book: Book;
+  readonly actors: ClusterActors;
+  /** In `[0, 1)`. */
+  readonly random: () => number;
+  readonly leaseTtlMs: number;
+  /** Pauses that were measured, by what was measured. */
+  readonly pauses: Map<string, number[]>;
+}
+
+/** A fault that has struck. */
+export interface Strike {
+  /** Resolves when it has lasted long enough. `answered` resolves when a command that was sent behind the strike was answered in every bucket. */
+  lasts(answered: Promise<unknown>): Promise<unknown>;
+  /** Resolves when what was broken works again, or begins to. */
+  heal(): Promise<unknown>;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** Resolves when it has struck. */
+  strike(world: World): Promise<Strike>;
+}
+
+/** A node that runs, at random, but for `not`. */
+export function anyNode({ rig, random }: World, not: RigNode | null = null): RigNode {
+  const nodes = rig.running.filter((node) => node !== not);
+  const node = nodes[Math.floor(random() * nodes.length)];
+  if (node === undefined) throw new Error('no node runs');
+  return node;
+}
+
+export function between({ random }: Pick<World, 'random'>, fromMs: number, toMs: number): number {
+  return Math.round(fromMs + random() * (toMs - fromMs));
+}
+
+/** Resolves with the work, or after the time. */
+export async function atMost(timeMaxMs: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, timeMaxMs);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
+}

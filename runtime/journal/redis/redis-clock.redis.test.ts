@@ -1,0 +1,73 @@
+/**
+ * The clock of a Redis server may jump: nothing may rest on it. A key that expires would be gone an hour early, or late, and a library
+ * that looks at the clock would decide otherwise.
+ *
+ * With TROUPE_FAKETIME naming a library to load before the server's own, which shifts the wall clock by the seconds in the file
+ * FAKETIME_TIMESTAMP_FILE, the clock of a server under owners at work does jump. libfaketime is one, where it gets along with the server's
+ * allocator (Debian's redis-server 7.0 with jemalloc does not start under version 0.9.10).
+ */
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import t from 'tap';
+
+import { hashText } from '../../codec/address.ts';
+import { LogMaker } from '../contract-log.ts';
+import { journalSource } from './library.ts';
+import { complaintsOf } from './testing/oracle.ts';
+import { BITS, folderOf, ids, progress, rigFor, until } from './testing/rig.ts';
+
+/** What a library, or a command from outside, would need to let the clock in. */
+const clocked = /['"](TIME|P?EXPIRE(AT|TIME)?|P?SETEX|GETEX|PX|EX|PXAT|EXAT|KEEPTTL|P?TTL)['"]|\bos\.(time|clock)\b/i;
+
+await t.test('no part of the adapter asks Redis for the time or lets a key expire', async (t) => {
+  t.notMatch(journalSource(), clocked);
+  const folder = new URL('.', import.meta.url);
+  const parts = readdirSync(folder).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
+  t.ok(parts.length > 10);
+  for (const name of parts) t.notMatch(readFileSync(new URL(name, folder), 'utf8'), clocked, name);
+  for (const bad of ["redis.call('TIME')", "redis.call('SET', k, v, 'PX', 5)", "redis.call('pexpire', k, 1)", 'os.time()']) t.match(bad, clocked, 'the pattern finds it');
+});
+
+await t.test('no key that a journal writes has an end', async (t) => {
+  const { redis, journal } = await rigFor(t);
+  const one = await journal('one');
+  const [bucket] = ids;
+  const log = new LogMaker(await one.openBucket(bucket!));
+  t.match(await one.append([log.next(['a.A:1'])]), [{ kind: 'appended' }]);
+  const { head, position } = log;
+  one.putSnapshots([{ bucket: bucket!, actor: 'a.A:1', actorHash: hashText('a.A:1'), position, head, bytes: Buffer.from('s') }]);
+  one.putCheckpoints([{ bucket: bucket!, position, head, bytes: Buffer.from('c') }]);
+  await until(async () => (await redis.command('KEYS', '*') as string[]).filter((key) => /:(snapshots|checkpoint)$/.test(key)).length === 2);
+  const keys = (await redis.command('KEYS', '*')) as string[];
+  t.equal(keys.length, 1 + 2 ** BITS + 3, 'the journal, metas, and a log, snapshots and a checkpoint');
+  for (const key of keys) t.equal(await redis.command('PTTL', key), -1, key);
+});
+
+const faketime = process.env.TROUPE_FAKETIME;
+if (faketime !== undefined) {
+  await t.test('the clock of the server jumps an hour either way under owners at work', async (t) => {
+    const file = join(folderOf(t), 'clock');
+    writeFileSync(file, '+0');
+    Object.assign(process.env, { LD_PRELOAD: faketime, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', DONT_FAKE_MONOTONIC: '1' });
+    const { redis, history, owner } = await rigFor(t);
+    for (const name of ['LD_PRELOAD', 'FAKETIME_TIMESTAMP_FILE']) delete process.env[name];
+    const clock = async (): Promise<number> => Number(((await redis.command('TIME')) as string[])[0]) - Date.now() / 1_000;
+    const one = await owner('one');
+    const two = await owner('two');
+    one.start();
+    two.start();
+    for (const shift of [3_600, -3_600, 0]) {
+      await until(() => one.inFlight + two.inFlight > 0);
+      writeFileSync(file, `${shift < 0 ? '' : '+'}${shift}`);
+      await until(async () => Math.abs((await clock()) - shift) < 60, `a clock that is ${shift} s ahead`);
+      await progress(history, [one, two], 30);
+    }
+    await one.stop();
+    await two.stop();
+    t.comment(`${history.count('appended')} appended, ${history.count('fenced')} fenced, ${history.count('unknown')} unknown`);
+    t.equal(history.count('unknown') + history.count('refused'), 0);
+    t.same(await complaintsOf(history, BITS, async () => redis), []);
+  });
+}
