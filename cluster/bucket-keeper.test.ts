@@ -24,6 +24,8 @@ class Rig {
   /** What the store answers to `accept`. */
   outcome: AcceptOutcome = 'accepted';
   failures = 0;
+  /** Handing over would take longer than the budget. */
+  isSlow = false;
   refreshed: Promise<void> = Promise.resolve();
   private version = 1;
   private epochs = 0;
@@ -48,13 +50,16 @@ class Rig {
         },
         release: async (indexes) => {
           this.calls.push(`release ${indexes.join()}`);
+          if (this.isSlow) return false;
           for (const index of indexes) this.served.delete(index);
+          return true;
         },
       },
       accept: async (opened: readonly Opened[]) => {
         this.calls.push(`accept ${opened.map(({ index }) => index).join()}`);
         return opened.map(() => this.outcome);
       },
+      pauseMaxMs: 1_000,
       handOver: async (node, indexes) => void this.calls.push(`tell ${node} ${indexes.join()}`),
       refreshed: () => this.refreshed,
       vacate: async (indexes) => void this.calls.push(`vacate ${indexes.join()}`),
@@ -93,6 +98,19 @@ t.test('a hand-off: released, told, vacated; and not taken back while the map st
   t.same(rig.take(), ['vacate 0'], 'said again, not opened');
   await rig.map({ owner: OTHER, next: NO_NODE, epoch: 2 });
   t.same(rig.take(), []);
+});
+
+t.test('a hand-off that is put off is tried again, and nobody is told meanwhile', async (t) => {
+  const rig = await owner(t);
+  rig.isSlow = true;
+  await rig.map({ owner: SELF, next: OTHER, epoch: 1 });
+  t.same(rig.take(), ['release 0']);
+  t.equal(rig.keeper.stat.aborted, 1);
+  t.ok(rig.served.has(0));
+  rig.isSlow = false;
+  await sleep(300);
+  await rig.keeper.idle();
+  t.same(rig.take(), ['release 0', 'tell 2 0', 'vacate 0']);
 });
 
 t.test('what was handed over here stays, though the map has not heard of it', async (t) => {

@@ -30,6 +30,8 @@ export interface ClusterEngineParts {
   peerOf(number: number): Peer | null;
 }
 
+const NO_WATCH: Watch = { resume: () => {}, close: () => {} };
+
 export class ClusterEngine implements Engine {
   private readonly parts: ClusterEngineParts;
   /** Why this node takes no requests, whatever its engine says. */
@@ -50,6 +52,7 @@ export class ClusterEngine implements Engine {
   watch(request: WatchRequest): Watch {
     const { local, router, owners, scheduler, peerOf } = this.parts;
     const address = new Address(request.to);
+    if (!this.isAddress(address, request)) return NO_WATCH;
     return new RoutedWatch(request, {
       scheduler,
       local: (inner) => local.watch(inner),
@@ -92,12 +95,20 @@ export class ClusterEngine implements Engine {
   }
 
   private route(request: Request): void {
+    if (this.isAddress(request.to, request)) this.parts.router.route(request);
+  }
+
+  /** What is none is answered, later. */
+  private isAddress(address: Address, request: Pick<Request, 'failed'>): boolean {
+    if (address.resident !== null) return true;
     try {
-      this.parts.router.route(request);
+      this.parts.router.indexOf(address);
+      return true;
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
       const { code, message } = error;
       this.parts.scheduler.soon(() => request.failed({ code, message }));
+      return false;
     }
   }
 }

@@ -31,6 +31,7 @@ export class Forward implements Pending {
   readonly key: string;
   /** Some earlier try may have taken effect. */
   isUnknown = false;
+  private isRecalled = false;
   private readonly listener: ForwardListener;
 
   constructor(request: Request, index: number, sinceMs: number, order: number, key: string, listener: ForwardListener) {
@@ -60,12 +61,22 @@ export class Forward implements Pending {
     }
   }
 
+  /** The same request, to be sent to somebody else; whoever has this one is not heard any more. */
+  recall(): Forward {
+    this.isRecalled = true;
+    const again = new Forward(this.request, this.index, this.sinceMs, this.order, this.key, this.listener);
+    again.isUnknown = true;
+    return again;
+  }
+
   answered(value: unknown, buffer: Buffer, from: number, to: number): void {
+    if (this.isRecalled) return;
     this.listener.arrived(this);
     this.request.done(value as number, buffer, from, to);
   }
 
   failed(failure: Failure): void {
+    if (this.isRecalled) return;
     this.listener.failed(this, failure);
   }
 }

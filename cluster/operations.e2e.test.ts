@@ -63,13 +63,15 @@ async function until<T>(wanted: T, look: () => Promise<T>): Promise<void> {
 }
 
 async function start(id: string, ...args: string[]): Promise<NodeProcess> {
-  const node = new NodeProcess({ data: t.testdirName, port: await freePort(), adminPort: await freePort(), startArgs: ['--node', id, '--buckets', String(BUCKETS), ...args] });
+  const node = new NodeProcess({ data, port: await freePort(), adminPort: await freePort(), startArgs: ['--node', id, '--buckets', String(BUCKETS), ...args] });
   t.teardown(() => node.kill());
   await node.ready();
   return node;
 }
 
 t.setTimeout(120_000);
+// Made anew: what nodes of an earlier run remember there, this run's store does not have.
+const data = t.testdir();
 const redis = await startRedis();
 t.teardown(() => redis.remove());
 // Patient, so that a node that a test stops for a moment is not given up.

@@ -15,9 +15,12 @@ export class Peers {
   }
 
   update(nodes: readonly ClusterNode[]): void {
+    const fresh = nodes.filter(({ number }) => !this.byNumber.has(number));
     this.nodes = nodes;
     this.byNumber.clear();
     for (const node of nodes) this.byNumber.set(node.number, node);
+    // A node that was started anew is there again before anybody would look.
+    for (const node of fresh) this.dialNow(node);
   }
 
   get all(): readonly ClusterNode[] {
@@ -32,6 +35,11 @@ export class Peers {
       if (peer !== null) found.push({ node, peer });
     }
     return found;
+  }
+
+  private dialNow(node: ClusterNode): void {
+    const address = addressOf(node.info.addresses['transport'] ?? '');
+    if (node.id !== this.self && address !== null) this.transport.peer(node.id, address).dialNow();
   }
 
   /** null for this node itself, for one that is not known, and for one whose process has ended: another one has its name now. */

@@ -1,6 +1,6 @@
 /**
  * The router against nodes of paper: buckets that move at random, answers that take their time, connections that are lost with
- * what is on them. Whatever happens, commands of one client to one actor take effect in their order and once, and each is answered once.
+ * what is on them, nodes that stand still while their buckets are given to others. Whatever happens, commands of one client to one actor take effect in their order and once, and each is answered once.
  */
 
 import t from 'tap';
@@ -80,6 +80,14 @@ class World {
     for (const node of this.nodes.values()) this.time.later(this.dice.below(40), () => node.learn(map));
   }
 
+  /** The node says nothing for a while, and loses all its buckets. */
+  stall(number: number, forMs: number): void {
+    this.nodes.get(number)!.stall(forMs);
+    const others = NODES.filter((other) => other !== number);
+    for (let index = 0; index < BUCKETS; index++) if (this.owner[index] === number) this.owner[index] = this.dice.pick(others);
+    this.publish();
+  }
+
   move(): void {
     const index = this.dice.below(BUCKETS);
     const from = this.nodes.get(this.owner[index]!);
@@ -100,6 +108,8 @@ class PaperNode {
   readonly number: number;
   /** Of the connection that another node made last (X2 of the transport: what is older is not heard any more). */
   readonly newest = new Map<number, Connection>();
+  /** What is to be done when it goes on; null while it goes. */
+  private stalled: (() => void)[] | null = null;
   private readonly world: World;
   private readonly refusals: Refusals;
   private readonly connections = new Map<number, Connection>();
@@ -143,6 +153,25 @@ class PaperNode {
     this.connections.get(other)?.lose();
   }
 
+  get isStalled(): boolean {
+    return this.stalled !== null;
+  }
+
+  stall(forMs: number): void {
+    if (this.stalled !== null) return;
+    this.stalled = [];
+    this.world.time.later(forMs, () => {
+      const tasks = this.stalled!;
+      this.stalled = null;
+      for (const task of tasks) task();
+    });
+  }
+
+  whenItGoes(task: () => void): void {
+    if (this.stalled === null) task();
+    else this.stalled.push(task);
+  }
+
   serve(incoming: IncomingRequest): void {
     const command = new ServedCommand(incoming, this.refusals);
     if (this.world.keepsEras && this.refusals.covers(command)) this.router.command(command);
@@ -159,13 +188,18 @@ class PaperNode {
     }
     const entry = { request, index, isDone: false };
     this.waiting.push(entry);
-    world.time.later(1, () => {
+    const finish = (): void => {
       if (entry.isDone) return;
       entry.isDone = true;
       this.waiting.splice(this.waiting.indexOf(entry), 1);
+      if (world.owner[index] !== this.number) {
+        this.router.command(request);
+        return;
+      }
       world.apply(request.to.text, request.key);
       request.done(1, Buffer.alloc(0), 0, 0);
-    });
+    };
+    world.time.later(1, () => this.whenItGoes(finish));
   }
 
   giveUp(index: number): void {
@@ -225,12 +259,12 @@ class Connection {
       fail: (error: { code: 'NOT_OWNER'; message: string; reason?: string }) => answer(() => pending.failed({ outcome: 'answered', ...error })),
     } as unknown as IncomingRequest;
     // What was handed to a socket may arrive although its connection is lost meanwhile.
-    time.later(this.lastArrival - time.now, () => {
+    time.later(this.lastArrival - time.now, () => node.whenItGoes(() => {
       const newest = node.newest.get(this.from);
       if (newest !== undefined && newest !== this && newest.number > this.number) return;
       node.newest.set(this.from, this);
       node.serve(incoming);
-    });
+    }));
   }
 }
 
@@ -256,7 +290,8 @@ function run(seed: number, { keepsKeys = true, keepsEras = true } = {}): { world
   /** By gateway and actor. */
   const sent = new Map<string, Outcome[]>();
   for (let step = 0; step < 600; step++) {
-    const gateway = dice.pick(NODES);
+    // What stands still takes nothing from its clients either.
+    const gateway = dice.pick(NODES.filter((number) => !world.nodes.get(number)!.isStalled));
     const actor = `a.A:${dice.below(8)}`;
     const line = `${gateway} ${actor}`;
     const list = sent.get(line) ?? [];
@@ -266,6 +301,7 @@ function run(seed: number, { keepsKeys = true, keepsEras = true } = {}): { world
     world.nodes.get(gateway)!.router.route(command(actor, outcome.key, outcome));
     if (dice.below(12) === 0) world.move();
     if (dice.below(25) === 0) world.nodes.get(dice.pick(NODES))!.cut(dice.pick(NODES));
+    if (dice.below(100) === 0 && [...world.nodes.values()].every(({ isStalled }) => !isStalled)) world.stall(dice.pick(NODES), 50 + dice.below(300));
     time.run(time.now + dice.below(4));
   }
   time.run(time.now + 60_000);
@@ -275,6 +311,7 @@ function run(seed: number, { keepsKeys = true, keepsEras = true } = {}): { world
 t.test('random moves and losses: every command once, in order, answered once', async (t) => {
   let redirected = 0;
   let lost = 0;
+  let recalled = 0;
   for (let seed = 1; seed <= 60; seed++) {
     const { world, sent } = run(seed);
     for (const [line, outcomes] of sent) {
@@ -285,11 +322,36 @@ t.test('random moves and losses: every command once, in order, answered once', a
     }
     for (const node of world.nodes.values()) {
       redirected += node.router.redirected;
+      recalled += node.router.recalled;
       t.equal(node.router.held, 0);
     }
     lost += world.lost;
   }
+  t.ok(recalled > 50, `${recalled} were taken back from a former owner`);
   t.ok(redirected > 500 && lost > 50, `${redirected} were sent again, ${lost} of them because their connection was lost`);
+});
+
+t.test('an owner that says nothing and has lost its buckets is not waited for, and not heard later', async (t) => {
+  const world = new World(1);
+  world.time.run(50);
+  const gateway = world.nodes.get(1)!;
+  const index = world.owner.indexOf(2);
+  const actor = Array.from({ length: 20 }, (_, i) => `a.A:${i}`).find((text) => gateway.router.indexOf(new Address(text)) === index)!;
+  world.nodes.get(2)!.stall(5_000);
+  const outcomes = Array.from({ length: 4 }, (_, i): Outcome => ({ key: `k${i}`, answers: [] }));
+  for (const outcome of outcomes.slice(0, 2)) gateway.router.route(command(actor, outcome.key, outcome));
+  world.time.run(1_000);
+  t.same(outcomes.map(({ answers }) => answers.length), [0, 0, 0, 0]);
+  world.stall(2, 4_000);
+  world.time.run(1_100);
+  for (const outcome of outcomes.slice(2)) gateway.router.route(command(actor, outcome.key, outcome));
+  world.time.run(1_200);
+  t.same(outcomes.map(({ answers }) => answers.join()), ['ok', 'ok', 'ok', 'ok']);
+  t.same(world.log.get(actor), outcomes.map(({ key }) => key));
+  t.equal(gateway.router.recalled, 2);
+  world.time.run(20_000);
+  t.same(outcomes.map(({ answers }) => answers.join()), ['ok', 'ok', 'ok', 'ok']);
+  t.same(world.log.get(actor), outcomes.map(({ key }) => key));
 });
 
 t.test('without the keys, what is sent again is applied twice: the check sees it', async (t) => {

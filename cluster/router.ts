@@ -9,6 +9,9 @@
  * R3  A request from another node is answered here or refused with NOT_OWNER and the owner as far as it is known; it is not passed on.
  *     Whoever asked decides.
  * R4  What waits is bounded in number and in time.
+ * R5  When a bucket is given to another node, what the former owner has not answered is sent to the new one, and what the former one still says is
+ *     not heard: keys and epochs see to it that it counts once. [The owner is cut off from the store, or stands still: it keeps its
+ *     connections and says nothing, and by R1 all that come behind would wait for it, too.]
  */
 
 import { bucketIndex, hashText, parseAddress, shardKey } from '../runtime/codec/address.ts';
@@ -58,7 +61,7 @@ const limitsPreset: RouterLimits = { routeTimeMaxMs: 10_000, requestsHeldMax: 65
 /** One bucket's requests that are not this node's to answer. */
 interface Route {
   /** Sent to `target` and not answered. */
-  inFlight: number;
+  readonly inFlight: Set<Forward>;
   target: number;
   /** Raised whenever none is on its way and what waited goes on (refusals.ts). */
   era: number;
@@ -73,6 +76,8 @@ export class Router implements Elsewhere, ForwardListener {
   /** Sent to other nodes so far, and how many of those were not the first try. */
   forwarded = 0;
   redirected = 0;
+  /** Taken back from a node that had lost the bucket before it answered (R5). */
+  recalled = 0;
   engine: LocalEngine | null = null;
   private readonly parts: RouterParts;
   private readonly limits: RouterLimits;
@@ -83,7 +88,7 @@ export class Router implements Elsewhere, ForwardListener {
   constructor(parts: RouterParts) {
     this.parts = parts;
     this.limits = { ...limitsPreset, ...parts.limits };
-    this.routes = Array.from({ length: 2 ** parts.bucketBits }, () => ({ inFlight: 0, target: NO_NODE, era: 1, held: null, isTimed: false }));
+    this.routes = Array.from({ length: 2 ** parts.bucketBits }, () => ({ inFlight: new Set(), target: NO_NODE, era: 1, held: null, isTimed: false }));
   }
 
   /** The bucket of an address. @throws TroupeError BAD_ADDRESS */
@@ -102,7 +107,7 @@ export class Router implements Elsewhere, ForwardListener {
     }
     const index = this.indexOf(to);
     const route = this.routes[index]!;
-    if (route.held === null && route.inFlight === 0 && this.engine!.owns(index)) this.toEngine(request);
+    if (route.held === null && route.inFlight.size === 0 && this.engine!.owns(index)) this.toEngine(request);
     else this.enter(request, index, route);
   }
 
@@ -120,13 +125,13 @@ export class Router implements Elsewhere, ForwardListener {
 
   arrived(forward: Forward): void {
     const route = this.routes[forward.index]!;
-    route.inFlight--;
+    route.inFlight.delete(forward);
     if (route.held !== null) this.flush(forward.index, route);
   }
 
   failed(forward: Forward, failure: Failure): void {
     const route = this.routes[forward.index]!;
-    route.inFlight--;
+    route.inFlight.delete(forward);
     const { outcome, code, message, reason } = failure;
     if (outcome === 'lost') forward.isUnknown = true;
     if (outcome === 'answered' && code === 'NOT_OWNER') this.parts.owners.hint(forward.index, reason === undefined ? NO_NODE : this.parts.numberOf(reason));
@@ -146,8 +151,19 @@ export class Router implements Elsewhere, ForwardListener {
   ownersChanged(indexes: readonly number[]): void {
     for (const index of indexes) {
       const route = this.routes[index]!;
+      if (route.inFlight.size > 0) this.recall(index, route);
       if (route.held !== null) this.flush(index, route);
     }
+  }
+
+  /** R5. While a bucket is being handed over, its owner answers for what it has. */
+  private recall(index: number, route: Route): void {
+    const { owner, next } = this.parts.owners.map.entryOf(index);
+    if (route.target === owner || route.target === next) return;
+    const inFlight = [...route.inFlight];
+    route.inFlight.clear();
+    this.recalled += inFlight.length;
+    for (const forward of inFlight) this.hold(forward.recall(), route);
   }
 
   private toEngine(request: Request): void {
@@ -191,12 +207,12 @@ export class Router implements Elsewhere, ForwardListener {
     const { index } = forward;
     const owner = this.parts.owners.ownerOf(index);
     const peer = this.engine!.owns(index) ? null : this.peerFor(index);
-    if (peer === null || (route.inFlight > 0 && route.target !== owner)) {
+    if (peer === null || (route.inFlight.size > 0 && route.target !== owner)) {
       this.hold(forward, route);
       return;
     }
     route.target = owner;
-    route.inFlight++;
+    route.inFlight.add(forward);
     this.forwarded++;
     forward.send(peer, route.era);
   }
@@ -211,7 +227,7 @@ export class Router implements Elsewhere, ForwardListener {
   private flush(index: number, route: Route): void {
     if (route.held === null) return;
     this.expire(route);
-    if (route.inFlight > 0) return;
+    if (route.inFlight.size > 0) return;
     const isHere = this.engine!.owns(index);
     if (route.held.length > 0 && !isHere && this.peerFor(index) === null) {
       this.flushSoon(index, route, this.limits.retryMs);

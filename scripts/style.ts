@@ -132,9 +132,10 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   'runtime/gateway/': [...common, ...enginePort],
   'runtime/admin/': [...common, ...enginePort, 'runtime/gateway/', 'runtime/journal/journal.ts'],
   'runtime/scenario/': [...common, 'runtime/bundle/', 'runtime/sandbox/'],
-  'runtime/cli/': [...common, 'runtime/config/', 'runtime/client/', 'runtime/bundle/', 'runtime/scenario/', 'runtime/actor/engine.ts', 'runtime/front.ts', 'runtime/node.ts', 'cluster/node.ts'],
+  'runtime/cli/': [...common, 'runtime/config/', 'runtime/client/', 'runtime/bundle/', 'runtime/scenario/', 'runtime/actor/engine.ts', 'runtime/front.ts', 'runtime/node.ts', 'runtime/journal-tools.ts', 'cluster/node.ts'],
   'runtime/front.ts': ['runtime/'],
   'runtime/node.ts': ['runtime/'],
+  'runtime/journal-tools.ts': ['runtime/'],
   'runtime/testing/': [],
   'runtime/faults/': ['runtime/'],
   'runtime/style.test.ts': ['runtime/', 'scripts/'],
@@ -147,7 +148,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 const adapters = /^runtime\/(journal\/(segment|memory|redis)\/|sandbox\/pool)/;
 /** Chooses between the two composition roots. */
 const starts = /^runtime\/cli\/start\.ts$/;
-const composers = /^((?:runtime|cluster)\/node\.ts$|runtime\/scenario\/|runtime\/faults\/|bench\/)/;
+const composers = /^((?:runtime|cluster)\/node\.ts$|runtime\/journal-tools\.ts$|runtime\/scenario\/|runtime\/faults\/|bench\/)/;
 
 export function checkImports(file: SourceFile): string[] {
   const layer = layerOf(file.path);

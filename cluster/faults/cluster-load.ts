@@ -176,16 +176,17 @@ export class ClusterLoad {
     this.send(call);
   }
 
-  /** Through another node than before, if there is one; later, if there is none at all. */
-  private send(call: Call): void {
+  /** Through another node than before, if there is one; later, and false, if there is none at all. */
+  private send(call: Call): boolean {
     const gateway = this.pick(call.gateway);
     call.sentMs = performance.now();
-    if (gateway === null) return;
+    if (gateway === null) return false;
     call.gateway = gateway;
     const id = String(this.requests++);
     gateway.sent.set(id, call);
     const actor = this.book.actor(call.n);
     gateway.link!.command({ id, to: actor.address, name: nameOf(actor.kind), body: bodyOf(actor.kind, call.n), key: keyOf(call.n) });
+    return true;
   }
 
   private pick(before: Gateway | null): Gateway | null {
@@ -245,8 +246,7 @@ export class ClusterLoad {
     for (const call of this.calls) {
       if (!call.isLate && now - call.sinceMs > waitMaxMs) this.tooLate(call);
       if (now - call.sentMs < (call.gateway?.link == null ? SWEEP_MS : patienceMs)) continue;
-      this.count('SILENT');
-      this.send(call);
+      if (this.send(call)) this.count('SILENT');
     }
   }
 

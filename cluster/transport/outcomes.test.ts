@@ -114,6 +114,21 @@ t.test('a node that comes back, as another process', async (t) => {
   t.equal(again.transport.stats.accepted, 1);
 });
 
+t.test('a node that was seen to live again is dialled at once, however long the pause would be', async (t) => {
+  const b = await startNode(t, 'b');
+  const a = await startNode(t, 'a', { limits: { backoffFirstMs: 60_000, backoffMaxMs: 60_000 } });
+  const peer = a.transport.peer('b', b.address);
+  await ask(peer, ECHO);
+  await b.transport.close();
+  await until(() => peer.state === 'waiting');
+  await startNode(t, 'b', { self: { node: 'b', incarnation: 'i2' }, listen: b.address });
+  peer.dialNow();
+  await until(() => peer.state === 'open');
+  t.equal(peer.incarnation, 'i2');
+  peer.dialNow();
+  t.equal(peer.state, 'open', 'nothing to do for one that is open');
+});
+
 t.test('pauses between attempts grow, and a connection that is dropped at once does not make them short again', async (t) => {
   const b = await startNode(t, 'b');
   const proxy = new Proxy(t, b.address);

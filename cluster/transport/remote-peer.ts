@@ -77,6 +77,12 @@ export class RemotePeer implements Peer {
     return NO_STREAM;
   }
 
+  dialNow(): void {
+    if (this.current !== 'waiting') return;
+    this.attempt = 0;
+    this.dial();
+  }
+
   close(): void {
     if (this.current === 'closed') return;
     const wasOpen = this.current === 'open';

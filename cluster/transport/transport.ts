@@ -98,6 +98,8 @@ export interface Peer {
   /** A message without an answer. False: notSent, for the reasons of a request. True: it may arrive, once. */
   tell(method: number, value?: unknown, buffer?: Buffer, from?: number, to?: number): boolean;
   openStream(sink: StreamSink, method: number, value?: unknown, buffer?: Buffer, from?: number, to?: number): Stream;
+  /** The node was seen to live: a peer that waits for its next attempt makes it now. */
+  dialNow(): void;
   /** What waits fails notSent, what is on its way is lost. */
   close(): void;
 }

@@ -60,6 +60,7 @@ export class BucketRecovery {
     const { journal, clock, scheduler, log, isClaimed } = this.parts;
     log.error({ bucket: bucket.name, outcome }, 'append failed, opening the bucket again');
     const since = clock.monotonic();
+    if (outcome.kind === 'rolledBack') this.refuse(bucket, new TroupeError('ROLLED_BACK', outcome.message));
     for (let tries = 0; bucket.owned && !bucket.leaving; tries++) {
       try {
         if (isClaimed !== null && !(await isClaimed(bucket.id.index))) {
@@ -83,6 +84,8 @@ export class BucketRecovery {
   /** V4 */
   private refuse(bucket: Bucket, error: unknown): void {
     const { routing } = this.parts;
+    // Whatever keeps it from being looked at again, that is what it was refused for.
+    if (bucket.refusal?.code === 'ROLLED_BACK' && !isLasting(error)) return;
     bucket.refusal = answerErrorOf(error);
     const { held, refusal } = bucket;
     bucket.held = [];

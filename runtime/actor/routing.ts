@@ -115,7 +115,7 @@ export class Routing {
     activation.waiting++;
     if (isKeyed(job)) activation.keyedWaiting++;
     if (activation.bucket.isHeld) {
-      activation.bucket.held.push(job);
+      this.waitAt(activation.bucket, job);
       return;
     }
     catalog.use(activation);
@@ -263,7 +263,8 @@ export class Routing {
     if (activation.phase !== LOADING) return;
     const { catalog, log } = this.parts;
     const answer = answerErrorOf(error);
-    log.error({ actor: activation.address, code: answer.code, err: error }, 'cannot activate');
+    // What passes by itself is told by whoever caused it, once, and not for each actor that somebody asks for meanwhile.
+    if (!(error instanceof TroupeError && error.retryable)) log.error({ actor: activation.address, code: answer.code, err: error }, 'cannot activate');
     catalog.remove(activation);
     const { mailbox } = activation;
     activation.mailbox = [];

@@ -11,14 +11,14 @@ import { bytesText, countText, rateText } from './quantities.ts';
 import { table, type Terminal } from './terminal.ts';
 
 export function addBuckets(program: Command, terminal: Terminal): void {
-  const command = program.command('buckets').description('list the buckets of a cluster, or move one');
+  const command = program.command('buckets').description('list the buckets of a cluster, or move one').helpCommand(false);
   addList(command, terminal);
   addPlan(command, terminal);
   addMove(command, terminal);
 }
 
 function addList(command: Command, terminal: Terminal): void {
-  const list = command.command('list', { isDefault: true }).description('list the buckets: owner, state, size, load');
+  const list = command.command('list', { isDefault: true }).description('list the buckets: owner, state, size, load; what `troupe buckets` does alone');
   withJson(withToken(withAdmin(list))).option('--node <id>', 'only those that this node owns or is to take over');
   list.action(async (options: Record<string, unknown>) => {
     const node = nodeOptions(options);

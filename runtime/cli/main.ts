@@ -15,6 +15,7 @@ import { addEvents } from './events.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addGet } from './get.ts';
 import { addNodes } from './nodes.ts';
+import { addJournal } from './journal-commands.ts';
 import { addSend } from './send.ts';
 import { addStart } from './start.ts';
 import { processTerminal, report, withHint } from './terminal.ts';
@@ -34,6 +35,7 @@ async function main(argv: string[]): Promise<number> {
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
   for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addNodes, addBuckets, addToken, addTypes]) add(program, processTerminal);
+  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addJournal, addToken, addTypes]) add(program, processTerminal);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);

@@ -18,8 +18,8 @@ const LIVE_POLLS_MAX = 6;
 const FRESH_MS = 5_000;
 
 export function addNodes(program: Command, terminal: Terminal): void {
-  const command = program.command('nodes').description('list the nodes of a cluster, or empty one');
-  const list = command.command('list', { isDefault: true }).description('list the nodes: state, buckets, load');
+  const command = program.command('nodes').description('list the nodes of a cluster, or empty one').helpCommand(false);
+  const list = command.command('list', { isDefault: true }).description('list the nodes: state, buckets, load; what `troupe nodes` does alone');
   withJson(withToken(withAdmin(list))).action(async (options: Record<string, unknown>) => {
     const node = nodeOptions(options);
     const { list: nodes, ageMs } = await new AdminClient(node).nodes();
@@ -27,7 +27,7 @@ export function addNodes(program: Command, terminal: Terminal): void {
     if (node.json) for (const one of nodes) terminal.data(JSON.stringify(one));
     else terminal.data(nodeTable(nodes));
   });
-  const drain = command.command('drain <node>').description('hand over all buckets of a node to the others, so that it can be stopped without a pause');
+  const drain = command.command('drain <node>').description('hand over all buckets of a node to the others, so that it can be stopped with hardly a pause');
   withJson(withToken(withAdmin(drain)))
     .option('--off', 'let it take buckets again')
     .option('--wait', 'return when it is empty');

@@ -45,7 +45,10 @@ export type DurabilityClass =
   | 'disk-unsynced'
   /** Redis with appendfsync always: death of its process and power loss. A failover to a replica may lose what it had not received. */
   | 'redis-always'
-  /** Redis with appendfsync everysec: death of its process; power loss may cost a second. A failover as above. */
+  /**
+   * Redis with appendfsync everysec: death of its process, but for what was answered while a slow disk held back the write (up to two
+   * seconds); power loss may cost a second. A failover as above.
+   */
   | 'redis-everysec'
   /** Redis with appendfsync no: death of its process; power loss costs what the kernel had not written. A failover as above. */
   | 'redis-no';

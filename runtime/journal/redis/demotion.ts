@@ -130,6 +130,12 @@ export class Demotion {
     }
   }
 
+  /** Demotes all that is hot of a bucket that is only looked at, but its newest entry. @throws as `shorten` */
+  async compact(bucket: HotBucket): Promise<void> {
+    if (bucket.log.trimmed > 0) await this.findLate(bucket, () => true);
+    await this.shorten(bucket, 0);
+  }
+
   private wake(): void {
     if (this.isClosed) return;
     this.running ??= this.run().finally(() => {
@@ -155,7 +161,12 @@ export class Demotion {
     for (const bucket of this.unswept) {
       if (this.isClosed || this.waiting.size > 0) return;
       this.unswept.delete(bucket);
-      await this.sweep(bucket).catch((error: unknown) => this.parts.warn(`a sweep of snapshots failed: ${String(error)}`));
+      try {
+        await this.findLate(bucket, () => this.isOurs(bucket) && !this.isClosed);
+        this.grown(bucket);
+      } catch (error) {
+        this.parts.warn(`looking for snapshots that are late failed: ${String(error)}`);
+      }
     }
   }
 
@@ -164,10 +175,10 @@ export class Demotion {
   }
 
   /** Finds the snapshots of actors that have nothing hot. */
-  private async sweep(bucket: HotBucket): Promise<void> {
+  private async findLate(bucket: HotBucket, goesOn: () => boolean): Promise<void> {
     const { links } = this.parts;
     const { keys, log, late } = bucket;
-    for (let cursor = '0'; this.isOurs(bucket) && !this.isClosed; ) {
+    for (let cursor = '0'; goesOn(); ) {
       const [next, found] = (await links.call('bulk', keys.snapshots, 'HSCAN', [keys.snapshots, cursor, 'COUNT', String(SNAPSHOTS_PER_READ)])) as [Buffer, Buffer[]];
       for (let i = 0; i < found.length; i += 2) {
         const value = found[i + 1]!;
@@ -175,9 +186,8 @@ export class Demotion {
         if (position <= log.trimmed && log.entriesOf(hashBytes(found[i]!)).length === 0) late.add(found[i]!.toString(), value.length);
       }
       cursor = next.toString();
-      if (cursor === '0') break;
+      if (cursor === '0') return;
     }
-    this.grown(bucket);
   }
 
   /** D4 */

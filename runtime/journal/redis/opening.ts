@@ -138,12 +138,13 @@ export class Opening {
     }
   }
 
-  private async asFound(id: BucketId, keys: BucketKeys, { epoch, incarnation, origin, position, trimmed, trimmedHead, note }: FoundMeta): Promise<HotBucket> {
+  private async asFound(id: BucketId, keys: BucketKeys, { epoch, incarnation, origin, position, head, trimmed, trimmedHead, note }: FoundMeta): Promise<HotBucket> {
     if (note !== null) throw rolledBack(id, note);
     // Every bucket was made with the journal.
     if (incarnation === null || position === null) throw rolledBack(id, missingNote(this.parts.node));
     const log = new HotLog(trimmed, trimmedHead);
     await this.follow(id, keys, log, position);
+    if (!sameHash(log.head, head)) throw damaged(id, position, 'the log does not lead to its head');
     const cold = await this.coldRanges(id, keys, trimmed, trimmedHead);
     return { id, keys, incarnation, origin, epoch, log, blocked: true, cold, late: new LateSnapshots(), demoting: SETTLED, pipeline: newPipeline(log) };
   }
