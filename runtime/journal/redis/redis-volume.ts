@@ -3,9 +3,10 @@
  * STORE_UNAVAILABLE, never missing; what is missing, or is no string, is damage.
  */
 
-import type { ReadableVolume, VolumeFile } from '../cold/volume.ts';
-import { coldFile, storeFile, isInStore } from '../cold/cold-range.ts';
+import { coldFile, isInStore, storeFile } from '../cold/cold-range.ts';
+import type { ColdName } from '../cold/cold-range.ts';
 import type { Place } from '../cold/place.ts';
+import type { ReadableVolume, VolumeFile } from '../cold/volume.ts';
 import { damaged } from '../sealed/damaged.ts';
 import { sealedKey, sealedPattern } from './keys.ts';
 import type { Argument } from './link.ts';
@@ -28,7 +29,7 @@ export function redisPlace(links: StoreLinks): Place {
 }
 
 /** The name under which a range is sealed. */
-export function sealedName(range: Parameters<typeof coldFile>[0]): string {
+export function sealedName(range: ColdName): string {
   return nameIn(coldFile(range), '/');
 }
 
