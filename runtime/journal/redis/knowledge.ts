@@ -67,7 +67,7 @@ function standingAt({ incarnation, to, headAfter }: ColdRange): KnownStanding {
 function mustHaveTier(metas: readonly FoundBucket[], tier: ColdTier | null, farthest: readonly ColdRange[]): void {
   const demoted = metas.filter(({ meta }) => meta.inFolder > 0);
   if (demoted.length === 0) return;
-  const what = `${demoted.length} of ${metas.length} buckets have records in a cold tier's folder`;
+  const what = `${demoted.length} of ${metas.length} buckets have records in a cold tier`;
   if (tier === null) {
     throw new TroupeError('CONFIG_INVALID', `${what}, and this node has none`, { hint: 'Start it with --cold and the folder that the other nodes have.' });
   }

@@ -225,7 +225,7 @@ export class Opening {
     const listed = (await this.parts.links.call('bulk', keys.cold, 'HVALS', [keys.cold])) as Buffer[];
     const ranges = listed.map(decodeColdRange).sort((a, b) => a.from - b.from);
     if (!this.parts.hasFolder && !ranges.every(isInStore)) {
-      throw new TroupeError('CONFIG_INVALID', `bucket ${id.index}/${2 ** id.bits} has records in a cold tier's folder, and this node has none`, {
+      throw new TroupeError('CONFIG_INVALID', `bucket ${id.index}/${2 ** id.bits} has records in a cold tier, and this node has none`, {
         hint: 'Start it with --cold and the folder that the other nodes have.',
       });
     }

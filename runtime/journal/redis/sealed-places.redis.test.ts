@@ -58,13 +58,13 @@ await t.test('a journal that began without a folder and is given one reads both,
   await t.test('without the folder it is refused at the start, and takes no epoch', async (t) => {
     const before = await rig.redis.command('HGET', '{main:3}:4.3:meta', 'e');
     const journal = createRedisJournal({ store: storeOf(rig), bucketBits: BITS, node: 'without', tier: null });
-    await t.rejects(journal.open(), { code: 'CONFIG_INVALID', message: /1 of 16 buckets have records in a cold tier's folder, and this node has none/, hint: /--cold/ });
+    await t.rejects(journal.open(), { code: 'CONFIG_INVALID', message: /1 of 16 buckets have records in a cold tier, and this node has none/, hint: /--cold/ });
     await journal.close();
     t.equal(await rig.redis.command('HGET', '{main:3}:4.3:meta', 'e'), before);
   });
 
   await t.test('one that was started before there was a folder is refused when it opens the bucket again', async (t) => {
-    await t.rejects(one.journal.openBucket(bucket), { code: 'CONFIG_INVALID', message: /bucket 3\/16 has records in a cold tier's folder/ });
+    await t.rejects(one.journal.openBucket(bucket), { code: 'CONFIG_INVALID', message: /bucket 3\/16 has records in a cold tier, and this node has none/ });
     t.match(await one.journal.openBucket({ bits: BITS, index: 4 }), { position: 0 }, 'other buckets are served');
   });
 
