@@ -33,6 +33,7 @@ class Rig {
   constructor() {
     this.keeper = new BucketKeeper({
       owners: this.owners,
+      pauseMaxMs: 1_000,
       clock,
       scheduler: { later: (delayMs, task) => void setTimeout(task, delayMs).unref() },
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -59,7 +60,6 @@ class Rig {
         this.calls.push(`accept ${opened.map(({ index }) => index).join()}`);
         return opened.map(() => this.outcome);
       },
-      pauseMaxMs: 1_000,
       handOver: async (node, indexes) => void this.calls.push(`tell ${node} ${indexes.join()}`),
       refreshed: () => this.refreshed,
       vacate: async (indexes) => void this.calls.push(`vacate ${indexes.join()}`),

@@ -1,7 +1,7 @@
 /** The faults of a campaign, by the names of the command line, and how some are drawn at random. */
 
 import type { Fault, World } from './fault.ts';
-import { drain, handOff, join, killAll, killAllAndStore, killNode, killScheduler, leave, restartNode, suspendBriefly, suspendNode } from './node-faults.ts';
+import { drain, handOff, join, killAll, killAllAndStore, killNode, killScheduler, leave, leaveWithoutStore, restartNode, stopAll, suspendBriefly, suspendNode } from './node-faults.ts';
 import { noPeers, peersOneWay, silentToPeers, unreachableByPeers } from './peer-faults.ts';
 import { busyStore, cutFromStore, cutOneWay, cutRequests, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
 
@@ -14,6 +14,8 @@ export const faultsByName = {
   'suspend': suspendNode,
   'suspend-briefly': suspendBriefly,
   'leave': leave,
+  'leave-without-store': leaveWithoutStore,
+  'stop-all': stopAll,
   'join': join,
   'hand-off': handOff,
   'drain': drain,

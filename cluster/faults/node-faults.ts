@@ -116,6 +116,33 @@ export const leave: Fault = {
   },
 };
 
+/** The whole cluster is shut down, in order. */
+export const stopAll: Fault = {
+  name: 'all nodes leave at once, in order',
+  async strike({ rig }) {
+    const nodes = rig.running;
+    await Promise.all(nodes.map((node) => node.stop()));
+    return { ...killed(nodes), lasts: async () => undefined };
+  },
+};
+
+/** SIGTERM while there is no Redis: nothing can be handed over, and the node ends all the same. */
+export const leaveWithoutStore: Fault = {
+  name: 'a node leaves while Redis is away',
+  async strike(world) {
+    const node = anyNode(world);
+    await world.rig.redis.kill();
+    const ended = node.stop();
+    return {
+      lasts: () => ended,
+      heal: async () => {
+        await world.rig.redis.restart();
+        node.start();
+      },
+    };
+  },
+};
+
 /** One more node takes its share, and leaves again. */
 export const join: Fault = {
   name: 'a node joins',

@@ -51,26 +51,39 @@ export class BucketRecovery {
   private readonly parts: BucketRecoveryParts;
   /** The node stops: who waits for a bucket that cannot be opened is told so. */
   stopping = false;
+  /** Being opened again, each with its tenure. */
+  private readonly reopening = new Map<Bucket, number>();
 
   constructor(parts: BucketRecoveryParts) {
     this.parts = parts;
   }
 
   async reopen(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
+    // One at a time: a second one would take the epoch from under the first.
+    if (this.reopening.get(bucket) === bucket.tenure) return;
+    const { tenure } = bucket;
+    this.reopening.set(bucket, tenure);
+    await this.open(bucket, outcome, () => bucket.tenure === tenure && bucket.owned && !bucket.leaving);
+    if (this.reopening.get(bucket) === tenure) this.reopening.delete(bucket);
+  }
+
+  private async open(bucket: Bucket, outcome: AppendOutcome, isWanted: () => boolean): Promise<void> {
     const { journal, clock, scheduler, log, isClaimed } = this.parts;
     log.error({ bucket: bucket.name, outcome }, 'append failed, opening the bucket again');
     const since = clock.monotonic();
     if (outcome.kind === 'rolledBack') this.refuse(bucket, new TroupeError('ROLLED_BACK', outcome.message));
-    for (let tries = 0; bucket.owned && !bucket.leaving; tries++) {
+    for (let tries = 0; isWanted(); tries++) {
       try {
         if (isClaimed !== null && !(await isClaimed(bucket.id.index))) {
           await this.parts.giveUp(bucket, outcome);
           return;
         }
         const head = await journal.openBucket(bucket.id);
+        if (!isWanted()) return;
         await openFold(bucket, head, journal);
         break;
       } catch (error) {
+        if (!isWanted()) return;
         if (tries === 0) log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket again yet');
         if (this.stopping && this.giveUp(bucket)) return;
         if (isLasting(error) || clock.monotonic() - since > limits.stoppedBucketHoldMaxMs) this.refuse(bucket, error);
@@ -78,7 +91,7 @@ export class BucketRecovery {
       }
     }
     // Given up meanwhile: whoever gave it up has taken care of what waited.
-    if (bucket.owned && !bucket.leaving) await this.serve(bucket);
+    if (isWanted()) await this.serve(bucket, isWanted);
   }
 
   /** V4 */
@@ -93,11 +106,11 @@ export class BucketRecovery {
   }
 
   /** V3 */
-  private async serve(bucket: Bucket): Promise<void> {
+  private async serve(bucket: Bucket, isWanted: () => boolean): Promise<void> {
     const { gate, routing, loop, deployments, watches } = this.parts;
     loop.hold();
     await loop.drain();
-    if (!bucket.owned || bucket.leaving) {
+    if (!isWanted()) {
       loop.resume();
       return;
     }

@@ -38,6 +38,8 @@ export class Bucket {
   appendsInFlight = 0;
   /** This node is the owner, or is about to be: what comes for the bucket waits here. Otherwise it goes elsewhere. */
   owned = false;
+  /** Raised when it is given up: what was begun for it before, such as opening it, does not concern it any more. */
+  tenure = 0;
   /** Nothing is decided here until the bucket has been opened: it never was, or an append was not `appended`. */
   stopped = true;
   /** It is being handed over: what is in the sandbox is finished, nothing new begins. */
@@ -92,6 +94,7 @@ export class Bucket {
 
   /** Somebody else's from here on. */
   giveUp(): void {
+    this.tenure++;
     this.owned = this.leaving = false;
     this.stopped = this.isHeld = true;
     this.refusal = null;

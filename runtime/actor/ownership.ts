@@ -50,8 +50,8 @@ export class Ownership {
   /** Somebody else has taken the bucket. */
   onFenced: ((index: number) => void) | null = null;
   private readonly parts: OwnershipParts;
-  /** Buckets that are being taken over, and by which call: whoever gives one up meanwhile takes it out. */
-  private readonly opening = new Map<Bucket, object>();
+  /** Being taken over. */
+  private readonly opening = new Set<Bucket>();
 
   constructor(parts: OwnershipParts) {
     this.parts = parts;
@@ -65,19 +65,20 @@ export class Ownership {
   async acquire(indexes: readonly number[], ready: () => Promise<void>): Promise<OwnedBucket[]> {
     const { buckets, journal, log } = this.parts;
     const wanted = indexes.map((index) => buckets[index]!).filter((bucket) => !bucket.owned);
-    const turn = {};
+    const tenures = new Map(wanted.map((bucket) => [bucket, bucket.tenure]));
+    const isStillWanted = (bucket: Bucket): boolean => bucket.tenure === tenures.get(bucket) && !bucket.leaving;
     for (const bucket of wanted) {
       bucket.owned = true;
-      this.opening.set(bucket, turn);
+      this.opening.add(bucket);
     }
     const heads = await this.open(wanted);
     try {
       await ready();
     } catch (error) {
-      for (const bucket of wanted) if (this.opening.get(bucket) === turn) this.giveUp(bucket);
+      // Whoever asked tries again; what waits here finds its way back then.
+      for (const bucket of wanted) if (bucket.tenure === tenures.get(bucket)) this.giveUp(bucket);
       throw error;
     }
-    const isStillWanted = (bucket: Bucket): boolean => this.opening.get(bucket) === turn && !bucket.leaving;
     const opened: Bucket[] = [];
     await Promise.all(
       wanted.map(async (bucket, i) => {
@@ -88,7 +89,8 @@ export class Ownership {
           await openFold(bucket, head, journal);
           opened.push(bucket);
         } catch (error) {
-          if (!isStillWanted(bucket)) return;
+          if (bucket.tenure !== tenures.get(bucket)) return;
+          this.opening.delete(bucket);
           log.error({ bucket: bucket.name, err: error }, 'cannot open the bucket');
           // It goes on trying by itself.
           void this.parts.recovery.reopen(bucket, { kind: 'unknown', message: 'it could not be opened' });
@@ -96,6 +98,8 @@ export class Ownership {
       }),
     );
     const serving = opened.filter(isStillWanted);
+    // One that is leaving by now goes, or stays and is then opened again.
+    for (const bucket of wanted) if (bucket.tenure === tenures.get(bucket)) this.opening.delete(bucket);
     for (const bucket of serving) this.serve(bucket);
     return serving.map(({ id, epoch }) => ({ index: id.index, epoch }));
   }
@@ -163,7 +167,11 @@ export class Ownership {
 
   private stay(bucket: Bucket): void {
     bucket.stay();
-    if (bucket.stopped) return;
+    if (bucket.stopped) {
+      // Its recovery ended when it began to leave, if it had any. Without this nobody would ever open it.
+      if (!this.opening.has(bucket)) void this.parts.recovery.reopen(bucket, { kind: 'unknown', message: 'it stopped while it was to be handed over' });
+      return;
+    }
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
     for (const job of held) this.parts.routing.reroute(job);
@@ -174,7 +182,6 @@ export class Ownership {
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
     gate.forgetStop(bucket);
-    this.opening.delete(bucket);
     bucket.serve();
     deployments.complete(bucket);
     for (const job of held) routing.reroute(job);

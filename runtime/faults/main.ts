@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { runColdScale } from './cold-scale.ts';
 import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
 import { runScale } from './scale.ts';
@@ -28,6 +29,14 @@ const help = `Usage: npm run faults -- <kind> [options]
     --records <n>         (1000000)
     --actors <n>          (100000)
     --cold <n>            cold actors that are timed                                     (2000)
+    --start-args, --data, --keep as above
+
+  cold-scale many actors on a node with Redis and a cold tier, few of them in use: what Redis holds, what finding a cold actor costs
+    --actors <n>          (1000000)
+    --active <n>          used again afterwards, ten commands each                       (10000)
+    --hot <MiB>           --hot-log-max-mib of the node                                  (64)
+    --timed <n>           actors that are timed                                          (2000)
+    --json                the report as one JSON document; what is said on the way goes to stderr
     --start-args, --data, --keep as above
 
   hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
@@ -111,6 +120,35 @@ async function scale(args: string[]): Promise<number> {
   );
 }
 
+async function coldScale(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...common,
+      json: { type: 'boolean', default: false },
+      actors: { type: 'string', default: '1000000' },
+      active: { type: 'string', default: '10000' },
+      hot: { type: 'string', default: '64' },
+      timed: { type: 'string', default: '2000' },
+    },
+  });
+  const talk = values.json ? (text: string): void => void process.stderr.write(`${text}\n`) : say;
+  return inDirectory(values, async (directory) => {
+    const report = await runColdScale({
+      directory,
+      actors: whole('actors', values.actors),
+      active: whole('active', values.active),
+      commandsEach: 10,
+      hotMib: whole('hot', values.hot),
+      timed: whole('timed', values.timed),
+      startArgs: words(values['start-args']),
+      say: talk,
+    });
+    if (values.json) say(JSON.stringify(report));
+    return report.findings;
+  }, talk);
+}
+
 async function hostile(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -137,11 +175,11 @@ async function hostile(args: string[]): Promise<number> {
 }
 
 /** Runs in a new directory, which stays when something was found. */
-async function inDirectory(values: { data: string; keep: boolean }, run: (directory: string) => Promise<readonly string[]>): Promise<number> {
+async function inDirectory(values: { data: string; keep: boolean }, run: (directory: string) => Promise<readonly string[]>, tell = say): Promise<number> {
   const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
   const findings = await run(directory);
-  for (const finding of findings) say(`FOUND ${finding}`);
-  say(findings.length === 0 ? 'nothing found' : `findings above; data kept in ${directory}`);
+  for (const finding of findings) tell(`FOUND ${finding}`);
+  tell(findings.length === 0 ? 'nothing found' : `findings above; data kept in ${directory}`);
   if (findings.length === 0 && !values.keep) rmSync(directory, { recursive: true, force: true });
   return findings.length === 0 ? 0 : 1;
 }
@@ -156,7 +194,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, hostile };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, 'cold-scale': coldScale, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {

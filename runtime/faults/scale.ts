@@ -119,7 +119,7 @@ class Scale {
 }
 
 /** Keeps `inFlight` commands open on the link until `next` has no more actors. */
-function closedLoop(book: Book, link: Link, inFlight: number, next: () => FaultActor | null): Promise<void> {
+export function closedLoop(book: Book, link: Link, inFlight: number, next: () => FaultActor | null): Promise<void> {
   return new Promise((resolve, reject) => {
     const open = new Map<string, number>();
     let requests = 0;
@@ -159,7 +159,7 @@ function closedLoop(book: Book, link: Link, inFlight: number, next: () => FaultA
 }
 
 /** One command to each actor, one after the other; milliseconds each. */
-async function timeEach(book: Book, link: Link, actors: readonly FaultActor[]): Promise<number[]> {
+export async function timeEach(book: Book, link: Link, actors: readonly FaultActor[]): Promise<number[]> {
   const times: number[] = [];
   for (const actor of actors) {
     let sent = false;
@@ -174,13 +174,13 @@ async function timeEach(book: Book, link: Link, actors: readonly FaultActor[]): 
   return times;
 }
 
-function timesText(times: readonly number[]): string {
+export function timesText(times: readonly number[]): string {
   const sorted = [...times].sort((a, b) => a - b);
   const at = (share: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(2);
   return `median ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms`;
 }
 
-function diskMib(directory: string): number {
+export function diskMib(directory: string): number {
   let blocks = 0;
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) blocks += statSync(join(entry.parentPath, entry.name)).blocks;

@@ -70,6 +70,9 @@ interface Plan {
   readonly taken: readonly string[];
 }
 
+/** Whether a range is in the list: by this call, by an earlier one whose answer was lost, or not. */
+type Listed = 'now' | 'earlier' | 'not';
+
 export class Demotion {
   /** For tests: awaited after each step. */
   onStep: ((step: DemotionStep) => Promise<void>) | null = null;
@@ -208,22 +211,25 @@ export class Demotion {
     try {
       plan = await this.planOf(bucket, entries);
     } catch (error) {
-      return this.without(bucket, entries[0]!, error);
+      return (await this.without(bucket, entries[0]!, error)) === 'earlier';
     }
     await this.onStep?.('read');
     const { first, records, snapshots, idle } = plan;
     const range = await tier.write({ namespace, bucket: bucket.id, incarnation: bucket.incarnation, from: first.before + 1, headBefore: first.headBefore, records, snapshots });
     await this.onStep?.('written');
-    if (!(await this.list(bucket, plan, range))) return false;
+    const listed = await this.list(bucket, plan, range);
+    if (listed === 'not') return false;
     this.demotions++;
     await this.onStep?.('trimmed');
+    // The file that is listed may lack what this one has.
+    if (listed === 'earlier') return true;
     await this.drop(bucket, idle);
     await this.onStep?.('dropped');
     return true;
   }
 
   /** D1: the range is listed and the log trimmed, or neither. */
-  private async list(bucket: HotBucket, { first, last, taken }: Plan, range: ColdRange): Promise<boolean> {
+  private async list(bucket: HotBucket, { first, last, taken }: Plan, range: ColdRange): Promise<Listed> {
     const { links, library, warn } = this.parts;
     const { epoch, keys } = bucket;
     const args = [String(epoch), String(first.before), String(last.last), bytesOfHash(last.headAfter), encodeColdRange(range), String(range.from)];
@@ -238,22 +244,26 @@ export class Demotion {
     if (outcome === DEMOTED) {
       noteDemoted(bucket, [...bucket.cold, range], last.last);
       for (const actor of taken) bucket.late.delete(actor);
-      return true;
+      return 'now';
     }
     if (outcome === CONFLICT) {
       const why = `bucket ${bucket.id.index}: the log in the store does not hold position ${last.last}, or begins elsewhere than at ${first.before + 1}`;
       return this.without(bucket, first, new Error(why));
     }
     warn(`bucket ${bucket.id.index} was not demoted by this node (${what === undefined ? outcome : String(what)}); ${range.file} is not listed`);
-    return false;
+    return 'not';
   }
 
-  /** D5: a call failed. True when the entry is cold all the same, by an earlier one; false when the log is a later owner's by now (D2). @throws the error */
-  private async without(bucket: HotBucket, entry: EntryRef, error: unknown): Promise<boolean> {
+  /** D5: a call failed. Whether the entry is cold all the same, or the log a later owner's by now (D2). @throws the error when it is neither */
+  private async without(bucket: HotBucket, entry: EntryRef, error: unknown): Promise<'earlier' | 'not'> {
     const found = await this.parts.opening.catchUp(bucket);
-    if (bucket.log.trimmed >= entry.last) return true;
+    if (bucket.log.trimmed >= entry.last) {
+      // What that call would have dropped behind it is still there.
+      this.unswept.add(bucket);
+      return 'earlier';
+    }
     if (found === null || found === bucket) throw error;
-    return false;
+    return 'not';
   }
 
   private async drop({ epoch, keys }: HotBucket, idle: readonly SnapshotPut[]): Promise<void> {
