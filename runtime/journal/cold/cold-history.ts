@@ -3,8 +3,6 @@
  * list says which positions each file holds, so a lookup knows where to stop.
  */
 
-import * as path from 'node:path';
-
 import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { ActorHistory, ReadActorOptions, StoredRecord } from '../journal.ts';
@@ -14,7 +12,7 @@ import type { RunOwner, SegmentCaches } from '../sealed/segment-file.ts';
 import type { LoadedSnapshot } from '../sealed/snapshot-entry.ts';
 import { findRange } from './cold-range.ts';
 import type { ColdRange } from './cold-range.ts';
-import type { OpenFiles } from './open-files.ts';
+import type { OpenPlaces } from './place.ts';
 
 /** An actor's history as the cold tier has it. */
 export interface ColdHistory extends ActorHistory {
@@ -23,21 +21,22 @@ export interface ColdHistory extends ActorHistory {
 }
 
 export class ColdFiles {
-  private readonly directory: string;
-  private readonly files: OpenFiles;
+  private readonly places: OpenPlaces;
   private readonly caches: SegmentCaches;
 
-  constructor(directory: string, files: OpenFiles, caches: SegmentCaches) {
-    this.directory = directory;
-    this.files = files;
+  constructor(places: OpenPlaces, caches: SegmentCaches) {
+    this.places = places;
     this.caches = caches;
   }
 
-  /** A handle on the range's file, which must be what the list says. `caches`: others than those of the tier. */
+  /**
+   * A handle on the range's file, which must be what the list says. `caches`: others than those of the tier.
+   * @throws TroupeError CONFIG_INVALID when it lies where this tier does not reach
+   */
   of(range: ColdRange, caches: SegmentCaches = this.caches): SegmentFile {
     const { file, incarnation, bucket, from, records, headBefore, headAfter, bytes } = range;
     const run = { bucket, position: from, records, headBefore, headAfter };
-    return new SegmentFile(this.files.at(path.join(this.directory, file)), bytes, { file, number: 0, incarnation, run }, caches);
+    return new SegmentFile(this.places.fileOf(range), bytes, { file, number: 0, incarnation, run }, caches);
   }
 }
 

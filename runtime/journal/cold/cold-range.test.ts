@@ -1,7 +1,7 @@
 import t from 'tap';
 
 import { Dice } from '../contract-model.ts';
-import { checkList, checkNamespace, coldFile, decodeColdRange, encodeColdRange, findRange, readColdName } from './cold-range.ts';
+import { checkList, checkNamespace, coldFile, decodeColdRange, encodeColdRange, findRange, isInStore, readColdName, storeFile } from './cold-range.ts';
 import type { ColdRange } from './cold-range.ts';
 
 const dice = new Dice(3);
@@ -14,18 +14,32 @@ function rangeOf(from: number, to: number, changes: Partial<ColdRange> = {}): Co
   return { ...name, ...heads, file: coldFile(name), bytes: 1 + dice.below(2 ** 31), records: to - from, rawBytes: dice.below(2 ** 31), ...changes };
 }
 
+function inStore(range: ColdRange): ColdRange {
+  return { ...range, file: storeFile(range) };
+}
+
 await t.test('a range is a short string of bytes, and back', async (t) => {
   const ranges = [
     rangeOf(1, 2),
     rangeOf(2 ** 40, 2 ** 40 + 5_000, { incarnation: hash(), headBefore: hash(), headAfter: hash() }),
     rangeOf(7, 900, { namespace: 'tenant-4.a', bucket: { bits: 20, index: 2 ** 20 - 1 } }),
     rangeOf(9, 10, { bucket: { bits: 0, index: 0 }, incarnation: { hi: 0, lo: 0 }, rawBytes: 0 }),
+    inStore(rangeOf(7, 900, { namespace: 'tenant-4.a' })),
   ];
   for (const range of ranges) {
     const bytes = encodeColdRange(range);
     t.same(decodeColdRange(bytes), range);
     t.ok(bytes.length < 120, `${bytes.length} bytes`);
   }
+});
+
+await t.test('a range in the store is another one than the same range in a folder, and says so where the store looks', async (t) => {
+  const range = rangeOf(1, 50);
+  t.notOk(isInStore(range));
+  t.ok(isInStore(inStore(range)));
+  t.equal(encodeColdRange(range)[1], 1);
+  t.equal(encodeColdRange(inStore(range))[1], 2);
+  t.equal(decodeColdRange(encodeColdRange(inStore(range))).file, `store:${range.file}`);
 });
 
 await t.test('what is no range is damage, and a newer one is refused by name', async (t) => {
@@ -36,7 +50,7 @@ await t.test('what is no range is damage, and a newer one is refused by name', a
   }
   t.throws(() => decodeColdRange(Buffer.from('not a range')), { code: 'JOURNAL_DAMAGED' });
   const newer = Buffer.from(bytes);
-  newer[1] = 2;
+  newer[1] = 3;
   t.throws(() => decodeColdRange(newer), { code: 'JOURNAL_VERSION' });
   const longer = Buffer.concat([bytes, Buffer.from([(15 << 3) | 2, 3, 1, 2, 3])]);
   t.same(decodeColdRange(longer), decodeColdRange(bytes), 'a field of a later version is passed over');

@@ -3,7 +3,8 @@
  * by the hot tier, under the bucket's epoch; a range is plain data, and stored there as a short string of bytes.
  *
  * A file's name says what is in it, so that a range can be rebuilt from its file, and so that the same range written twice is the
- * same file: `<namespace>/range-<bits>-<index>-<incarnation>-<from>-<to>-<digest>.seg`.
+ * same file: `<namespace>/range-<bits>-<index>-<incarnation>-<from>-<to>-<digest>.seg`. With `store:` in front of it, it is no file of a
+ * directory, but kept by the hot tier's store itself (place.ts).
  */
 
 import assert from 'node:assert/strict';
@@ -25,7 +26,7 @@ export interface ColdRange {
   /** The head that the first record follows, and the head that the last one leads to. */
   readonly headBefore: Hash64;
   readonly headAfter: Hash64;
-  /** Relative to the directory of the tier, with a slash. */
+  /** Relative to the directory of the tier, with a slash; or in the store. */
   readonly file: string;
   /** SHA-256 of the file, its first 32 hex digits. */
   readonly digest: string;
@@ -53,6 +54,17 @@ export function coldFile({ namespace, bucket, incarnation, from, to, digest }: C
   return `${namespace}/range-${place}-${digits(from, 16)}-${digits(to, 16)}-${digest}.seg`;
 }
 
+const IN_STORE = 'store:';
+
+export function storeFile(name: ColdName): string {
+  return `${IN_STORE}${coldFile(name)}`;
+}
+
+/** Whether the range is kept by the hot tier's store itself. */
+export function isInStore({ file }: Pick<ColdRange, 'file'>): boolean {
+  return file.startsWith(IN_STORE);
+}
+
 /** `name`: of a file in the namespace's folder. Null when it is no range. */
 export function readColdName(namespace: string, name: string): ColdName | null {
   const match = filePattern.exec(name);
@@ -68,12 +80,15 @@ export function readColdName(namespace: string, name: string): ColdName | null {
   };
 }
 
+/** Of ranges in a directory. */
 const VERSION = 1;
+/** Of ranges in the store: who knows of none would look for a file. The store's own functions look at this byte, too. */
+const VERSION_IN_STORE = 2;
 
-/** Protobuf fields, which a later version may add to: each is named in `decodeColdRange`. */
+/** Protobuf fields, which a later version may add to: each is named in `decodeColdRange`. The version is the second byte. */
 export function encodeColdRange(range: ColdRange): Buffer {
   const wire = new WireWriter(128);
-  wire.uint(1, VERSION);
+  wire.uint(1, isInStore(range) ? VERSION_IN_STORE : VERSION);
   wire.string(2, range.namespace);
   wire.uint(3, range.bucket.bits);
   wire.uint(4, range.bucket.index);
@@ -110,12 +125,13 @@ export function decodeColdRange(bytes: Uint8Array): ColdRange {
   }
   const number = (field: number): number => numbers.get(field) ?? 0;
   const hash = (field: number): Hash64 => hashes.get(field) ?? { hi: 0, lo: 0 };
-  if (number(1) > VERSION) throw new TroupeError('JOURNAL_VERSION', `a range of the cold tier is listed in format ${number(1)}, this is ${VERSION}`);
-  if (number(1) !== VERSION || digest.length !== 32 || !namespacePattern.test(namespace) || number(6) < 1 || number(7) < 1) throw unreadable();
+  const version = number(1);
+  if (version > VERSION_IN_STORE) throw new TroupeError('JOURNAL_VERSION', `a range of the cold tier is listed in format ${version}, this is ${VERSION_IN_STORE}`);
+  if (version < VERSION || digest.length !== 32 || !namespacePattern.test(namespace) || number(6) < 1 || number(7) < 1) throw unreadable();
   const from = number(6);
   const records = number(7);
   const name = { namespace, bucket: { bits: number(3), index: number(4) }, incarnation: hash(5), from, to: from + records, digest };
-  return { ...name, headBefore: hash(8), headAfter: hash(9), file: coldFile(name), bytes: number(11), records, rawBytes: number(12) };
+  return { ...name, headBefore: hash(8), headAfter: hash(9), file: version === VERSION_IN_STORE ? storeFile(name) : coldFile(name), bytes: number(11), records, rawBytes: number(12) };
 }
 
 function unreadable(cause?: unknown): TroupeError {

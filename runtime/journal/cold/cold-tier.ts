@@ -1,12 +1,12 @@
 /**
- * The cold tier: sealed, compressed, checksummed, indexed files in a directory that nodes share, each with one bucket's records
- * `[from, to)` and the newest snapshots of their actors. The hot tier moves ranges here and keeps the list of them, under the bucket's
+ * The cold tier: sealed, compressed, checksummed, indexed files, in a directory that nodes share or in the hot tier's store, each with one
+ * bucket's records `[from, to)` and the newest snapshots of their actors. The hot tier moves ranges here and keeps the list of them, under the bucket's
  * epoch; this is everything below the list. It holds no state of its own but caches: whoever has the list can read.
  *
  * Not its job: who may write (a range that nobody lists is harmless), when to move what, and what is not in the list.
  *
- * C1  A range may be listed once `write` has answered it: its file is whole, synchronised and under its name (write-range.ts). A crash at
- *     any moment leaves a temporary file, or a whole one that nobody lists.
+ * C1  A range may be listed once `write` has answered it: its file is whole, synchronised and under its name (write-range.ts), or the store
+ *     has it as safely as it has the log. A crash at any moment leaves a temporary file, or a whole one that nobody lists.
  * C2  A file never changes, and its name says what is in it; the same range and snapshots written again are the same file.
  * C3  A listed file that is missing, or holds something else, is JOURNAL_DAMAGED with the file, never "empty"; a damaged byte is
  *     JOURNAL_DAMAGED with file and offset, never a wrong value. Only snapshots, which are caches, are passed over with a warning.
@@ -16,7 +16,6 @@
  */
 
 import { createHash } from 'node:crypto';
-import * as path from 'node:path';
 
 import { TroupeError } from '../../codec/errors.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
@@ -35,10 +34,11 @@ import { checkList, findRange } from './cold-range.ts';
 import type { ColdRange } from './cold-range.ts';
 import { farthestOf, missingFiles, rangesIn, removeTemporary } from './files-in.ts';
 import type { ColdFound } from './files-in.ts';
-import { OpenFiles } from './open-files.ts';
 import { packRange } from './packed-range.ts';
-import type { ColdWrite } from './packed-range.ts';
+import type { ColdWrite, PackedRange } from './packed-range.ts';
 import { Pieces } from './pieces.ts';
+import { directoryPlace, OpenPlaces } from './place.ts';
+import type { Place } from './place.ts';
 import { WorkerRangeWriter } from './range-writer.ts';
 import type { RangeWriter } from './range-writer.ts';
 import { realVolume } from './volume.ts';
@@ -74,7 +74,7 @@ export interface ColdStat {
   readonly rawBytes: number;
 }
 
-/** One thing that is wrong with a file; `file` is relative to the directory of the tier. */
+/** One thing that is wrong with a file; `file` as in the range. */
 export interface ColdFinding {
   readonly file: string;
   readonly offset: number;
@@ -111,7 +111,10 @@ export interface ColdTier {
    */
   scan(namespace?: string): AsyncIterable<ColdFound>;
 
-  /** As `scan`, of every bucket and incarnation only the range that reaches farthest: what the hot tier's log must not be behind of. */
+  /**
+   * As `scan`, of every bucket and incarnation only the range that reaches farthest: what the hot tier's log must not be behind of. Of ranges in the
+   * hot tier's store none, since they go back together with the log.
+   */
   farthest(namespace?: string): AsyncIterable<ColdFound>;
 
   /** Reads the whole file: every checksum, positions and heads, digest, index. Empty: nothing is wrong. */
@@ -125,6 +128,9 @@ export interface ColdTier {
 
   stat(ranges: readonly ColdRange[]): ColdStat;
 
+  /** Reads ranges of this place, too, from now on: a list may have been begun where nothing is written any more. */
+  alsoReads(place: Place): void;
+
   /** Waits for writes, then closes all files. */
   close(): Promise<void>;
 }
@@ -132,38 +138,59 @@ export interface ColdTier {
 const realSeams: ColdTierSeams = { volume: realVolume, writer: () => new WorkerRangeWriter(), nowMs: Date.now };
 
 export function createColdTier(options: ColdTierOptions, seams: Partial<ColdTierSeams> = {}): ColdTier {
-  return new DirectoryTier(options, { ...realSeams, ...seams });
+  const { volume, nowMs, writer: newWriter } = { ...realSeams, ...seams };
+  const { directory, sync = true, onWarning } = options;
+  const writer = newWriter();
+  return new PlacedTier({
+    place: directoryPlace(directory, volume),
+    writer: { write: (packed) => writer.write(packed, { directory, sync }), close: () => writer.close() },
+    removeLeftovers: (namespace, ageMs) => removeTemporary(directory, namespace, volume, nowMs(), ageMs),
+    ...(onWarning === undefined ? {} : { onWarning }),
+  });
 }
 
-class DirectoryTier implements ColdTier {
-  private readonly directory: string;
-  private readonly sync: boolean;
+/** A tier whose ranges are written to a place that is no directory, and which leaves nothing behind there. */
+export function createTierAt(place: Place, writer: PlaceWriter, onWarning: (message: string) => void): ColdTier {
+  return new PlacedTier({ place, writer, onWarning, removeLeftovers: async () => [] });
+}
+
+/** As RangeWriter, of one place. */
+export interface PlaceWriter {
+  write(packed: PackedRange): Promise<ColdRange>;
+  close(): Promise<void>;
+}
+
+interface TierParts {
+  readonly place: Place;
+  readonly writer: PlaceWriter;
+  readonly removeLeftovers: (namespace: string, ageMs: number) => Promise<string[]>;
+  readonly onWarning?: (message: string) => void;
+}
+
+class PlacedTier implements ColdTier {
+  private readonly parts: TierParts;
   private readonly warn: (message: string) => void;
-  private readonly volume: Volume;
-  private readonly nowMs: () => number;
-  private readonly writer: RangeWriter;
   private readonly reader = new Reader(coldBounds.readsAtOnceMax);
-  private readonly open: OpenFiles;
+  private readonly places: OpenPlaces;
   private readonly files: ColdFiles;
   /** Settles when the last write that was asked for is over. */
   private writing: Promise<unknown> = Promise.resolve();
   private closed = false;
 
-  constructor(options: ColdTierOptions, seams: ColdTierSeams) {
-    this.directory = options.directory;
-    this.sync = options.sync ?? true;
-    this.warn = options.onWarning ?? (() => undefined);
-    this.volume = seams.volume;
-    this.nowMs = seams.nowMs;
-    this.writer = seams.writer();
-    this.open = new OpenFiles(seams.volume, coldBounds.openFilesMax);
-    this.files = new ColdFiles(this.directory, this.open, boundedCaches());
+  constructor(parts: TierParts) {
+    this.parts = parts;
+    this.warn = parts.onWarning ?? (() => undefined);
+    this.places = new OpenPlaces(parts.place);
+    this.files = new ColdFiles(this.places, boundedCaches());
+  }
+
+  alsoReads(place: Place): void {
+    this.places.add(place);
   }
 
   write(range: ColdWrite): Promise<ColdRange> {
     if (this.closed) return Promise.reject(closedError());
-    const { directory, sync } = this;
-    const written = this.writing.then(async () => this.writer.write(await packRange(range), { directory, sync }));
+    const written = this.writing.then(async () => this.parts.writer.write(await packRange(range)));
     this.writing = written.catch(() => undefined);
     return written;
   }
@@ -186,7 +213,7 @@ class DirectoryTier implements ColdTier {
       const range = ranges[i]!;
       while (position < Math.min(to, range.to)) {
         const records = await this.reader.read(recordsFrom(this.files, range, position, to));
-        if (records[0]?.position !== position) throw damaged(path.join(this.directory, range.file), 0, `it does not hold position ${position}`);
+        if (records[0]?.position !== position) throw damaged(this.places.pathOf(range), 0, `it does not hold position ${position}`);
         position += records.length;
         yield* records;
         // Nobody waits for the volume where blocks come from the cache.
@@ -200,12 +227,12 @@ class DirectoryTier implements ColdTier {
     return this.reader.read(headAt(this.files, ranges, position));
   }
 
-  scan(namespace = 'main'): AsyncIterable<ColdFound> {
-    return rangesIn(this.directory, namespace, this.volume, this.open, this.reader, cachesOfOne);
+  async *scan(namespace = 'main'): AsyncIterable<ColdFound> {
+    for (const open of this.places.all()) yield* rangesIn(open, namespace, this.reader, cachesOfOne);
   }
 
-  farthest(namespace = 'main'): AsyncIterable<ColdFound> {
-    return rangesIn(this.directory, namespace, this.volume, this.open, this.reader, cachesOfOne, farthestOf);
+  async *farthest(namespace = 'main'): AsyncIterable<ColdFound> {
+    for (const open of this.places.all()) if (open.place.isApart) yield* rangesIn(open, namespace, this.reader, cachesOfOne, farthestOf);
   }
 
   async verify(range: ColdRange): Promise<ColdFinding[]> {
@@ -215,7 +242,7 @@ class DirectoryTier implements ColdTier {
       const segment = this.files.of(range, cachesOfOne());
       const run = { bucket, position, records, headBefore, headAfter };
       const found = await this.reader.read(checkSegment(segment, run, actorHashOf));
-      const handle = this.open.at(segment.path);
+      const handle = this.places.fileOf(range);
       if ((await this.reader.read(digestOf(handle, range.bytes))) !== range.digest) found.push({ offset: 0, why: 'its digest is not the one in its name' });
       return found.map(({ offset, why }) => finding(offset, why));
     } catch (error) {
@@ -225,11 +252,11 @@ class DirectoryTier implements ColdTier {
   }
 
   missing(ranges: readonly ColdRange[]): Promise<string[]> {
-    return missingFiles(this.directory, ranges, this.volume);
+    return missingFiles(this.places, ranges);
   }
 
   removeLeftovers(namespace = 'main', ageMs: number = coldBounds.leftoverAgeMinMs): Promise<string[]> {
-    return removeTemporary(this.directory, namespace, this.volume, this.nowMs(), ageMs);
+    return this.parts.removeLeftovers(namespace, ageMs);
   }
 
   stat(ranges: readonly ColdRange[]): ColdStat {
@@ -240,8 +267,8 @@ class DirectoryTier implements ColdTier {
   async close(): Promise<void> {
     this.closed = true;
     await this.writing;
-    await this.writer.close();
-    this.open.close();
+    await this.parts.writer.close();
+    for (const { files } of this.places.all()) files.close();
   }
 }
 

@@ -1,4 +1,4 @@
-/** What lies in the directory, whatever is listed: ranges rebuilt from their files, and what writers left behind. */
+/** What lies in a place, whatever is listed: ranges rebuilt from their files, and what writers left behind. */
 
 import * as path from 'node:path';
 
@@ -10,11 +10,11 @@ import type { SegmentCaches } from '../sealed/segment-file.ts';
 import { BLOCK_WORDS, BUCKET_WORDS } from '../sealed/segment-format.ts';
 import type { Reader, Reading } from '../sealed/reading.ts';
 import { hashAt, wide } from '../sealed/words.ts';
-import { coldFile, readColdName } from './cold-range.ts';
+import { readColdName } from './cold-range.ts';
 import type { ColdName, ColdRange } from './cold-range.ts';
 import { readFailure } from './open-files.ts';
-import type { OpenFiles } from './open-files.ts';
-import type { Volume } from './volume.ts';
+import type { OpenPlace, OpenPlaces } from './place.ts';
+import type { ReadableVolume, Volume } from './volume.ts';
 
 export type ColdFound =
   | { readonly kind: 'range'; readonly range: ColdRange }
@@ -23,21 +23,19 @@ export type ColdFound =
 
 /** @throws TroupeError JOURNAL_FAILED when the volume does not answer */
 export async function* rangesIn(
-  directory: string,
+  { place, files }: OpenPlace,
   namespace: string,
-  volume: Volume,
-  files: OpenFiles,
   reader: Reader,
   caches: () => SegmentCaches,
   choose: (names: readonly ColdName[]) => readonly ColdName[] = (names) => names,
 ): AsyncGenerator<ColdFound> {
-  const entries = await namesIn(volume, path.join(directory, namespace));
+  const entries = await namesIn(place.volume, place.folderOf(namespace));
   const names = entries.map((entry) => readColdName(namespace, entry)).filter((name) => name !== null);
   for (const name of choose(names)) {
-    const file = coldFile(name);
-    const full = path.join(directory, file);
+    const file = place.fileOf(name);
+    const full = place.pathOf({ ...name, file });
     try {
-      const { bytes } = await volume.stat(full);
+      const { bytes } = await place.volume.stat(full);
       const segment = new SegmentFile(files.at(full), bytes, { file, number: 0, incarnation: name.incarnation }, caches());
       yield { kind: 'range', range: await reader.read(rangeOf(segment, name, file)) };
     } catch (error) {
@@ -95,16 +93,21 @@ export async function removeTemporary(directory: string, namespace: string, volu
 }
 
 /** Of those listed, the files that are not there. */
-export async function missingFiles(directory: string, ranges: readonly ColdRange[], volume: Volume): Promise<string[]> {
+export async function missingFiles(places: OpenPlaces, ranges: readonly ColdRange[]): Promise<string[]> {
   const there = new Map<string, Set<string>>();
-  for (const { namespace } of ranges) {
-    if (!there.has(namespace)) there.set(namespace, new Set(await namesIn(volume, path.join(directory, namespace))));
+  const missing: string[] = [];
+  for (const range of ranges) {
+    const { place } = places.of(range);
+    const folder = place.folderOf(range.namespace);
+    let names = there.get(folder);
+    if (names === undefined) there.set(folder, (names = new Set(await namesIn(place.volume, folder))));
+    if (!names.has(path.basename(range.file))) missing.push(range.file);
   }
-  return ranges.filter(({ namespace, file }) => !there.get(namespace)!.has(path.basename(file))).map(({ file }) => file);
+  return missing;
 }
 
 /** In order of bucket and position. A folder that was never made holds nothing. */
-async function namesIn(volume: Volume, folder: string): Promise<string[]> {
+async function namesIn(volume: ReadableVolume, folder: string): Promise<string[]> {
   try {
     return (await volume.list(folder)).sort();
   } catch (error) {

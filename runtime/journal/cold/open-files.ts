@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { TroupeError } from '../../codec/errors.ts';
 import { damaged } from '../sealed/damaged.ts';
 import type { ReadableFile } from '../sealed/reading.ts';
-import type { Volume, VolumeFile } from './volume.ts';
+import type { ReadableVolume, VolumeFile } from './volume.ts';
 
 interface OpenFile {
   readonly file: Promise<VolumeFile>;
@@ -16,14 +16,14 @@ interface OpenFile {
 }
 
 export class OpenFiles {
-  private readonly volume: Volume;
+  private readonly volume: ReadableVolume;
   private readonly filesMax: number;
   /** By path, the one used last at the end. */
   private readonly files = new Map<string, OpenFile>();
   private closed = false;
 
   /** More than `filesMax` are open only while more than that are being read. */
-  constructor(volume: Volume, filesMax: number) {
+  constructor(volume: ReadableVolume, filesMax: number) {
     this.volume = volume;
     this.filesMax = filesMax;
   }

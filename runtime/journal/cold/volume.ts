@@ -17,9 +17,14 @@ export interface VolumeStat {
   readonly modifiedMs: number;
 }
 
-export interface Volume {
+/** All that reading needs. */
+export interface ReadableVolume {
   open(path: string): Promise<VolumeFile>;
   list(directory: string): Promise<string[]>;
+  stat(path: string): Promise<Pick<VolumeStat, 'bytes'>>;
+}
+
+export interface Volume extends ReadableVolume {
   stat(path: string): Promise<VolumeStat>;
   remove(path: string): Promise<void>;
 }

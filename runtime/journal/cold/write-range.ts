@@ -1,5 +1,5 @@
 /**
- * Writes the file of one range, on a thread that may wait for the disk.
+ * Writes the file of one range, on a thread that may wait for the disk; or makes its bytes, for a place that is no directory.
  *
  * W1  The file is whole and synchronised before it has its name, and the name is durable before the range is answered. So a file
  *     that carries a range's name is whole, whenever the power fails, and what is listed is there.
@@ -20,10 +20,11 @@ import { WireError, WireReader } from '../../codec/wire.ts';
 import { isDiskFull } from '../sealed/disk.ts';
 import type { Disk } from '../sealed/disk.ts';
 import { SegmentWriter } from '../sealed/segment-writer.ts';
-import type { PlannedRecord, PlannedSnapshot } from '../sealed/segment-writer.ts';
+import type { PlannedRecord, PlannedSnapshot, SegmentSink } from '../sealed/segment-writer.ts';
 import { bytesOfWords } from '../sealed/words.ts';
-import { bucketName, coldFile } from './cold-range.ts';
-import type { ColdRange } from './cold-range.ts';
+import { bucketName, coldFile, storeFile } from './cold-range.ts';
+import type { ColdName, ColdRange } from './cold-range.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 import type { PackedRange } from './packed-range.ts';
 
 const RECORD_ACTOR = 4;
@@ -55,24 +56,43 @@ export function writeRange(disk: Disk, packed: PackedRange, { directory, sync }:
   }
 }
 
+/** The range as the hot tier's store keeps it: what its file would be. */
+export interface BuiltRange {
+  readonly range: ColdRange;
+  readonly content: Uint8Array<ArrayBuffer>;
+}
+
+/** The same range and snapshots give the same bytes. @throws TroupeError JOURNAL_DAMAGED (W3) */
+export function buildRange(packed: PackedRange): BuiltRange {
+  // Records compress to about half; growing once more costs a copy.
+  const memory = new GrowingBytes(packed.bytes.length / 2);
+  const range = writeTo(memory, packed, storeFile);
+  return { range, content: memory.taken() };
+}
+
 function writeFile(disk: Disk, temporary: string, packed: PackedRange, sync: boolean): ColdRange {
-  const { namespace, bucket, incarnation, from, headBefore, bytes, ends, heads } = packed;
-  const records = ends.length;
-  const headAfter = { hi: heads[2 * records - 2]!, lo: heads[2 * records - 1]! };
   const file = disk.open(temporary, 'create');
   try {
-    const writer = new SegmentWriter(file, records);
-    const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    const { bits, index } = bucket;
-    writer.run({ bits, index, incarnation, position: from, headBefore, headAfter, records }, source, recordsOf(packed, source));
-    writer.snapshots(snapshotsOf(packed));
-    const written = writer.finish(0, incarnation);
+    const range = writeTo(file, packed, coldFile);
     if (sync) file.sync();
-    const name = { namespace, bucket, incarnation, from, to: from + records, digest: written.digest };
-    return { ...name, headBefore, headAfter, file: coldFile(name), bytes: written.bytes, records, rawBytes: bytes.length };
+    return range;
   } finally {
     file.close();
   }
+}
+
+function writeTo(sink: SegmentSink, packed: PackedRange, fileOf: (name: ColdName) => string): ColdRange {
+  const { namespace, bucket, incarnation, from, headBefore, bytes, ends, heads } = packed;
+  const records = ends.length;
+  const headAfter = { hi: heads[2 * records - 2]!, lo: heads[2 * records - 1]! };
+  const writer = new SegmentWriter(sink, records);
+  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const { bits, index } = bucket;
+  writer.run({ bits, index, incarnation, position: from, headBefore, headAfter, records }, source, recordsOf(packed, source));
+  writer.snapshots(snapshotsOf(packed));
+  const written = writer.finish(0, incarnation);
+  const name = { namespace, bucket, incarnation, from, to: from + records, digest: written.digest };
+  return { ...name, headBefore, headAfter, file: fileOf(name), bytes: written.bytes, records, rawBytes: bytes.length };
 }
 
 /** Checked on the way (W3). The hash of an actor is computed here, so that no wrong one can hide a record from its actor. */

@@ -32,14 +32,19 @@ export class FoldCaches {
   private readonly parts: FoldCachesParts;
   /** Checkpoints that are looked at before they are kept. */
   private puts: Promise<unknown> = Promise.resolve();
+  private readonly onTheirWay = new Set<Promise<void>>();
 
   constructor(parts: FoldCachesParts) {
     this.parts = parts;
   }
 
-  /** Resolves when what was put before is on its way. */
+  /**
+   * Resolves when what was put before has been kept, or not. [A bucket is opened again over the other connection: its new epoch comes first, and the
+   * snapshot put just before it is left out.]
+   */
   async settled(): Promise<void> {
     await this.puts;
+    await Promise.all(this.onTheirWay);
   }
 
   putSnapshots(snapshots: readonly SnapshotPut[]): void {
@@ -105,9 +110,17 @@ export class FoldCaches {
   /** Caches: what does not arrive costs time later (J8). */
   private keep(name: string, bySlot: Map<number, StoreCall>): void {
     for (const { keys, args } of bySlot.values()) {
-      this.parts.links.callFunction('log', this.parts.library, name, keys, args).catch((error: unknown) => {
-        this.parts.warn(`a snapshot or checkpoint was not kept: ${error instanceof Error ? error.message : String(error)}`);
-      });
+      const call = this.call(name, keys, args);
+      this.onTheirWay.add(call);
+      void call.then(() => this.onTheirWay.delete(call));
+    }
+  }
+
+  private async call(name: string, keys: readonly string[], args: readonly Argument[]): Promise<void> {
+    try {
+      await this.parts.links.callFunction('log', this.parts.library, name, keys, args);
+    } catch (error) {
+      this.parts.warn(`a snapshot or checkpoint was not kept: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 }

@@ -26,13 +26,14 @@ import type { StoreOptions } from './links.ts';
 import { lookAtAll } from './metas.ts';
 import { rolledBack } from './note.ts';
 import { Opening } from './opening.ts';
+import { tierOf } from './redis-tier.ts';
 import { asTroupeError } from './store-error.ts';
 import { TieredHistory } from './tiered-history.ts';
 
 export interface StoreInspectionOptions {
   readonly store: StoreOptions;
   readonly namespace: string;
-  /** Closed by `close`. */
+  /** The cold tier with a folder, if there is one. Closed by `close`. */
   readonly tier: ColdTier | null;
   readonly onWarning: (message: string) => void;
 }
@@ -59,17 +60,21 @@ class StoreInspection implements JournalInspection {
   private readonly library = luaLibrary(journalSource(), 'journal');
   private readonly hot: HotReader;
   private readonly opening: Opening;
+  /** Reads what is sealed in the store, too, and writes there when there is no folder. */
+  private readonly tier: ColdTier;
   private bits = 0;
 
   constructor(options: StoreInspectionOptions) {
     this.options = options;
-    const { store, tier, namespace } = options;
+    const { store, tier: folder, namespace, onWarning } = options;
     this.links = new StoreLinks(store);
     const { links, library } = this;
     this.hot = new HotReader(links, library);
+    this.tier = tierOf(links, library, folder, onWarning);
+    const { tier } = this;
     const history = new TieredHistory({ hot: this.hot, tier });
-    this.opening = new Opening({ links, library, history, hasTier: tier !== null, namespace, node: 'operator', owner: 'operator' });
-    this.compact = tier === null ? null : (progress) => inWords(() => this.demoteAll(tier, progress));
+    this.opening = new Opening({ links, library, history, hasFolder: folder !== null, namespace, node: 'operator', owner: 'operator' });
+    this.compact = (progress) => inWords(() => this.demoteAll(tier, progress));
   }
 
   async connect(): Promise<void> {
@@ -101,7 +106,7 @@ class StoreInspection implements JournalInspection {
 
   async close(): Promise<void> {
     this.links.close();
-    await this.options.tier?.close();
+    await this.tier.close();
   }
 
   private metas(): Promise<FoundBucket[]> {
@@ -136,7 +141,8 @@ class StoreInspection implements JournalInspection {
 
   /** Answers the records that are as they should be. */
   private async check({ bucket: id, meta }: FoundBucket, findings: InspectionFinding[], listed: Map<string, ColdRange>): Promise<number> {
-    const { tier, namespace } = this.options;
+    const { tier } = this;
+    const { namespace } = this.options;
     const { cold } = bucketKeys(namespace, id);
     const say = (why: string, location: string): void => void findings.push({ bucket: id, why, location });
     let bucket: HotBucket | null = null;
@@ -152,7 +158,7 @@ class StoreInspection implements JournalInspection {
     if (bucket !== null && ranges.length > 0 && !sameHash(ranges[0]!.headBefore, bucket.origin)) say('the first file of the cold tier does not begin where the log began', ranges[0]!.file);
     for (const range of ranges) {
       listed.set(range.file, range);
-      const wrong = await tier!.verify(range);
+      const wrong = await tier.verify(range);
       for (const { file, offset, why } of wrong) say(why, `${file}, offset ${offset}`);
       if (wrong.length === 0) records += range.records;
     }
@@ -161,9 +167,9 @@ class StoreInspection implements JournalInspection {
 
   /** Files that were listed in the meantime are looked for again. */
   private async notIn(listed: ReadonlyMap<string, ColdRange>, findings: InspectionFinding[]): Promise<string[]> {
-    const { tier, namespace } = this.options;
+    const { namespace } = this.options;
     const others: string[] = [];
-    for await (const found of tier?.scan(namespace) ?? []) {
+    for await (const found of this.tier.scan(namespace)) {
       const file = found.kind === 'range' ? found.range.file : found.file;
       if (listed.has(file)) continue;
       others.push(file);

@@ -8,13 +8,14 @@ nodes of two versions can use one server.
 A bucket has these keys, all with one hash tag (keys.ts):
 
   meta        hash: e epoch, i incarnation, o origin (the head before position 1), p position, h head, t position up to which the log
-              was demoted, u head there, n the journal that took the epoch, l incarnations given up by accepted losses (8 bytes each),
-              x why the bucket may not be opened: it went back; with it v and w, the highest epoch and position that any node knew of, and y
+              was demoted, u head there, f position up to which some of that lies in a folder (t when it is missing), s the range that was sealed
+              last and is not listed, n the journal that took the epoch, l incarnations given up by accepted losses (8 bytes each), x why the bucket may not be opened: it went back; with it v and w, the highest epoch and position that any node knew of, and y
               the incarnations under which it did
   log         stream: one entry an append, named "<its last position>-0"; h head after it, r its records
   snapshots   hash by actor address: position (double), head (8 bytes), an encoded troupe.v1.Snapshot
   checkpoint  string: as a snapshot
   cold        hash by first position: what was demoted from there on, as runtime/journal/cold writes it
+  sealed:*    strings by name: the ranges that are sealed in this store (redis-tier.ts)
 
 Positions and epochs come and go as decimal texts; heads and incarnations as eight bytes.
 
@@ -24,6 +25,9 @@ L2  A bucket's incarnation is minted by `create` and `accept_loss`, nowhere else
 L3  Epochs only grow: `open` takes one more than the highest that the store or the node has seen.
 L4  A bucket that went back is opened by nobody until `accept_loss`, whoever asks, and its epochs then go on above all that were known.
 L5  What leaves the log is in the cold tier: `demote` notes the range and trims in one step, under the epoch.
+L6  A range that is sealed in this store is listed only while it is the one that was sealed last, and what was sealed before it and is not listed
+    is removed in the step that seals it. So what is listed is there, and of what is not there is one a bucket. [A call of `demote` is lost on its way; a
+    longer range is sealed, the first one removed; then the call arrives, lists what is gone, and trims.]
 ]]
 
 local APPENDED, FENCED, CONFLICT, ROLLED_BACK, FAILED = 0, 1, 2, 3, 4
@@ -146,7 +150,7 @@ end
 local function look(keys)
   local answers = {}
   for k = 1, #keys do
-    answers[k] = redis.call('HMGET', keys[k], 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x', 'n', 'v', 'w')
+    answers[k] = redis.call('HMGET', keys[k], 'e', 'i', 'o', 'p', 'h', 't', 'u', 'l', 'x', 'n', 'v', 'w', 'f')
   end
   return answers
 end
@@ -157,6 +161,11 @@ local function note_rolled_back(keys, args)
   local given = redis.call('HGET', keys[1], 'l')
   if given and holds(given, args[2]) then return redis.call('HGET', keys[1], 'x') end
   return note_loss(keys[1], args[1], args[2], tonumber(args[3]), tonumber(args[4]))
+end
+
+-- Whether a range, as `cold` lists it, is sealed in this store (cold-range.ts).
+local function is_here(range)
+  return string.byte(range, 2) == 2
 end
 
 -- KEYS: meta, log, snapshots, checkpoint, cold. ARGV: the note that the operator has seen; a fresh incarnation; where the log goes on when it stands
@@ -176,12 +185,16 @@ local function accept_loss(keys, args)
   if position < tonumber(args[3]) then
     -- The cold tier reaches further than what is left of the log, or nothing is left: the log goes on behind it.
     redis.call('DEL', keys[2], keys[3], keys[4], keys[5])
-    for i = 8, #args, 2 do redis.call('HSET', keys[5], args[i], args[i + 1]) end
-    redis.call('HSET', meta, 'p', args[3], 'h', args[4], 't', args[3], 'u', args[4], 'o', args[5])
+    local in_folder = '0'
+    for i = 8, #args, 2 do
+      redis.call('HSET', keys[5], args[i], args[i + 1])
+      if not is_here(args[i + 1]) then in_folder = args[i + 2] and string.format('%.0f', tonumber(args[i + 2]) - 1) or args[3] end
+    end
+    redis.call('HSET', meta, 'p', args[3], 'h', args[4], 't', args[3], 'u', args[4], 'f', in_folder, 'o', args[5])
     position = tonumber(args[3])
   end
   -- The head of an empty log is its incarnation.
-  if position == 0 then redis.call('HSET', meta, 'h', args[2], 't', '0', 'u', args[2], 'o', args[2]) end
+  if position == 0 then redis.call('HSET', meta, 'h', args[2], 't', '0', 'u', args[2], 'f', '0', 'o', args[2]) end
   local epoch = math.max(tonumber(m[4] or '0'), tonumber(args[6]), tonumber(m[6] or '0'))
   redis.call('HSET', meta, 'i', args[2], 'l', given, 'e', string.format('%.0f', epoch))
   redis.call('HDEL', meta, 'x', 'v', 'w', 'y')
@@ -259,17 +272,33 @@ local function put_checkpoints(keys, args)
   return kept
 end
 
+-- KEYS: meta, cold, where the range's bytes go; and, when one is noted as sealed and not listed, where its bytes are. ARGV: the range as `cold` will list
+-- it, its bytes, the noted range ('' for none), its first position. Answers what is noted when that is another one. The same name has the same bytes. L6
+local function seal(keys, args)
+  local m = redis.call('HMGET', keys[1], 'i', 's', 'x')
+  if not m[1] or m[3] then return {ROLLED_BACK, m[3] or 'missing'} end
+  if (m[2] or '') ~= args[3] then return {CONFLICT, m[2]} end
+  -- An accepted loss may have listed it.
+  if keys[4] and keys[4] ~= keys[3] and redis.call('HGET', keys[2], args[4]) ~= args[3] then redis.call('UNLINK', keys[4]) end
+  redis.call('SET', keys[3], args[2])
+  redis.call('HSET', keys[1], 's', args[1])
+  return {APPENDED}
+end
+
 -- KEYS: meta, log, cold. ARGV: epoch, position in front of the range, its last position, head there, the range as the cold tier describes it,
--- its first position. L5
+-- its first position. L5, L6
 local function demote(keys, args)
-  local m = redis.call('HMGET', keys[1], 'e', 't', 'p', 'x')
+  local m = redis.call('HMGET', keys[1], 'e', 't', 'p', 'x', 's', 'f')
   if not m[1] or m[4] then return {ROLLED_BACK, m[4] or 'missing'} end
   if m[1] ~= args[1] then return {FENCED, m[1]} end
   if m[2] ~= args[2] or tonumber(args[3]) > tonumber(m[3]) then return {CONFLICT, m[2]} end
   local last = redis.call('XRANGE', keys[2], args[3] .. '-0', args[3] .. '-0')[1]
   if not last or last[2][2] ~= args[4] then return {CONFLICT, m[2]} end
+  local here = is_here(args[5])
+  if here and m[5] ~= args[5] then return {CONFLICT, m[2]} end
   redis.call('HSET', keys[3], args[6], args[5])
-  redis.call('HSET', keys[1], 't', args[3], 'u', args[4])
+  redis.call('HSET', keys[1], 't', args[3], 'u', args[4], 'f', here and (m[6] or m[2]) or args[3])
+  if here then redis.call('HDEL', keys[1], 's') end
   redis.call('XTRIM', keys[2], 'MINID', '=', string.format('%.0f-0', tonumber(args[3]) + 1))
   return {APPENDED}
 end
@@ -303,5 +332,7 @@ register('read_actor', read_actor, {'no-writes'})
 register('read_entries', read_entries, {'no-writes'})
 register('put_snapshots', put_snapshots, {})
 register('put_checkpoints', put_checkpoints, {})
+-- Takes memory to give back more.
+register('seal', seal, {'allow-oom'})
 register('demote', demote, {'allow-oom'})
 register('drop_snapshots', drop_snapshots, {'allow-oom'})

@@ -37,6 +37,16 @@ export function bucketKeys(namespace: string, bucket: BucketId): BucketKeys {
   };
 }
 
+/** What sealed ranges are kept under; `name` as their file would have. */
+export function sealedKey(namespace: string, bucket: BucketId, name: string): string {
+  return `{${namespace}:${groupOf(bucket)}}:${bucket.bits}.${bucket.index}:sealed:${name}`;
+}
+
+/** Of all of a namespace, as SCAN takes it: no character of a namespace stands for others there. */
+export function sealedPattern(namespace: string): string {
+  return `{${namespace}:*}:*:sealed:*`;
+}
+
 /** Any key of a group, to find its slot by. */
 export function groupKey(namespace: string, group: number): string {
   return `{${namespace}:${group}}`;

@@ -26,7 +26,7 @@ export interface Knowledge {
 }
 
 /**
- * `metas`: looked at before the cold tier is, which other nodes go on filling.
+ * `metas`: looked at before the cold tier is, which other nodes go on filling. `tier`: the one with a folder.
  * @throws TroupeError CONFIG_INVALID for a folder that holds nothing of what the store has demoted, or for none at all; JOURNAL_DAMAGED and others of the tier
  */
 export async function gatherKnowledge(metas: readonly FoundBucket[], witnessed: readonly Knowledge[], tier: ColdTier | null, namespace: string): Promise<Knowledge[]> {
@@ -63,15 +63,15 @@ function standingAt({ incarnation, to, headAfter }: ColdRange): KnownStanding {
   return { incarnation, epoch: 0, position: to - 1, head: headAfter };
 }
 
-/** A file that is missing is damage of one bucket; when all are, the folder is the wrong one. */
+/** A file that is missing is damage of one bucket; when all are, the folder is the wrong one. What is sealed in the store needs none. */
 function mustHaveTier(metas: readonly FoundBucket[], tier: ColdTier | null, farthest: readonly ColdRange[]): void {
-  const demoted = metas.filter(({ meta }) => meta.trimmed > 0);
+  const demoted = metas.filter(({ meta }) => meta.inFolder > 0);
   if (demoted.length === 0) return;
   const what = `${demoted.length} of ${metas.length} buckets have records in a cold tier`;
   if (tier === null) {
     throw new TroupeError('CONFIG_INVALID', `${what}, and this node has none`, { hint: 'Start it with --cold and the folder that the other nodes have.' });
   }
-  const isThere = demoted.some(({ bucket, meta }) => farthest.some((range) => range.bucket.index === bucket.index && range.to > meta.trimmed));
+  const isThere = demoted.some(({ bucket, meta }) => farthest.some((range) => range.bucket.index === bucket.index && range.to > meta.inFolder));
   if (!isThere) {
     throw new TroupeError('CONFIG_INVALID', `${what}, and the folder given with --cold has none of their newest files`, {
       hint: 'Give the folder that the other nodes have; on several machines it must be a shared volume, mounted on all of them.',

@@ -38,6 +38,8 @@ interface Master {
 }
 
 const HOPS_MAX = 3;
+/** Looked at in one step of the server. */
+const KEYS_PER_SCAN = '1000';
 /** Longer than Redis lets a script run before it answers BUSY to others. */
 const ANSWER_TIME_MAX_MS = 8_000;
 
@@ -132,6 +134,20 @@ export class StoreLinks {
   async callAll(command: string, args: readonly Argument[]): Promise<{ readonly name: string; readonly answer: unknown }[]> {
     const masters = this.single === null ? [...new Set(this.slots)] : [this.single];
     return Promise.all(masters.map(async (master) => ({ name: master.name, answer: await master.bulk.call(command, args) })));
+  }
+
+  /** The texts whose keys match a pattern of SCAN, on all masters. One that is there all the while is among them. @throws StoreError */
+  async stringKeys(pattern: string): Promise<string[]> {
+    const found = new Set<string>();
+    for (const { bulk } of this.single === null ? new Set(this.slots) : [this.single]) {
+      let cursor = '0';
+      do {
+        const [next, keys] = (await bulk.call('SCAN', [cursor, 'MATCH', pattern, 'COUNT', KEYS_PER_SCAN, 'TYPE', 'string'])) as [Buffer, Buffer[]];
+        for (const key of keys) found.add(key.toString());
+        cursor = next.toString();
+      } while (cursor !== '0');
+    }
+    return [...found];
   }
 
   close(): void {

@@ -19,6 +19,8 @@ export interface FoundMeta {
   /** Up to where the log was demoted, and the head there. */
   readonly trimmed: number;
   readonly trimmedHead: Hash64;
+  /** Up to where some of that lies in a folder; 0 when all of it is sealed in the store. */
+  readonly inFolder: number;
   /** Incarnations given up by accepted losses, eight bytes each. */
   readonly given: Buffer;
   /** Why the bucket may not be opened. */
@@ -31,7 +33,7 @@ const NOTHING: Hash64 = { hi: 0, lo: 0 };
 
 /** An answer of `look`. */
 export function metaOf(fields: readonly (Buffer | null)[]): FoundMeta {
-  const [epoch, incarnation, origin, position, head, trimmed, trimmedHead, given, note, , , positionNoted] = fields;
+  const [epoch, incarnation, origin, position, head, trimmed, trimmedHead, given, note, , , positionNoted, inFolder] = fields;
   const hash = (bytes: Buffer | null | undefined): Hash64 | null => (bytes ? hashOfBytes(bytes) : null);
   return {
     epoch: Number(epoch ?? 0),
@@ -41,6 +43,7 @@ export function metaOf(fields: readonly (Buffer | null)[]): FoundMeta {
     head: hash(head) ?? NOTHING,
     trimmed: Number(trimmed ?? 0),
     trimmedHead: hash(trimmedHead) ?? NOTHING,
+    inFolder: Number(inFolder ?? trimmed ?? 0),
     given: given ?? Buffer.alloc(0),
     note: note?.toString() ?? null,
     positionNoted: Number(positionNoted ?? 0),

@@ -32,7 +32,7 @@ await t.test('the answer to an append arrives while the log is read behind it: i
   } as unknown as StoreLinks;
   const library = null as unknown as LuaLibrary;
   const history = new TieredHistory({ hot: new HotReader(links, library), tier: null });
-  const opening = new Opening({ links, library, history, hasTier: false, namespace: 'main', node: 'n', owner: 'n 1' });
+  const opening = new Opening({ links, library, history, hasFolder: false, namespace: 'main', node: 'n', owner: 'n 1' });
   const [hash, zero] = [bytesOfHash(incarnation), Buffer.from('0')];
   const { bucket } = await opening.read(id, [0, Buffer.from('2'), hash, hash, Buffer.from('3'), bytesOfHash(maker.head), zero, hash, Buffer.alloc(0), null], before, undefined);
   t.equal(bucket.log.position, 3);

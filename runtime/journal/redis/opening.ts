@@ -15,7 +15,7 @@ import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import { actorHashesOf, bytesOfHash, damaged, decodeValue, hashOfBytes, recordsOfEntry } from './entry.ts';
 import type { StoredValue } from './entry.ts';
-import { checkList, decodeColdRange } from '../cold/cold-range.ts';
+import { checkList, decodeColdRange, isInStore } from '../cold/cold-range.ts';
 import type { ColdRange } from '../cold/cold-range.ts';
 import { newPipeline, noteDemoted } from './hot-bucket.ts';
 import type { HotBucket, KnownStanding } from './hot-bucket.ts';
@@ -40,8 +40,8 @@ export interface OpeningParts {
   readonly links: StoreLinks;
   readonly library: LuaLibrary;
   readonly history: TieredHistory;
-  /** Records may be in a cold tier. */
-  readonly hasTier: boolean;
+  /** Records may be in the folder of a cold tier. */
+  readonly hasFolder: boolean;
   readonly namespace: string;
   /** Who opens, for the operator's eyes. */
   readonly node: string;
@@ -219,16 +219,16 @@ export class Opening {
     return stands === null ? noteOf(known, node) : String(stands);
   }
 
-  /** What was demoted, as the store lists it. @throws TroupeError JOURNAL_DAMAGED, CONFIG_INVALID without a cold tier; StoreError */
+  /** What was demoted, as the store lists it. @throws TroupeError JOURNAL_DAMAGED, CONFIG_INVALID without the folder of a cold tier; StoreError */
   private async coldRanges(id: BucketId, keys: BucketKeys, trimmed: number, trimmedHead: Hash64): Promise<readonly ColdRange[]> {
     if (trimmed === 0) return [];
-    if (!this.parts.hasTier) {
+    const listed = (await this.parts.links.call('bulk', keys.cold, 'HVALS', [keys.cold])) as Buffer[];
+    const ranges = listed.map(decodeColdRange).sort((a, b) => a.from - b.from);
+    if (!this.parts.hasFolder && !ranges.every(isInStore)) {
       throw new TroupeError('CONFIG_INVALID', `bucket ${id.index}/${2 ** id.bits} has records in a cold tier, and this node has none`, {
         hint: 'Start it with --cold and the folder that the other nodes have.',
       });
     }
-    const listed = (await this.parts.links.call('bulk', keys.cold, 'HVALS', [keys.cold])) as Buffer[];
-    const ranges = listed.map(decodeColdRange).sort((a, b) => a.from - b.from);
     checkList(ranges);
     const last = ranges.at(-1);
     if (last === undefined || last.to !== trimmed + 1 || !sameHash(last.headAfter, trimmedHead)) {

@@ -44,6 +44,7 @@ import { lookAtAll } from './metas.ts';
 import { Opening } from './opening.ts';
 import type { OpenedBucket } from './opening.ts';
 import { Promotions } from './promotions.ts';
+import { tierOf } from './redis-tier.ts';
 import { asTroupeError } from './store-error.ts';
 import { TieredHistory } from './tiered-history.ts';
 import { Witness } from './witness.ts';
@@ -56,9 +57,9 @@ export interface RedisJournalOptions {
   readonly node: string;
   /** A folder for what this node remembers of the store over its own end, see witness.ts; null for none. */
   readonly witness?: string | null;
-  /** What is demoted goes here, and is read from here; null: everything stays in Redis. The journal closes it. */
+  /** A cold tier with a folder: what is demoted goes there; null: into sealed ranges in Redis itself (redis-tier.ts). The journal closes it. */
   readonly tier?: ColdTier | null;
-  /** Bytes of one bucket's hot log above which it is shortened to about half; for a journal with a cold tier. */
+  /** Bytes of one bucket's hot log above which it is shortened to about half; Infinity: all of it stays hot. */
   readonly hotBytesPerBucketMax?: number;
   /** Take a server that keeps nothing. */
   readonly memoryAllowed?: boolean;
@@ -90,9 +91,11 @@ class RedisJournal implements Journal {
   private readonly library: LuaLibrary;
   private readonly opening: Opening;
   private readonly history: TieredHistory;
-  private readonly tier: ColdTier | null;
-  private readonly demotion: Demotion | null;
-  private readonly promotions: Promotions | null;
+  /** The folder's, or null. */
+  private readonly folder: ColdTier | null;
+  private readonly tier: ColdTier;
+  private readonly demotion: Demotion;
+  private readonly promotions: Promotions;
   private readonly buckets: BucketTable;
   private readonly appending: Appending;
   private readonly caches: FoldCaches;
@@ -110,18 +113,20 @@ class RedisJournal implements Journal {
     this.owner = `${node} ${randomBytes(8).toString('hex')}`;
     const { owner } = this;
     const warn = options.onWarning ?? (() => undefined);
-    const { tier = null, hotBytesPerBucketMax = HOT_BYTES_PER_BUCKET_MAX } = options;
+    const { tier: folder = null, hotBytesPerBucketMax = HOT_BYTES_PER_BUCKET_MAX } = options;
     const hot = new HotReader(links, library);
-    this.tier = tier;
-    this.history = new TieredHistory({ hot, tier, onColdSnapshot: (bucket, actor, snapshot) => this.promotions?.promote(bucket, actor, snapshot) });
+    this.folder = folder;
+    this.tier = tierOf(links, library, folder, warn);
+    const { tier } = this;
+    this.history = new TieredHistory({ hot, tier, onColdSnapshot: (bucket, actor, snapshot) => this.promotions.promote(bucket, actor, snapshot) });
     const { history, buckets } = this;
-    this.opening = new Opening({ links, library, history, hasTier: tier !== null, namespace, node, owner });
+    this.opening = new Opening({ links, library, history, hasFolder: folder !== null, namespace, node, owner });
     const { opening } = this;
     this.appending = new Appending({ links, library, opening, buckets, node, owner });
     this.appending.onCheckpointWanted = () => this.onCheckpointWanted?.();
-    this.promotions = tier === null ? null : new Promotions({ links, library, buckets });
-    this.demotion = tier === null ? null : new Demotion({ links, library, opening, hot, tier, buckets, namespace, hotBytesPerBucketMax, warn });
-    const grown = this.demotion === null ? null : (bucket: HotBucket) => this.demotion!.grown(bucket);
+    this.promotions = new Promotions({ links, library, buckets });
+    this.demotion = new Demotion({ links, library, opening, hot, tier, buckets, namespace, hotBytesPerBucketMax, warn });
+    const grown = (bucket: HotBucket): void => this.demotion.grown(bucket);
     this.appending.onGrown = grown;
     this.caches = new FoldCaches({ links, library, opening, buckets, warn });
     this.caches.onLate = grown;
@@ -139,7 +144,7 @@ class RedisJournal implements Journal {
       this.durability = await findDurability(links, this.options.memoryAllowed ?? false);
       const id = await foundJournal({ links, library, namespace, bits, knownId: witnessed?.id ?? null });
       const metas = await lookAtAll(links, library, namespace, bits);
-      for (const { bucket, known } of await gatherKnowledge(metas, witnessed?.standings ?? [], this.tier, namespace)) this.buckets.learn(bucket, known);
+      for (const { bucket, known } of await gatherKnowledge(metas, witnessed?.standings ?? [], this.folder, namespace)) this.buckets.learn(bucket, known);
       await this.witness?.follow(id, bits, this.buckets);
     } catch (error) {
       this.links.close();
@@ -164,7 +169,7 @@ class RedisJournal implements Journal {
           if (answer instanceof TroupeError) throw answer;
           const opened = await this.opening.read(id, answer, this.buckets.get(id), this.buckets.known(id));
           this.buckets.set(opened.bucket);
-          this.demotion?.opened(opened.bucket);
+          this.demotion.opened(opened.bucket);
           return this.headOf(opened);
         });
         heads.push(...(await Promise.all(part)));
@@ -261,9 +266,9 @@ class RedisJournal implements Journal {
     this.state = 'closed';
     this.appending.isClosed = true;
     while (this.appending.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-    await this.demotion?.close();
+    await this.demotion.close();
     this.links.close();
-    await this.tier?.close();
+    await this.tier.close();
     await this.witness?.close();
   }
 

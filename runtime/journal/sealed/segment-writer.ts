@@ -9,7 +9,6 @@ import { crc32, zstdCompressSync } from 'node:zlib';
 
 import type { Hash64 } from '../../codec/hash64.ts';
 import { ActorIndexWriter } from './actor-index.ts';
-import type { DiskFile } from './disk.ts';
 import {
   BLOCK_BYTES,
   BLOCK_WORDS,
@@ -25,6 +24,11 @@ import {
   TABLE_PAGES,
 } from './segment-format.ts';
 import { bytesOfWords } from './words.ts';
+
+/** Where the bytes go, from the first to the last; they are not the sink's once it has returned. */
+export interface SegmentSink {
+  write(bytes: Uint8Array, position: number): void;
+}
 
 /** A bucket's records with the positions `[position, position + records)`. */
 export interface PlannedRun {
@@ -61,7 +65,7 @@ export interface WrittenSegment {
 }
 
 export class SegmentWriter {
-  private readonly file: DiskFile;
+  private readonly file: SegmentSink;
   private readonly index: ActorIndexWriter;
   private readonly hash = createHash('sha256');
   private readonly blocks: number[] = [];
@@ -72,7 +76,7 @@ export class SegmentWriter {
   private records = 0;
 
   /** `records`: of all runs together. */
-  constructor(file: DiskFile, records: number) {
+  constructor(file: SegmentSink, records: number) {
     this.file = file;
     this.index = new ActorIndexWriter(records);
     this.put(SEGMENT_MAGIC);
