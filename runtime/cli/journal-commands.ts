@@ -68,7 +68,7 @@ async function inspected<T>(options: Options, terminal: Terminal, work: (inspect
 }
 
 function compact(inspection: JournalInspection, terminal: Terminal): Promise<CompactReport> {
-  if (inspection.compact === null) throw new TroupeError('CONFIG_INVALID', 'there is no cold tier to move anything to; give --redis and --cold');
+  if (inspection.compact === null) throw new TroupeError('CONFIG_INVALID', 'a data folder seals its files by itself; compacting is for a store, given with --redis');
   return inspection.compact(progress(terminal));
 }
 

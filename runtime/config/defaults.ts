@@ -46,7 +46,7 @@ export const settingSpecs = {
   origin: list([], '<origin...>', 'Origins of web pages that may connect, or `*` for any, with jwt only. Pages of other origins are refused.'),
 
   redis: text('', '<url>', 'Joins the cluster on this Redis, or founds it: redis://[user:password@]host:port[,host:port...], rediss:// for TLS. Empty: one node by itself.', optionalText),
-  namespace: text('main', '<name>', 'With --redis: the namespace; clusters of different names share a server without meeting.', z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')),
+  namespace: text('main', '<name>', 'With --redis: the namespace; clusters of different names share a server without meeting.', z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit')),
   cold: text('', '<folder>', 'With --redis: folder for sealed ranges of old records, shared by all nodes (one machine, or a shared volume); it must exist. Empty: they stay in Redis, sealed: packed to less than half, and not read when a bucket changes hands.', optionalText),
   hotLogMaxMib: integer(128, '<MiB>', 'With --redis: size of the logs of all buckets above which the oldest records are sealed, on average; the share of a bucket is the same for all.', z.int().min(1).max(1_048_576)),
   durability: choice(['kept', 'memory'], 'kept', 'With --redis: refuse a server that keeps nothing (`kept`), or take it (`memory`).'),

@@ -68,6 +68,9 @@ t.test('wrong values are refused under the name they were written with', async (
   t.match(refusal(() => loadSettings({ flags: { buckets: '100' }, env: {} })), /power of two/);
   t.match(refusal(() => loadSettings({ flags: { journal: 'redis' }, env: {} })), /--journal/);
   t.match(refusal(() => loadSettings({ flags: { data: '' }, env: {} })), /--data.*empty/);
+  // A namespace is the name of a folder in the cold tier.
+  for (const namespace of ['', '.', '..', '-x', '_x', 'a/b', 'x'.repeat(65)]) t.match(refusal(() => loadSettings({ flags: { namespace }, env: {} })), /--namespace/, namespace);
+  t.equal(refusal(() => loadSettings({ flags: { namespace: '0.a_b-c' }, env: {} })), 'accepted');
 });
 
 t.test('a mistake in a lower layer is not hidden by a flag that overrides it', async (t) => {
