@@ -24,6 +24,7 @@ import { createAuthenticator } from '../runtime/gateway/auth.ts';
 import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
+import { asTroupeError, StoreError } from '../runtime/journal/redis/store-error.ts';
 import type { RunningNode } from '../runtime/node.ts';
 import { createSandboxPool } from '../runtime/sandbox/pool.ts';
 import { clientUrl, dialledAt, withFreePorts } from './addresses.ts';
@@ -51,6 +52,9 @@ import { createTransport } from './transport/tcp-transport.ts';
 /** How often a node looks whether something was put in service that it was not told of. */
 const FOLLOW_MS = 2_000;
 const WAIT_STEP_MS = 20;
+/** How long a node that starts waits for its store. */
+const STORE_WAIT_MAX_MS = 60_000;
+const STORE_RETRY_MS = 500;
 const FORWARDS_TIME_MAX_MS = 2_000;
 
 /** What whoever starts a node of a cluster is told. */
@@ -98,20 +102,23 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const started = pool.start();
   started.catch(() => {});
   closing.push(() => pool.close());
-  const journal = createRedisJournal({
-    store, namespace, bucketBits,
-    node: id,
-    memoryAllowed: settings.durability === 'memory',
-    witness: witnessFolder(settings, id),
-    tier: settings.cold === '' ? null : createColdTier({ directory: settings.cold, onWarning: (message) => log.warn({}, message) }),
-    hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / settings.buckets),
-    onWarning: (message) => log.warn({}, message),
+  const journal = await whenStoreAnswers(log, async () => {
+    const made = createRedisJournal({
+      store, namespace, bucketBits,
+      node: id,
+      memoryAllowed: settings.durability === 'memory',
+      witness: witnessFolder(settings, id),
+      tier: settings.cold === '' ? null : createColdTier({ directory: settings.cold, onWarning: (message) => log.warn({}, message) }),
+      hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / settings.buckets),
+      onWarning: (message) => log.warn({}, message),
+    });
+    await made.open();
+    return made;
   });
-  await journal.open();
   closing.push(() => journal.close());
   const links = new StoreLinks({ ...store, answerTimeMaxMs: timing.callTimeMaxMs });
-  await links.connect();
   closing.push(() => links.close());
+  await whenStoreAnswers(log, () => links.connect());
   let storeErrors = 0;
   const callStore: typeof links.call = async (lane, key, command, args) => {
     try {
@@ -129,7 +136,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     },
     namespace,
   );
-  const record = await control.found({ id: randomBytes(8).toString('hex'), bucketBits });
+  const record = await whenStoreAnswers(log, () => control.found({ id: randomBytes(8).toString('hex'), bucketBits }));
 
   const transport = createTransport({
     cluster: record.id,
@@ -349,6 +356,21 @@ function everyBucketIsOwned(owners: BucketOwners): boolean {
 async function until(holds: () => boolean, timeMaxMs: number): Promise<void> {
   const end = performance.now() + timeMaxMs;
   while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+}
+
+/** Machines are started in any order: a node waits for its store for a while. @throws what `work` throws */
+async function whenStoreAnswers<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + STORE_WAIT_MAX_MS;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const isAway = error instanceof StoreError || (error instanceof TroupeError && error.code === 'STORE_UNAVAILABLE');
+      if (!isAway || !error.retryable || performance.now() > until) throw asTroupeError(error);
+      if (tries === 0) log.warn({ reason: error.message }, 'the store does not answer yet; waiting for it');
+      await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
+    }
+  }
 }
 
 /** What this node remembers of the store over its own end; one folder a node, so that several can share the data folder of one machine. */

@@ -14,6 +14,7 @@ import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import { decodeColdRange, encodeColdRange } from '../cold/cold-range.ts';
 import type { ColdRange } from '../cold/cold-range.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import { reachOf } from './cold-reach.ts';
 import type { ColdReach } from './cold-reach.ts';
 import { bytesOfHash } from './entry.ts';
@@ -29,6 +30,7 @@ import type { FoundMeta } from './metas.ts';
 import { missingNote, noteOf } from './note.ts';
 import { asTroupeError } from './store-error.ts';
 import type { RedisJournalOptions } from './redis-journal.ts';
+import { tierOf } from './redis-tier.ts';
 import { Witness } from './witness.ts';
 import type { Witnessed } from './witness.ts';
 
@@ -89,6 +91,8 @@ export class JournalOperations {
   private readonly options: RedisJournalOptions;
   private readonly namespace: string;
   private readonly witnessed: Witnessed | null;
+  /** What is cold, in the folder or in Redis itself. */
+  private readonly tier: ColdTier;
 
   /** Not connected yet; use `connectOperations`. */
   constructor(options: RedisJournalOptions, witnessed: Witnessed | null) {
@@ -96,6 +100,7 @@ export class JournalOperations {
     this.namespace = options.namespace ?? 'main';
     this.links = new StoreLinks(options.store);
     this.witnessed = witnessed;
+    this.tier = tierOf(this.links, this.library, options.tier ?? null, options.onWarning ?? (() => undefined));
   }
 
   async connect(): Promise<void> {
@@ -141,7 +146,7 @@ export class JournalOperations {
 
   close(): void {
     this.links.close();
-    void this.options.tier?.close();
+    void this.tier.close();
   }
 
   private bitsOf(found: FoundJournal | null): number {
@@ -161,13 +166,13 @@ export class JournalOperations {
 
   private async isForked({ position, head }: FoundMeta, { ranges, position: reach }: ColdReach): Promise<boolean> {
     if (position === null || position === 0 || reach <= position) return false;
-    return !sameHash((await this.options.tier!.headAt(ranges, position))!, head);
+    return !sameHash((await this.tier.headAt(ranges, position))!, head);
   }
 
   private async coldRanges(): Promise<{ ranges: ColdRange[]; unreadable: string[] }> {
     const ranges: ColdRange[] = [];
     const unreadable: string[] = [];
-    for await (const found of this.options.tier?.scan(this.namespace) ?? []) {
+    for await (const found of this.tier.scan(this.namespace)) {
       if (found.kind === 'range') ranges.push(found.range);
       else unreadable.push(found.file);
     }
