@@ -5,6 +5,7 @@
  *
  * D1  The list has one order, and every node puts its entries in service in that order.
  * D2  A deployment is answered when every node that was alive then has put it in service in all of its buckets.
+ * D3  A list that went back is made whole by whoever knows more: what was in service goes on deciding.
  */
 
 import { TroupeError } from '../runtime/codec/errors.ts';
@@ -17,6 +18,8 @@ export interface ClusterDeploymentsParts {
     prepare(content: Buffer): Promise<{ readonly bundle: string; readonly types: readonly string[]; readonly changed: boolean }>;
     putInService(bundle: string, types: readonly string[]): Promise<void>;
   };
+  /** Makes a bundle that is in service here durable in the store once more. */
+  keepAgain(bundle: string): Promise<void>;
   /** Asks every other living node to follow the list up to `length`. @throws TroupeError when one of them did not */
   tellOthers(length: number): Promise<void>;
 }
@@ -25,6 +28,8 @@ export class ClusterDeployments {
   private readonly parts: ClusterDeploymentsParts;
   /** Entries of the list that are in service here. */
   private followed = 0;
+  /** What they say. */
+  private readonly entries: ListedBundle[] = [];
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ClusterDeploymentsParts) {
@@ -36,7 +41,9 @@ export class ClusterDeployments {
     return this.inTurn(async () => {
       const { engine, list, tellOthers } = this.parts;
       for (;;) {
-        await this.followTo(await list.length());
+        let length = await list.length();
+        if (length < this.followed) length = await this.restore(length);
+        await this.followTo(length);
         const { bundle, types, changed } = await engine.prepare(content);
         if (!changed) {
           await tellOthers(this.followed);
@@ -55,15 +62,27 @@ export class ClusterDeployments {
   /** Puts in service what is listed and is not yet. `atLeast` is known to be there. */
   follow(atLeast = 0): Promise<void> {
     return this.inTurn(async () => {
-      const length = await this.parts.list.length();
+      let length = await this.parts.list.length();
+      if (length < this.followed) length = await this.restore(length);
       if (length < atLeast) throw new TroupeError('ROLLED_BACK', `the list of what is in service has ${length} entries, and had ${atLeast}`);
       await this.followTo(length);
     });
   }
 
   private async followTo(length: number): Promise<void> {
-    for (const { bundle, types } of newestOnly(await this.parts.list.read(this.followed, length))) await this.parts.engine.putInService(bundle, types);
+    const entries = await this.parts.list.read(this.followed, length);
+    for (const { bundle, types } of newestOnly(entries)) await this.parts.engine.putInService(bundle, types);
+    this.entries.push(...entries);
     this.followed = Math.max(this.followed, length);
+  }
+
+  /** D3 */
+  private async restore(length: number): Promise<number> {
+    for (let i = length; i < this.followed; i++) {
+      await this.parts.keepAgain(this.entries[i]!.bundle);
+      await this.parts.list.add(i, this.entries[i]!);
+    }
+    return this.parts.list.length();
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -24,7 +24,6 @@ import { createAuthenticator } from '../runtime/gateway/auth.ts';
 import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
-import { asTroupeError, StoreError } from '../runtime/journal/redis/store-error.ts';
 import type { RunningNode } from '../runtime/node.ts';
 import { createSandboxPool } from '../runtime/sandbox/pool.ts';
 import { clientUrl, dialledAt, withFreePorts } from './addresses.ts';
@@ -41,6 +40,7 @@ import type { ControlTiming } from './control/timing.ts';
 import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
+import { checkColdFolder, refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
 import { Peers } from './peers.ts';
 import { Router } from './router.ts';
 import { answerLater, serveRequests } from './serving.ts';
@@ -52,9 +52,6 @@ import { createTransport } from './transport/tcp-transport.ts';
 /** How often a node looks whether something was put in service that it was not told of. */
 const FOLLOW_MS = 2_000;
 const WAIT_STEP_MS = 20;
-/** How long a node that starts waits for its store. */
-const STORE_WAIT_MAX_MS = 60_000;
-const STORE_RETRY_MS = 500;
 const FORWARDS_TIME_MAX_MS = 2_000;
 
 /** What whoever starts a node of a cluster is told. */
@@ -88,7 +85,6 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const incarnation = randomBytes(8).toString('hex');
   // Several nodes on one machine need no names: each is called after its port.
   const id = settings.node === defaults.node ? `node-${settings.clusterPort}` : settings.node;
-  const bucketBits = Math.log2(settings.buckets);
   const { namespace } = settings;
   const store = parseStoreUrl(settings.redis);
   const timing = timingOf(settings);
@@ -102,6 +98,12 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const started = pool.start();
   started.catch(() => {});
   closing.push(() => pool.close());
+  const links = new StoreLinks({ ...store, answerTimeMaxMs: timing.callTimeMaxMs });
+  closing.push(() => links.close());
+  await whenStoreAnswers(log, () => links.connect());
+  const buckets = await whenStoreAnswers(log, () => storedBuckets(links, settings));
+  const bucketBits = Math.log2(buckets);
+  checkColdFolder(settings.cold);
   const journal = await whenStoreAnswers(log, async () => {
     const made = createRedisJournal({
       store, namespace, bucketBits,
@@ -109,16 +111,13 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       memoryAllowed: settings.durability === 'memory',
       witness: witnessFolder(settings, id),
       tier: settings.cold === '' ? null : createColdTier({ directory: settings.cold, onWarning: (message) => log.warn({}, message) }),
-      hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / settings.buckets),
+      hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / buckets),
       onWarning: (message) => log.warn({}, message),
     });
     await made.open();
     return made;
   });
   closing.push(() => journal.close());
-  const links = new StoreLinks({ ...store, answerTimeMaxMs: timing.callTimeMaxMs });
-  closing.push(() => links.close());
-  await whenStoreAnswers(log, () => links.connect());
   let storeErrors = 0;
   const callStore: typeof links.call = async (lane, key, command, args) => {
     try {
@@ -137,6 +136,8 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     namespace,
   );
   const record = await whenStoreAnswers(log, () => control.found({ id: randomBytes(8).toString('hex'), bucketBits }));
+  const alone = refuseTwin(links, namespace, id, timing.heartbeatMs);
+  alone.catch(() => {});
 
   const transport = createTransport({
     cluster: record.id,
@@ -159,10 +160,11 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     numberOf: (name) => peers.numberOf(name),
   });
   const call: StoreCall = (key, command, args) => callStore('bulk', key, command, args);
+  const bundles = new SharedBundles(call, namespace);
   await started;
   const engine = new NodeEngine({
     journal, pool, log, namespace, bucketBits,
-    store: new SharedBundles(call, namespace),
+    store: bundles,
     checks: { hash: bundleHash, compatible: checkStateCompatible },
     clock: systemClock,
     entropy: systemEntropy(),
@@ -179,6 +181,9 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
 
   const deployments = new ClusterDeployments({
     list: new ServiceList(call, namespace),
+    keepAgain: async (bundle) => {
+      await bundles.put(await bundles.get(bundle));
+    },
     engine,
     tellOthers: async (length) => {
       const asked = peers.others();
@@ -240,6 +245,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
         router.ownersChanged(changed);
       },
       onNodes: (nodes) => peers.update(nodes),
+      onForeign: () => fail(new TroupeError('ROLLED_BACK', 'the store was emptied, and holds another cluster by now', { hint: 'Restore the store; or, if what it holds now is what counts, start this node with another --data.' })),
       onReplaced: () => fail(new TroupeError('CONFIG_INVALID', `another process runs as node ${id}`, { hint: 'Give every node a name of its own with --node.' })),
       onLead: (term) => log.info({ term }, term === null ? 'no longer scheduler' : 'this node is the scheduler'),
     },
@@ -298,6 +304,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     admin: authority(front.addresses.admin),
     [CLIENT_URL]: settings.advertiseUrl || clientUrl(front.addresses.gateway),
   };
+  await alone;
   await plane.start();
   let isEnded = false;
   const follow = (): void => {
@@ -356,21 +363,6 @@ function everyBucketIsOwned(owners: BucketOwners): boolean {
 async function until(holds: () => boolean, timeMaxMs: number): Promise<void> {
   const end = performance.now() + timeMaxMs;
   while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
-}
-
-/** Machines are started in any order: a node waits for its store for a while. @throws what `work` throws */
-async function whenStoreAnswers<T>(log: Logger, work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + STORE_WAIT_MAX_MS;
-  for (let tries = 0; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      const isAway = error instanceof StoreError || (error instanceof TroupeError && error.code === 'STORE_UNAVAILABLE');
-      if (!isAway || !error.retryable || performance.now() > until) throw asTroupeError(error);
-      if (tries === 0) log.warn({ reason: error.message }, 'the store does not answer yet; waiting for it');
-      await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
-    }
-  }
 }
 
 /** What this node remembers of the store over its own end; one folder a node, so that several can share the data folder of one machine. */

@@ -18,6 +18,8 @@ export class Peers {
   update(nodes: readonly ClusterNode[]): void {
     if (this.isClosed) return;
     const fresh = nodes.filter(({ number }) => !this.byNumber.has(number));
+    const ids = new Set(nodes.map(({ id }) => id));
+    for (const node of this.nodes) if (!ids.has(node.id)) this.forget(node);
     this.nodes = nodes;
     this.byNumber.clear();
     for (const node of nodes) this.byNumber.set(node.number, node);
@@ -43,6 +45,12 @@ export class Peers {
       if (peer !== null) found.push({ node, peer });
     }
     return found;
+  }
+
+  /** It has left: nobody need dial it again. */
+  private forget(node: ClusterNode): void {
+    const address = addressOf(node.info.addresses['transport'] ?? '');
+    if (node.id !== this.self && address !== null) this.transport.peer(node.id, address).close();
   }
 
   private dialNow(node: ClusterNode): void {

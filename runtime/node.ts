@@ -17,6 +17,7 @@ import { MemoryBundleStore } from './bundle/memory-store.ts';
 import { BundleStore } from './bundle/store.ts';
 import { TroupeError } from './codec/errors.ts';
 import { makeDataFolder } from './config/data-folder.ts';
+import { defaults } from './config/defaults.ts';
 import type { Settings } from './config/defaults.ts';
 import { createAuthenticator } from './gateway/auth.ts';
 import { authSettings, engineLimitsOf, openFront } from './front.ts';
@@ -125,10 +126,12 @@ async function settleBuckets(settings: Settings): Promise<number> {
   }
   const kept = JSON.parse(text) as { format: number; buckets: number };
   if (kept.format !== 1) throw new TroupeError('JOURNAL_VERSION', `${file} has format ${kept.format}`);
-  if (kept.buckets !== settings.buckets) {
-    throw new TroupeError('CONFIG_INVALID', `the data folder has ${kept.buckets} buckets, the settings say ${settings.buckets}`);
+  if (kept.buckets !== settings.buckets && settings.buckets !== defaults.buckets) {
+    throw new TroupeError('CONFIG_INVALID', `the data folder has ${kept.buckets} buckets, the settings say ${settings.buckets}`, {
+      hint: 'The number is fixed when the folder is made: leave --buckets out, or use another --data.',
+    });
   }
-  return wanted;
+  return Math.log2(kept.buckets);
 }
 
 async function writeDurably(folder: string, file: string, text: string): Promise<void> {

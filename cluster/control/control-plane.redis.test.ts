@@ -47,6 +47,7 @@ class TestNode {
           nodes = now;
         },
         onLead: (term) => void (this.term = term),
+        onForeign: () => undefined,
         onReplaced: () => undefined,
       },
     });

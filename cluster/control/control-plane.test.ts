@@ -99,6 +99,7 @@ class TestNode {
         },
         onNodes: (nodes) => void (this.nodes = nodes),
         onLead: (term) => void this.leads.push(term),
+        onForeign: () => undefined,
         onReplaced: () => void this.replaced++,
       },
       ...changes,

@@ -53,7 +53,7 @@ export class ControlPlane {
     checkTiming(options.timing);
     const scheduler = new Scheduler({ ...options, onLead: (term) => options.events.onLead(term) });
     this.options = options;
-    this.membership = new Membership({ ...options, turn: (state, liveness) => scheduler.turn(state, liveness) });
+    this.membership = new Membership({ ...options, foundAgain: () => this.foundAgain(), turn: (state, liveness) => scheduler.turn(state, liveness) });
   }
 
   /**
@@ -123,6 +123,11 @@ export class ControlPlane {
       if (++answered === 2) return;
     }
     throw new TroupeError('STORE_UNAVAILABLE', 'the control plane does not answer');
+  }
+
+  private async foundAgain(): Promise<boolean> {
+    const { store, config } = this.options;
+    return (await store.found(config)).id === config.id;
   }
 
   private self(): NodeRef {

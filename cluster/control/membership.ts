@@ -8,6 +8,8 @@
  * B3  A counter of its own that did not grow says that the store went back. Everything is then asked for anew, or a version of the map that
  *     was given twice, with different contents, would go unnoticed (C6).
  * B4  A node that was replaced by a newer incarnation beats no more.
+ * B5  A store that was emptied is given the cluster again, under its own id: who is there and who should own what is found out anew, and the
+ *     journal's epochs and incarnations see to it that nobody takes an emptied log for a sound one.
  */
 
 import type { Clock, Log, Scheduler as Timers } from '../../runtime/actor/seams.ts';
@@ -46,6 +48,8 @@ export interface MembershipEvents {
   onNodes(nodes: readonly ClusterNode[]): void;
   /** A newer incarnation runs under this id; this process should end. */
   onReplaced(): void;
+  /** The store holds another cluster by now; this process should end. */
+  onForeign(): void;
 }
 
 export interface MembershipOptions {
@@ -60,6 +64,8 @@ export interface MembershipOptions {
   readonly log: Log;
   readonly events: MembershipEvents;
   /** What is to be done after each answered beat, before the next; answers whether to beat again at once. */
+  /** The store has lost the cluster: founds it again under its own id. Answers false when the store holds another one. */
+  readonly foundAgain: () => Promise<boolean>;
   readonly turn: (state: ClusterState, liveness: Liveness) => Promise<boolean>;
   readonly liveness?: Liveness;
 }
@@ -129,10 +135,22 @@ export class Membership {
       if (state !== null && (await this.options.turn(state, this.liveness))) this.isWantedAgain = true;
     } catch (error) {
       this.failed(error);
+      if (isClusterLost(error)) await this.foundAgain();
     }
     this.round = null;
     const { beatGapMinMs, heartbeatMs } = this.options.timing;
     this.beatAfter(this.isWantedAgain ? beatGapMinMs : heartbeatMs);
+  }
+
+  /** B5 */
+  private async foundAgain(): Promise<void> {
+    try {
+      if (await this.options.foundAgain()) return;
+      this.isEnded = true;
+      this.options.events.onForeign();
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   /** Null when the answer leaves nothing to do. */
@@ -201,4 +219,9 @@ export class Membership {
     if (!this.isFailing) this.options.log.warn({ error }, 'the control plane does not answer; going on with what is known');
     this.isFailing = true;
   }
+}
+
+/** What `beat` is rejected with by a store that was emptied, or is another one's (control-store.ts). */
+function isClusterLost(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('the store holds another cluster, or none');
 }

@@ -145,7 +145,7 @@ export class RemotePeer implements Peer {
     this.openSinceMs = host.clock.monotonic();
     this.lastMessage = '';
     host.stats.dialled++;
-    host.log.info({ node, incarnation, isRestarted }, 'connected to a node');
+    host.log.info({ peer: node, incarnation, isRestarted }, 'connected to a node');
     host.onPeer({ kind: 'connected', remote: { node, incarnation }, isRestarted });
   }
 
@@ -160,7 +160,7 @@ export class RemotePeer implements Peer {
     this.dialled = null;
     if (this.current === 'closed') return;
     this.current = 'waiting';
-    if (message !== this.lastMessage) host.log.warn({ node: this.node, address: this.address, reason: message }, wasOpen ? 'lost a node' : 'cannot connect to a node');
+    if (message !== this.lastMessage) host.log.warn({ peer: this.node, address: this.address, reason: message }, wasOpen ? 'lost a node' : 'cannot connect to a node');
     this.lastMessage = message;
     const { backoffFirstMs, backoffMaxMs } = host.limits;
     // A node that takes connections and drops them must not be dialled as fast as it does so.

@@ -240,12 +240,12 @@ class TcpTransport implements Transport, PeerHost {
       served: new Served(this, { node, incarnation }, this.handlers, (message) => {
         if (this.served.get(node) === connection) this.served.delete(node);
         this.stats.accepted--;
-        this.log.info({ node, incarnation, reason: message }, 'a connection of a node has ended');
+        this.log.info({ peer: node, incarnation, reason: message }, 'a connection of a node has ended');
       }),
     };
     this.served.set(node, connection);
     this.stats.accepted++;
-    this.log.info({ node, incarnation }, 'a node has connected');
+    this.log.info({ peer: node, incarnation }, 'a node has connected');
     whenGone(socket, (message) => connection.served.close(message));
     connection.served.attach(socket, rest);
   }

@@ -80,6 +80,7 @@ class Process {
           this.term = term;
           if (term !== null) simulation.onLead(term, `${id} ${incarnation}`);
         },
+        onForeign: () => undefined,
         onReplaced: () => simulation.complain(`${id} was told that it was replaced, and was not`),
       },
     });

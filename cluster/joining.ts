@@ -1,0 +1,73 @@
+/** What a node makes sure of before it joins: that the store is there, what it holds already, and that nobody has its name. */
+
+import { accessSync, constants, statSync } from 'node:fs';
+
+import type { Logger } from 'pino';
+
+import { TroupeError } from '../runtime/codec/errors.ts';
+import { defaults } from '../runtime/config/defaults.ts';
+import type { Settings } from '../runtime/config/defaults.ts';
+import { journalKey } from '../runtime/journal/redis/keys.ts';
+import type { StoreLinks } from '../runtime/journal/redis/links.ts';
+import { asTroupeError, StoreError } from '../runtime/journal/redis/store-error.ts';
+import { controlKeys } from './control/redis-store.ts';
+
+/** How long a node that starts waits for its store. */
+const STORE_WAIT_MAX_MS = 60_000;
+const STORE_RETRY_MS = 500;
+const TELL_EVERY = 20;
+
+/** Machines are started in any order: a node waits for its store for a while. @throws what `work` throws */
+export async function whenStoreAnswers<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + STORE_WAIT_MAX_MS;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const isAway = error instanceof StoreError || (error instanceof TroupeError && error.code === 'STORE_UNAVAILABLE');
+      if (!isAway || !error.retryable || performance.now() > until) throw asTroupeError(error);
+      if (tries % TELL_EVERY === 0) log.warn({ reason: error.message }, 'the store does not answer; waiting for it (is --redis right?)');
+      await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
+    }
+  }
+}
+
+/** The number of buckets is fixed when a cluster is founded; a node that was not told any takes what is there. @throws StoreError */
+export async function storedBuckets(links: StoreLinks, { namespace, buckets }: Pick<Settings, 'namespace' | 'buckets'>): Promise<number> {
+  if (buckets !== defaults.buckets) return buckets;
+  const key = journalKey(namespace);
+  const bits = (await links.call('bulk', key, 'HGET', [key, 'bits'])) as Buffer | null;
+  return bits === null ? buckets : 2 ** Number(bits);
+}
+
+/** @throws TroupeError CONFIG_INVALID: a volume that is not mounted must not become a new, empty tier */
+export function checkColdFolder(folder: string): void {
+  if (folder === '') return;
+  try {
+    if (!statSync(folder).isDirectory()) throw new Error('it is not a folder');
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new TroupeError('CONFIG_INVALID', `${folder} cannot be the cold tier: ${(error as Error).message}`, {
+      hint: 'Make the folder, or mount the volume that all nodes share, and start again.',
+    });
+  }
+}
+
+/**
+ * A process that runs under this name goes on counting its beats; one that has ended does not.
+ * @throws TroupeError CONFIG_INVALID when one runs; STORE_UNAVAILABLE
+ */
+export async function refuseTwin(links: StoreLinks, namespace: string, id: string, heartbeatMs: number): Promise<void> {
+  const [, nodes, , beats] = controlKeys(namespace) as [string, string, string, string];
+  const read = async (key: string, field: string): Promise<string> => String((await links.call('bulk', key, 'HGET', [key, field]).catch(rethrow)) ?? '');
+  const number = await read(nodes, id);
+  if (number === '') return;
+  const before = await read(beats, number);
+  await new Promise((resolve) => setTimeout(resolve, 2.5 * heartbeatMs));
+  if ((await read(nodes, id)) === number && (await read(beats, number)) === before) return;
+  throw new TroupeError('CONFIG_INVALID', `a node named ${id} is running in this cluster`, { hint: 'Give every node a name of its own with --node, or end the other one first.' });
+}
+
+function rethrow(error: unknown): never {
+  throw asTroupeError(error);
+}
