@@ -148,7 +148,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 const adapters = /^runtime\/(journal\/(segment|memory|redis)\/|sandbox\/pool)/;
 /** Chooses between the two composition roots. */
 const starts = /^runtime\/cli\/start\.ts$/;
-const composers = /^((?:runtime|cluster)\/node\.ts$|runtime\/journal-tools\.ts$|runtime\/scenario\/|runtime\/faults\/|bench\/)/;
+const composers = /^((?:runtime|cluster)\/node\.ts$|cluster\/joining\.ts$|runtime\/journal-tools\.ts$|runtime\/scenario\/|runtime\/faults\/|bench\/)/;
 
 export function checkImports(file: SourceFile): string[] {
   const layer = layerOf(file.path);

@@ -80,6 +80,8 @@ export class RigNode {
       data: directory, port: this.port, adminPort, log: this.log,
       startArgs: [
         '--node', this.name, '--redis', `redis://127.0.0.1:${this.toStore.port}`, '--namespace', NAMESPACE,
+        // The proof reads the log as it was appended: nothing may be moved out of it.
+        '--hot-log-max-mib', '65536',
         '--cluster-port', String(clusterPort), '--cluster-advertise', `127.0.0.1:${this.fromPeers.port}`,
         '--drain-time-max-ms', String(DRAIN_MAX_MS), ...startArgs,
       ],

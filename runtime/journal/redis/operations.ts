@@ -68,7 +68,7 @@ function lossText({ positionFound, positionKnown, note, cold }: Loss): string {
   const found = Math.max(positionFound ?? 0, cold.position);
   const last = found + 1 === positionKnown ? `position ${positionKnown} is` : `positions ${found + 1} to ${positionKnown} are`;
   if (positionKnown > found) return `${last} lost`;
-  if (cold.position > (positionFound ?? 0)) return `nothing is lost: the cold tier holds positions 1 to ${cold.position}`;
+  if (cold.position > (positionFound ?? 0)) return `nothing is lost, as far as is known here: the cold tier holds positions 1 to ${cold.position}`;
   if (positionFound === null) return 'it is missing; nothing is known of its records';
   return `it leads elsewhere than what was acknowledged up to position ${positionKnown}${note === null ? '' : `: ${note}`}`;
 }
