@@ -9,10 +9,11 @@ import type { Peer, Transport } from './transport/transport.ts';
 class PaperTransport {
   isClosed = false;
   readonly dialled: string[] = [];
+  readonly closed: string[] = [];
 
   peer(node: string): Peer {
     if (this.isClosed) throw new Error('the transport is closed');
-    return { node, incarnation: node === 'n3' ? 'older' : null, dialNow: () => void this.dialled.push(node) } as unknown as Peer;
+    return { node, incarnation: node === 'n3' ? 'older' : null, dialNow: () => void this.dialled.push(node), close: () => void this.closed.push(node) } as unknown as Peer;
   }
 }
 
@@ -29,6 +30,15 @@ t.test('others are known by number, but for this node, one without an address, a
   t.same(peers.others().map(({ peer }) => peer.node), ['n2']);
   t.same(transport.dialled, ['n2', 'n3', 'n5'], 'each is dialled when it is first heard of');
   t.same([peers.nameOf(2), peers.nameOf(6), peers.numberOf('n5'), peers.numberOf('n6')], ['n2', '', 5, 0]);
+});
+
+t.test('a node that has left is not dialled again; one that was started anew under its name is', async (t) => {
+  const transport = new PaperTransport();
+  const peers = new Peers(transport as unknown as Transport, 'n1');
+  peers.update([node(1), node(2), node(5)]);
+  peers.update([node(1), { ...node(2), number: 6 }]);
+  t.same(transport.closed, ['n5']);
+  t.same(transport.dialled, ['n2', 'n5', 'n2']);
 });
 
 t.test('a node that ends finds no way to others any more, and does not fall over looking', async (t) => {

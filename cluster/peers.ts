@@ -29,8 +29,9 @@ export class Peers {
 
   /** From now on no other node is known: the transport is about to close, and whoever still looks for a way finds none. */
   close(): void {
-    this.update([]);
     this.isClosed = true;
+    this.nodes = [];
+    this.byNumber.clear();
   }
 
   get all(): readonly ClusterNode[] {
