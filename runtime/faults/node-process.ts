@@ -112,7 +112,14 @@ export class NodeProcess {
     const until = performance.now() + ORPHAN_MAX_MS;
     while (sandboxes.some(isAlive) && performance.now() < until) await sleep(10);
     const orphans = sandboxes.filter(isAlive);
-    for (const pid of orphans) process.kill(pid, 'SIGKILL');
+    for (const pid of orphans) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        // It has noticed in this very moment.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
     return orphans;
   }
 
