@@ -111,10 +111,11 @@ export class NodeProcess {
     await this.signal('SIGKILL');
     const until = performance.now() + ORPHAN_MAX_MS;
     while (sandboxes.some(isAlive) && performance.now() < until) await sleep(10);
-    const orphans = sandboxes.filter(isAlive);
-    for (const pid of orphans) {
+    const orphans: number[] = [];
+    for (const pid of sandboxes.filter(isAlive)) {
       try {
         process.kill(pid, 'SIGKILL');
+        orphans.push(pid);
       } catch (error) {
         // It has noticed in this very moment.
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
