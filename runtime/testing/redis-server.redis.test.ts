@@ -98,6 +98,9 @@ t.test('a suspended server answers nothing until it is resumed', async (t) => {
   await redis.suspend();
   await redis.stop();
   t.notOk(redis.isRunning, 'a suspended server can be stopped');
+  await redis.suspend();
+  await redis.resume();
+  t.notOk(redis.isRunning, 'one that has ended is left alone');
 });
 
 t.test('a server that cannot start says why', async (t) => {

@@ -155,14 +155,15 @@ export class RedisServer {
     await this.ended(STOP_MAX_MS);
   }
 
-  /** The process stands still and its connections stay open. Resolves when it does. */
+  /** The process stands still and its connections stay open. Resolves when it does; at once for a server that has ended. */
   async suspend(): Promise<void> {
-    process.kill(this.pid, 'SIGSTOP');
+    if (this.isRunning) process.kill(this.pid, 'SIGSTOP');
     while (this.isRunning && stateOf(this.pid) !== 'T') await sleep(POLL_MS);
   }
 
+  /** A server that was killed meanwhile is left alone. */
   async resume(): Promise<void> {
-    this.resumeNow();
+    if (this.isRunning) this.resumeNow();
     while (this.isRunning && stateOf(this.pid) === 'T') await sleep(POLL_MS);
   }
 
