@@ -90,6 +90,22 @@ export const limits = {
   stoppedBucketHoldMaxMs: 3_000,
   bucketsFoldedAtOnceMax: 16,
 
+  // Messages between actors.
+  /** On their way from one bucket to another, not yet known to be taken in. */
+  messagesPerChannelMax: 512,
+  messageBytesPerChannelMax: 1 * MIB,
+  /** On this node, on their way into its buckets; more are dropped and come again. */
+  messagesWaitingMax: 65_536,
+  /** Actors of coming messages whose histories are read ahead, a channel. */
+  messagesReadAheadMax: 32,
+  /** Messages of all channels that are kept in memory until they are taken in; more are read from the log again. */
+  outboxBytesMax: 64 * MIB,
+  /** A bucket with more messages than this that are not taken in accepts no commands from clients. */
+  messagesBehindMax: 100_000,
+  /** Without a sign from the other side, messages are sent again after this time, later and later. */
+  messageRetryMs: 200,
+  messageRetryMsMax: 5_000,
+
   // Journal.
   appendBytesMax: 16 * MIB,
   segmentFileBytes: 64 * MIB,

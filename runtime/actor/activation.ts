@@ -9,6 +9,7 @@
 
 import type { BucketId } from '../codec/address.ts';
 import type { Hash64 } from '../codec/hash64.ts';
+import type { TimerRef } from '../codec/record-messages.ts';
 import type { Bucket } from './bucket.ts';
 import type { LoadedBundleEntry } from './bundles.ts';
 import type { Address } from './engine.ts';
@@ -73,6 +74,12 @@ export class Activation {
   stateBytes = 0;
   /** Duplicates that wait for the first command with their key. */
   joiners: Job[] | null = null;
+  /** Timers that are armed, by name; null while there was none. */
+  armed: Map<string, TimerRef> | null = null;
+  /** Links to other actors, with the number of each on its channel. */
+  linked: Map<string, number> | null = null;
+  /** Decisions with changes to timers since it came into the sandbox. */
+  timerChanges = 0;
 
   // Life.
   readonly address: string;

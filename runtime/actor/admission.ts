@@ -11,7 +11,7 @@ import type { Bundles, TypeVersion } from './bundles.ts';
 import type { Duplicates } from './duplicates.ts';
 import type { AnswerError, CommandRequest } from './engine.ts';
 import type { Job } from './job.ts';
-import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
+import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_NOTE, JOB_SNAPSHOT } from './job.ts';
 import { hashScope } from './keys.ts';
 import type { CommitGroup } from './output-gate.ts';
 import type { Routing } from './routing.ts';
@@ -41,7 +41,9 @@ export class Admission {
     switch (job.kind) {
       case JOB_COMMAND:
       case JOB_GET:
-        return this.admitRequest(job, group);
+        return job.origin === null ? this.admitRequest(job, group) : this.admitMessage(job);
+      case JOB_NOTE:
+        return this.isInTurn(job);
       case JOB_ACTIVATE:
         return job.activation!.phase !== GONE;
       case JOB_SNAPSHOT:
@@ -58,6 +60,39 @@ export class Admission {
   private admitSnapshot(activation: Activation): boolean {
     if (activation.phase !== GONE && activation.stateBundle !== null && activation.recordsSinceSnapshot > 0) return true;
     activation.snapshotOnItsWay = false;
+    return false;
+  }
+
+  /** A message keeps its place whatever is to become of it: what is decided about it here is recorded when its turn has come. */
+  private admitMessage(job: Job): boolean {
+    const activation = job.activation!;
+    if (activation.phase === GONE) return this.turnAway(job);
+    if (!this.isInTurn(job)) return false;
+    const version = this.parts.bundles.served.get(activation.type);
+    job.verdict = null;
+    job.version = version ?? null;
+    const { letters } = activation.bucket;
+    if (version === undefined) job.verdict = { kind: 'parked', ...unknownType(activation.type) };
+    else if (letters.isParked(activation.address) && !job.origin!.isParked) {
+      job.verdict = { kind: 'parked', code: 'PARKED', message: 'an earlier message of this actor is parked' };
+    } else {
+      const quarantine = quarantineOf(activation, version);
+      const index = version.commandIndexes.get(job.command!.name);
+      if (quarantine !== null) job.verdict = { kind: 'parked', ...quarantine };
+      else if (index === undefined) job.verdict = { kind: 'failed', ...unknownCommand(activation.type, job.command!.name) };
+      else job.commandIndex = index;
+    }
+    return true;
+  }
+
+  private isInTurn(job: Job): boolean {
+    const origin = job.origin!;
+    return (!origin.bucket.isHeld && origin.isNext(job)) || this.turnAway(job);
+  }
+
+  private turnAway(job: Job): false {
+    this.parts.routing.leave(job);
+    job.origin!.lost(job);
     return false;
   }
 
@@ -86,10 +121,7 @@ export class Admission {
   private admitCommand(job: Job, command: CommandRequest, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
     const index = version.commandIndexes.get(command.name);
     if (index === undefined) {
-      return refuse(job, group, {
-        code: 'UNKNOWN_COMMAND',
-        message: `${activation.type} has no command ${JSON.stringify(command.name.slice(0, 80))}`,
-      });
+      return refuse(job, group, unknownCommand(activation.type, command.name));
     }
     job.commandIndex = index;
     if (command.key !== '') job.keySlot = activation.keys.enter(this.keyHash);
@@ -173,6 +205,10 @@ function quarantineOf(activation: Activation, version: TypeVersion): AnswerError
 
 function unknownType(type: string): AnswerError {
   return { code: 'UNKNOWN_ACTOR_TYPE', message: `no behaviour in service for actor type ${type}` };
+}
+
+function unknownCommand(type: string, name: string): AnswerError {
+  return { code: 'UNKNOWN_COMMAND', message: `${type} has no command ${JSON.stringify(name.slice(0, 80))}` };
 }
 
 /** Answers with the group; the error may depend on what is not durable yet. */

@@ -2,7 +2,7 @@
 
 import { KIND_CONTROL, KIND_FAILED, KIND_QUARANTINED, READER_VERSION, RecordReader } from '../codec/record.ts';
 import { TroupeError } from '../codec/errors.ts';
-import { bucketIndex, hashText, shardKey, splitAddress } from '../codec/address.ts';
+import { splitAddress } from '../codec/address.ts';
 import type { BucketHead, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import { Bucket } from './bucket.ts';
@@ -12,21 +12,18 @@ import { countsForType } from './turns.ts';
 /** Takes over where the log stands, and folds the bucket's records behind its checkpoint. */
 export async function openFold(bucket: Bucket, head: BucketHead, journal: Journal): Promise<void> {
   bucket.served.clear();
-  bucket.sent.clear();
+  bucket.channels.clear();
+  bucket.letters.clear();
   bucket.typeStrikes.clear();
   bucket.typeQuarantines.clear();
   bucket.opened(head);
   let from = 1;
-  if (head.checkpoint !== null) {
-    restoreCheckpoint(bucket, head.checkpoint.bytes);
-    from = head.checkpoint.position + 1;
+  if (head.checkpoint !== null && restoreCheckpoint(bucket, head.checkpoint.bytes)) from = head.checkpoint.position + 1;
+  if (from <= head.position) {
+    const record = new RecordReader();
+    for await (const stored of journal.readBucket(head.bucket, from, head.position + 1)) foldRecord(bucket, record.over(stored.bytes));
   }
-  bucket.recordedMs = bucket.nowMs;
-  if (from > head.position) return;
-  const record = new RecordReader();
-  for await (const stored of journal.readBucket(head.bucket, from, head.position + 1)) {
-    foldRecord(bucket, record.over(stored.bytes));
-  }
+  bucket.channels.begin(head.incarnation);
   bucket.recordedMs = bucket.nowMs;
 }
 
@@ -36,11 +33,8 @@ export function foldRecord(bucket: Bucket, record: RecordReader): void {
     throw new TroupeError('JOURNAL_VERSION', `bucket ${bucket.name} holds records of format ${record.minReaderVersion}`);
   }
   if (record.nowMs > bucket.nowMs) bucket.nowMs = record.nowMs;
-  for (let i = 0; i < record.sendTo.length; i++) {
-    const destination = bucketIndex(hashText(shardKey(splitAddress(record.sendTo[i]!))), bucket.id.bits);
-    bucket.sent.set(destination, record.sendNumbers[i] ?? 0);
-  }
-  if (record.kind === KIND_FAILED) bucket.strikeType(`${splitAddress(record.actor).type} ${record.bundleHex()}`);
+  bucket.foldMessages(record);
+  if (record.kind === KIND_FAILED && record.actor !== '') bucket.strikeType(`${splitAddress(record.actor).type} ${record.bundleHex()}`);
   if (record.kind !== KIND_CONTROL && record.kind !== KIND_QUARANTINED) return;
   if (record.activation !== null) bucket.activate(record.activation, record.nowMs);
   if (record.strike !== null && countsForType(record.strike.code)) bucket.strikeType(`${record.strike.type} ${record.strike.bundle.toString('hex')}`);

@@ -2,29 +2,40 @@
 
 import type { Bucket } from './bucket.ts';
 import type { Catalog } from './catalog.ts';
-import { JOB_COMMAND, JOB_DROP, JOB_GET, Job } from './job.ts';
+import { JOB_COMMAND, JOB_DROP, JOB_GET, JOB_NOTE, Job } from './job.ts';
+import type { Routing } from './routing.ts';
 import type { TurnLoop } from './turn-loop.ts';
 
 export class BucketJobs {
   private readonly catalog: Catalog;
   private readonly loop: TurnLoop;
+  private readonly routing: Routing;
 
-  constructor(catalog: Catalog, loop: TurnLoop) {
+  constructor(catalog: Catalog, loop: TurnLoop, routing: Routing) {
     this.catalog = catalog;
     this.loop = loop;
+    this.routing = routing;
   }
 
-  /** Every request of the buckets into their `held`, in no order, and their activations out of memory. No batch is in the sandbox. */
+  /**
+   * Every request of the buckets into their `held`, in no order, and their activations out of memory. Messages are dropped: their
+   * senders have them. No batch is in the sandbox.
+   */
   collect(buckets: readonly Bucket[]): void {
     this.dropActivations(buckets);
     this.takeReady(buckets);
   }
 
-  /** Requests that are on their way into the sandbox. */
+  /** Requests and messages that are on their way into the sandbox. */
   takeReady(buckets: readonly Bucket[]): void {
     const wanted = new Set(buckets);
-    const requests = this.loop.takeOut((job) => (job.kind === JOB_COMMAND || job.kind === JOB_GET) && wanted.has(job.activation!.bucket));
-    for (const job of requests) job.activation!.bucket.held.push(job);
+    const taken = this.loop.takeOut(({ kind, bucket }) => (kind === JOB_COMMAND || kind === JOB_GET || kind === JOB_NOTE) && wanted.has(bucket!));
+    for (const job of taken) this.hold(job);
+  }
+
+  private hold(job: Job): void {
+    if (job.origin === null) job.bucket!.held.push(job);
+    else this.routing.leave(job);
   }
 
   private dropActivations(buckets: readonly Bucket[]): void {
@@ -33,7 +44,8 @@ export class BucketJobs {
     for (const activation of [...catalog.all()]) {
       const { bucket } = activation;
       if (!wanted.has(bucket)) continue;
-      bucket.held.push(...activation.mailbox, ...(activation.joiners ?? []));
+      for (const job of activation.mailbox) this.hold(job);
+      bucket.held.push(...(activation.joiners ?? []));
       activation.mailbox = [];
       activation.joiners = null;
       catalog.remove(activation);

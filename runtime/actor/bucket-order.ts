@@ -2,7 +2,8 @@
  * Brings the jobs of a batch into the order of their buckets, so that the records of one bucket come back one behind the
  * other: a run, an append and a frame entry a bucket instead of one a command, and the bucket's memory is met once.
  *
- * Jobs of one bucket keep their order, and with them the commands of one actor. Jobs without an actor have no order to keep.
+ * Jobs of one bucket keep their order, and with them the commands of one actor and the messages of one channel. Others have no order
+ * to keep.
  */
 
 import type { Job } from './job.ts';
@@ -46,7 +47,9 @@ export class BucketOrder {
   }
 }
 
-/** 0 for a job without an actor. */
+/** 0 for a job without a bucket. */
 function placeOf(job: Job): number {
-  return job.activation === null ? 0 : job.activation.bucket.id.index + 1;
+  const { activation, origin } = job;
+  if (activation !== null) return activation.bucket.id.index + 1;
+  return origin === null ? 0 : origin.bucket.id.index + 1;
 }

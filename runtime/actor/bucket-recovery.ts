@@ -19,6 +19,7 @@ import type { BucketJobs } from './bucket-jobs.ts';
 import { openFold } from './bucket-fold.ts';
 import type { Bucket } from './bucket.ts';
 import type { Deployments } from './deployments.ts';
+import type { Messages } from './messages/messages.ts';
 import type { OutputGate } from './output-gate.ts';
 import { limits } from '../limits.ts';
 import { byOrder } from './routing.ts';
@@ -38,6 +39,7 @@ export interface BucketRecoveryParts {
   readonly loop: TurnLoop;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  readonly messages: Messages;
   /** Whether the bucket should still be this node's; null where there is no other node. @throws when that cannot be known now */
   readonly isClaimed: ((index: number) => Promise<boolean>) | null;
   /** Gives a bucket up that should be another node's. */
@@ -121,6 +123,7 @@ export class BucketRecovery {
     bucket.serve();
     deployments.complete(bucket);
     for (const job of held) routing.reroute(job);
+    this.parts.messages.serves(bucket);
     // What was of unknown outcome may have turned out to be in the log, and nobody was told.
     watches.wakeAll();
     loop.resume();

@@ -10,9 +10,12 @@ import type { BucketId } from '../codec/address.ts';
 import type { MutableHash64 } from '../codec/chain.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import { hashToHex } from '../codec/hash64.ts';
-import type { DecodedActivation } from '../codec/record.ts';
+import type { DecodedActivation, RecordReader } from '../codec/record.ts';
 import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
+import { Channels } from './messages/channels.ts';
+import { Letters } from './messages/letters.ts';
+import type { SentMessage } from './messages/message.ts';
 import type { BucketHead } from '../journal/journal.ts';
 
 export interface ServedType {
@@ -53,8 +56,8 @@ export class Bucket {
 
   // The fold.
   readonly served = new Map<string, ServedType>();
-  /** Last number given out per destination bucket index. */
-  readonly sent = new Map<number, number>();
+  readonly channels: Channels;
+  readonly letters = new Letters();
   /** Strikes per "<type> <bundle hex>". */
   readonly typeStrikes = new Map<string, number>();
   /** Reasons per "<type> <bundle hex>". */
@@ -62,6 +65,7 @@ export class Bucket {
 
   constructor(id: BucketId) {
     this.id = id;
+    this.channels = new Channels(id.bits);
   }
 
   opened(head: BucketHead): void {
@@ -105,10 +109,13 @@ export class Bucket {
     for (const { type, foldHash } of activation.types) this.served.set(type, { bundle, foldHash, sinceMs });
   }
 
-  nextChannelNumber(destination: number): number {
-    const number = (this.sent.get(destination) ?? 0) + 1;
-    this.sent.set(destination, number);
-    return number;
+  /**
+   * Takes in what a record says about messages, as it is encoded and again when the log is read: what stands here live is what a
+   * restart makes of the log. Answers what the record sends.
+   */
+  foldMessages(record: RecordReader): readonly SentMessage[] {
+    this.letters.fold(record);
+    return this.channels.fold(record);
   }
 
   strikeType(key: string): void {

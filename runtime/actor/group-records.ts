@@ -11,6 +11,7 @@ import assert from 'node:assert/strict';
 import type { BucketId } from '../codec/address.ts';
 import type { MutableHash64 } from '../codec/chain.ts';
 import { chain } from '../codec/chain.ts';
+import type { RecordReader } from '../codec/record.ts';
 import { WireWriter } from '../codec/wire.ts';
 import type { Append } from '../journal/journal.ts';
 import type { Bucket } from './bucket.ts';
@@ -62,6 +63,11 @@ export class GroupRecords {
     wire.length += 2;
     this.from = wire.length;
     return wire;
+  }
+
+  /** The open record as it will stand in the log. */
+  readOpen(reader: RecordReader): RecordReader {
+    return reader.over(this.wire.buffer, this.from, this.wire.length);
   }
 
   /** Closes the open record: the bucket's position and head move behind it. Returns its position. */

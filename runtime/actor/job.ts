@@ -3,8 +3,10 @@
 import type { ErrorCode } from '../codec/errors.ts';
 import type { BatchWriter, ResultReader } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
+import type { Bucket } from './bucket.ts';
 import type { LoadedBundleEntry, TypeVersion } from './bundles.ts';
 import type { AnswerError, CommandRequest, GetRequest } from './engine.ts';
+import type { Origin, Verdict } from './messages/origin.ts';
 
 export const JOB_COMMAND = 0;
 export const JOB_GET = 1;
@@ -16,6 +18,8 @@ export const JOB_SNAPSHOT = 3;
 export const JOB_DROP = 4;
 /** A helper call without an actor: normalise, to JSON. */
 export const JOB_CALL = 5;
+/** A message that needs no actor: its verdict becomes a record when its turn comes. */
+export const JOB_NOTE = 6;
 
 export type JobKind =
   | typeof JOB_COMMAND
@@ -23,7 +27,8 @@ export type JobKind =
   | typeof JOB_ACTIVATE
   | typeof JOB_SNAPSHOT
   | typeof JOB_DROP
-  | typeof JOB_CALL;
+  | typeof JOB_CALL
+  | typeof JOB_NOTE;
 
 /** What hardly any command needs, kept apart: a hundred thousand jobs a second are made, filled and forgotten. */
 class Rare {
@@ -34,6 +39,7 @@ class Rare {
   acquittals = 0;
   strike: ErrorCode | null = null;
   stateBundle: LoadedBundleEntry | null = null;
+  verdict: Verdict | null = null;
 }
 
 export class Job {
@@ -41,6 +47,8 @@ export class Job {
   activation: Activation | null;
   /** JOB_COMMAND. */
   readonly command: CommandRequest | null;
+  /** Who has sent it, unless a client has. */
+  readonly origin: Origin | null;
   /** Its place among all that was submitted: what was taken back to the start goes on in this order. */
   order = 0;
   /** The type under the bundle that decides it. */
@@ -64,10 +72,11 @@ export class Job {
 
   private rare: Rare | null = null;
 
-  constructor(kind: JobKind, activation: Activation | null, command: CommandRequest | null = null) {
+  constructor(kind: JobKind, activation: Activation | null, command: CommandRequest | null = null, origin: Origin | null = null) {
     this.kind = kind;
     this.activation = activation;
     this.command = command;
+    this.origin = origin;
   }
 
   /** JOB_GET. */
@@ -131,6 +140,20 @@ export class Job {
 
   set stateBundle(stateBundle: LoadedBundleEntry) {
     this.extra().stateBundle = stateBundle;
+  }
+
+  /** What becomes of a message instead of a decision. */
+  get verdict(): Verdict | null {
+    return this.rare === null ? null : this.rare.verdict;
+  }
+
+  set verdict(verdict: Verdict | null) {
+    if (verdict !== null || this.rare !== null) this.extra().verdict = verdict;
+  }
+
+  /** The bucket that it concerns; null for what concerns none. */
+  get bucket(): Bucket | null {
+    return this.activation !== null ? this.activation.bucket : this.origin === null ? null : this.origin.bucket;
   }
 
   /** Hands the answer over; `arena` holds the body. */

@@ -20,6 +20,7 @@ import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
 import type { Bundles, LoadedBundleEntry, TypeVersion } from './bundles.ts';
 import { hashScope } from './keys.ts';
+import { foldActor } from './messages/actor-fold.ts';
 import type { DecodedSnapshot } from './snapshots.ts';
 import { decodeSnapshot } from './snapshots.ts';
 
@@ -55,6 +56,7 @@ export class Loader {
     if (snapshot !== null) this.takeSnapshot(activation, snapshot);
     const steps: FoldStep[] = [];
     for (const stored of records) this.takeRecord(activation, stored, steps);
+    activation.timerChanges = 0;
     activation.recordsSinceSnapshot = records.length;
     return this.plan(activation, snapshot, steps);
   }
@@ -79,6 +81,8 @@ export class Loader {
       activation.quarantined = { reason: snapshot.quarantined, bundle: snapshot.quarantinedBundle };
     }
     activation.keys.restoreAll(snapshot.keys);
+    if (snapshot.armed.size > 0) activation.armed = snapshot.armed;
+    if (snapshot.linked.size > 0) activation.linked = snapshot.linked;
   }
 
   private takeRecord(activation: Activation, stored: StoredRecord, steps: FoldStep[]): void {
@@ -89,6 +93,7 @@ export class Loader {
     activation.headMovedTo(stored.position, stored.head);
     activation.seq = record.seqAfter;
     this.takeKey(activation, record, stored.position);
+    foldActor(activation, record);
     switch (record.kind) {
       case KIND_DECISION:
         activation.strikes = 0;

@@ -13,6 +13,7 @@ import type { Catalog } from './catalog.ts';
 import { LOADING } from './activation.ts';
 import type { Job } from './job.ts';
 import { JOB_CALL, JOB_COMMAND, JOB_GET } from './job.ts';
+import type { Messages } from './messages/messages.ts';
 import type { OutputGate } from './output-gate.ts';
 import type { Routing } from './routing.ts';
 import type { Log } from './seams.ts';
@@ -27,15 +28,17 @@ export class Losses {
   private readonly catalog: Catalog;
   private readonly trials: Trials;
   private readonly log: Log;
+  private readonly messages: Messages;
   rebuilds = 0;
 
-  constructor(parts: { loop: TurnLoop; gate: OutputGate; routing: Routing; catalog: Catalog; trials: Trials; log: Log }) {
+  constructor(parts: { loop: TurnLoop; gate: OutputGate; routing: Routing; catalog: Catalog; trials: Trials; messages: Messages; log: Log }) {
     this.loop = parts.loop;
     this.gate = parts.gate;
     this.routing = parts.routing;
     this.catalog = parts.catalog;
     this.trials = parts.trials;
     this.log = parts.log;
+    this.messages = parts.messages;
   }
 
   async onLost(loss: SandboxLoss): Promise<void> {
@@ -47,9 +50,10 @@ export class Losses {
     const oldest = unanswered[0];
     if (oldest !== undefined) blame(oldest, loss);
     const jobs: Job[] = [];
-    for (const batch of unanswered) keepRequests(jobs, batch);
-    keepRequests(jobs, ready);
+    for (const batch of unanswered) this.keepRequests(jobs, batch);
+    this.keepRequests(jobs, ready);
     this.dropActivations(jobs);
+    this.messages.intake.interrupt();
     this.log.warn(
       { code: loss.code, reason: loss.message, unanswered: unanswered.map((batch) => batch.length), again: jobs.length },
       'sandbox lost',
@@ -57,6 +61,8 @@ export class Losses {
     await gate.idle();
     for (const job of jobs) if (job.kind === JOB_CALL) void this.pushCall(job);
     routing.release(jobs.filter((job) => job.kind !== JOB_CALL));
+    // Together with the others: whoever has to prove itself does so in one trial with them.
+    this.messages.intake.resume();
     loop.resume();
   }
 
@@ -67,11 +73,19 @@ export class Losses {
 
   private dropActivations(jobs: Job[]): void {
     for (const activation of [...this.catalog.all()]) {
-      if (activation.phase === LOADING) jobs.push(...activation.mailbox);
+      if (activation.phase === LOADING) this.keepRequests(jobs, activation.mailbox);
       activation.mailbox = [];
       if (activation.joiners !== null) jobs.push(...activation.joiners);
       activation.joiners = null;
       this.catalog.remove(activation);
+    }
+  }
+
+  /** Messages are kept by their channels. */
+  private keepRequests(into: Job[], jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      if (job.origin !== null) this.routing.leave(job);
+      else if (job.kind === JOB_COMMAND || job.kind === JOB_GET || job.kind === JOB_CALL) into.push(job);
     }
   }
 }
@@ -87,11 +101,5 @@ function blame(jobs: readonly Job[], loss: SandboxLoss): void {
     }
     job.deaths += pointsFor(loss.code);
     if (job.kind !== JOB_CALL) job.strike = loss.code;
-  }
-}
-
-function keepRequests(into: Job[], jobs: readonly Job[]): void {
-  for (const job of jobs) {
-    if (job.kind === JOB_COMMAND || job.kind === JOB_GET || job.kind === JOB_CALL) into.push(job);
   }
 }

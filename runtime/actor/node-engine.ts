@@ -39,6 +39,8 @@ import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
+import { Messages } from './messages/messages.ts';
+import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
 import { Ownership } from './ownership.ts';
@@ -72,6 +74,8 @@ export interface EngineParts {
   readonly limits?: Partial<EngineLimits>;
   /** In a cluster: the engine begins without buckets, takes over and hands over, and gives back what is not its own. */
   readonly elsewhere?: Elsewhere;
+  /** In a cluster: takes messages to actors of other nodes. */
+  readonly courier?: Courier;
   /** In a cluster: whether a bucket whose append failed should still be this node's. @throws when that cannot be known now */
   readonly isClaimed?: (index: number) => Promise<boolean>;
 }
@@ -122,6 +126,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly recovery: BucketRecovery;
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
+  readonly messages: Messages;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
   private bucketStops = 0;
@@ -155,16 +160,18 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     });
     const { routing } = this;
     this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
-    this.losses = new Losses({ loop, gate, routing, catalog, trials, log });
+    this.messages = new Messages({ journal, buckets, routing, clock, scheduler, log, elsewhere: parts.courier ?? null });
+    const { messages } = this;
+    this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
     const isListed = parts.elsewhere !== undefined;
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
     const { deployments } = this;
-    const jobs = new BucketJobs(catalog, loop);
+    const jobs = new BucketJobs(catalog, loop, routing);
     const isClaimed = parts.isClaimed ?? null;
     const giveUp = (bucket: Bucket, outcome: AppendOutcome): Promise<void> => this.ownership.fenced(bucket, outcome);
-    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, isClaimed, giveUp, clock, scheduler, log });
+    this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, messages, isClaimed, giveUp, clock, scheduler, log });
     const { recovery, admission, strikes, passivation } = this;
-    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, clock, scheduler, log });
+    this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, messages, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
     pool.onLost = (loss) => {
       void this.losses.onLost(loss);
@@ -185,6 +192,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     }
     this.state = null;
     this.routing.refusal = null;
+    for (const bucket of this.buckets) if (!bucket.isHeld) this.messages.serves(bucket);
     this.checkpoint();
   }
 
@@ -333,6 +341,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.routing.answer(job, arena);
   }
 
+  sent(record: SentRecord): void {
+    this.messages.sent(record);
+  }
+
   groupReleased(): void {
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
@@ -346,6 +358,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
 
   bucketStopped(bucket: Bucket, outcome: AppendOutcome): void {
     this.bucketStops++;
+    this.messages.gone(bucket);
     if (outcome.kind === 'fenced' && this.parts.elsewhere !== undefined) void this.ownership.fenced(bucket, outcome);
     else void this.recovery.reopen(bucket, outcome);
   }

@@ -39,7 +39,7 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
   const stopped: Bucket[] = [];
   const gate = new OutputGate(script.journal, {
     answer: (job, arena) => job.deliver(arena),
-    groupReleased: () => {},
+    sent: () => {}, groupReleased: () => {},
     bucketStopped: (bucket) => void stopped.push(bucket),
   });
   const command = (bucket: Bucket, name: string, writes: boolean): void => {

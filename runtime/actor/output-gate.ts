@@ -21,6 +21,7 @@ import type { Bucket } from './bucket.ts';
 import type { AnswerError } from './engine.ts';
 import { GroupRecords } from './group-records.ts';
 import type { Job } from './job.ts';
+import type { SentRecord } from './messages/outbox.ts';
 
 export interface TakenSnapshot {
   readonly activation: Activation;
@@ -41,6 +42,8 @@ export class CommitGroup {
   readonly checkpoints: CheckpointPut[] = [];
   /** Buckets that were read and not written (G3). */
   readonly reads = new Set<Bucket>();
+  /** Records that send messages. */
+  readonly sent: SentRecord[] = [];
   /** Called at release, with false when one of the group's appends failed. */
   readonly released: ((durable: boolean) => void)[] = [];
   /** What became of the appends, in the order of the runs. */
@@ -56,6 +59,7 @@ export class CommitGroup {
     this.snapshots.length = 0;
     this.checkpoints.length = 0;
     this.reads.clear();
+    this.sent.length = 0;
     this.released.length = 0;
     this.outcomes = [];
     this.appendSettled = this.confirmSettled = this.failed = false;
@@ -77,6 +81,8 @@ export interface GateListener {
   answer(job: Job, arena: Buffer): void;
   /** An append failed: the bucket is stopped, and every group about it that was in flight has been released. */
   bucketStopped(bucket: Bucket, outcome: AppendOutcome): void;
+  /** A record of a released group is durable, and what it sends may go. */
+  sent(record: SentRecord): void;
   /** A group was released. */
   groupReleased(group: CommitGroup): void;
 }
@@ -231,6 +237,8 @@ export class OutputGate {
       this.listener.answer(job, arena);
     }
     this.handOver(group);
+    // A bucket that stopped meanwhile has durable records, too: they are read from the log when it is opened again.
+    for (const record of group.sent) if (!record.bucket.stopped) this.listener.sent(record);
     for (const tell of group.released) tell(!group.failed);
     this.listener.groupReleased(group);
   }

@@ -17,6 +17,7 @@ import type { BucketJobs } from './bucket-jobs.ts';
 import type { BucketRecovery } from './bucket-recovery.ts';
 import type { Bucket } from './bucket.ts';
 import type { Deployments } from './deployments.ts';
+import type { Messages } from './messages/messages.ts';
 import type { OutputGate } from './output-gate.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
@@ -35,6 +36,7 @@ export interface OwnershipParts {
   readonly recovery: BucketRecovery;
   readonly deployments: Deployments;
   readonly watches: WatchRegistry;
+  readonly messages: Messages;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly log: Log;
@@ -175,6 +177,7 @@ export class Ownership {
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
     for (const job of held) this.parts.routing.reroute(job);
+    this.parts.messages.intake.again(bucket);
   }
 
   private serve(bucket: Bucket): void {
@@ -185,6 +188,7 @@ export class Ownership {
     bucket.serve();
     deployments.complete(bucket);
     for (const job of held) routing.reroute(job);
+    this.parts.messages.serves(bucket);
     watches.wakeAll();
   }
 
@@ -199,6 +203,7 @@ export class Ownership {
     bucket.held = [];
     this.opening.delete(bucket);
     bucket.giveUp();
+    this.parts.messages.gone(bucket);
     gate.forgetStop(bucket);
     journal.forgetBucket(bucket.id);
     watches.leave(bucket.id);

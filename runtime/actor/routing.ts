@@ -4,7 +4,7 @@
  */
 
 import type { ActorAddress } from '../codec/address.ts';
-import { bucketIndex, hashText, parseAddress, shardKey } from '../codec/address.ts';
+import { bucketIndex, hashText, parseAddress, shardKey, splitAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { limits } from '../limits.ts';
 import { Activation, LOADING, RESIDENT } from './activation.ts';
@@ -14,7 +14,7 @@ import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { AnswerError, Elsewhere } from './engine.ts';
-import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, Job } from './job.ts';
+import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, Job } from './job.ts';
 import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import type { ActivationPlan, Loader } from './loader.ts';
@@ -153,6 +153,66 @@ export class Routing {
     else elsewhere.get(job.get!);
   }
 
+  // What no client has sent. Nothing of it waits here: whoever has sent it in does so again.
+
+  get isHeld(): boolean {
+    return this.holds > 0 || this.refusal !== null;
+  }
+
+  soon(task: () => void): void {
+    this.parts.scheduler.soon(task);
+  }
+
+  /** See MessageRouting. */
+  enter(job: Job): boolean {
+    const origin = job.origin!;
+    if (this.isHeld || origin.bucket.isHeld) return false;
+    this.waiting++;
+    if (job.kind !== JOB_NOTE) {
+      const { to } = job.command!;
+      try {
+        const activation = this.parts.catalog.at(to) ?? this.activate(to.text, parseAddress(to.text), origin.bucket);
+        job.activation = activation;
+        activation.waiting++;
+        this.parts.catalog.use(activation);
+        if (activation.poisoned) job.deaths = limits.suspicionMax;
+        if (activation.phase === LOADING) {
+          activation.mailbox.push(job);
+          return true;
+        }
+      } catch (error) {
+        this.leave(job);
+        this.refuse(job, error);
+        return true;
+      }
+    }
+    this.parts.loop.push(job);
+    origin.entered(job);
+    return true;
+  }
+
+  /** See MessageRouting. */
+  warm(address: string, bucket: Bucket): void {
+    if (this.parts.catalog.find(address) !== undefined || this.parts.catalog.size >= this.parts.limits.activationsMax) return;
+    const { type, id } = splitAddress(address);
+    if (this.parts.bundles.served.has(type)) this.activate(address, { type, id }, bucket);
+  }
+
+  /** A job that no client has sent is through, or taken back. */
+  leave(job: Job): void {
+    this.waiting--;
+    if (job.activation !== null) job.activation.waiting--;
+  }
+
+  /** Its actor cannot be brought into memory. */
+  private refuse(job: Job, error: unknown): void {
+    const { code, message } = answerErrorOf(error);
+    const isLasting = error instanceof TroupeError && !error.retryable;
+    job.activation = null;
+    if (isLasting) job.origin!.refused(job, code, message);
+    else this.parts.scheduler.later(limits.messageRetryMs, () => job.origin!.lost(job));
+  }
+
   private waitAt(bucket: Bucket, job: Job): void {
     if (!bucket.owned) this.handOver(job);
     else if (bucket.refusal !== null) this.failSoon(job, bucket.refusal);
@@ -256,7 +316,10 @@ export class Routing {
       job.write = plan.write;
       loop.push(job);
     }
-    for (const waiting of mailbox) loop.push(waiting);
+    for (const waiting of mailbox) {
+      loop.push(waiting);
+      waiting.origin?.entered(waiting);
+    }
   }
 
   private loadFailed(activation: Activation, error: unknown): void {
@@ -268,7 +331,13 @@ export class Routing {
     catalog.remove(activation);
     const { mailbox } = activation;
     activation.mailbox = [];
-    for (const job of mailbox) this.failSoon(job, answer);
+    for (const job of mailbox) {
+      if (job.origin === null) this.failSoon(job, answer);
+      else {
+        this.leave(job);
+        this.refuse(job, error);
+      }
+    }
   }
 }
 

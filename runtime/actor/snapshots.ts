@@ -4,6 +4,7 @@
  */
 
 import type { Hash64 } from '../codec/hash64.ts';
+import type { TimerRef } from '../codec/record-messages.ts';
 import { WireError, WireReader, WireWriter } from '../codec/wire.ts';
 import type { CheckpointPut, SnapshotPut } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
@@ -12,7 +13,8 @@ import type { Bucket } from './bucket.ts';
 import { KeyList } from './keys.ts';
 
 /** Snapshots of another version are ignored; the fold runs from the log instead. */
-export const SNAPSHOT_VERSION = 2;
+export const SNAPSHOT_VERSION = 3;
+const CHECKPOINT_VERSION = 2;
 
 const scratch = new WireWriter();
 const keyList = new KeyList();
@@ -41,6 +43,19 @@ export function encodeSnapshot(activation: Activation, state: Uint8Array): Snaps
     wire.bytes(13, Buffer.from(activation.quarantined.bundle, 'hex'));
   }
   wire.uint(14, SNAPSHOT_VERSION);
+  for (const [name, { position, index }] of activation.armed ?? []) {
+    const start = wire.begin(16);
+    wire.string(1, name);
+    wire.uint(2, position);
+    wire.uint(3, index);
+    wire.end(start);
+  }
+  for (const [actor, number] of activation.linked ?? []) {
+    const start = wire.begin(17);
+    wire.string(1, actor);
+    wire.uint(2, number);
+    wire.end(start);
+  }
   return {
     bucket: bucket.id,
     actor: activation.address,
@@ -79,6 +94,8 @@ export interface DecodedSnapshot {
   strikes: number;
   quarantined: string;
   quarantinedBundle: string;
+  armed: Map<string, TimerRef>;
+  linked: Map<string, number>;
 }
 
 /** null when the bytes are not a snapshot of this version of this actor. */
@@ -94,6 +111,8 @@ export function decodeSnapshot(bytes: Buffer, actor: string): DecodedSnapshot | 
     strikes: 0,
     quarantined: '',
     quarantinedBundle: '',
+    armed: new Map(),
+    linked: new Map(),
   };
   try {
     const version = readSnapshot(bytes, out);
@@ -144,11 +163,30 @@ function readSnapshot(bytes: Buffer, out: DecodedSnapshot): number {
         wire.span();
         readKeys(bytes, wire.from, wire.to, out.keys);
         break;
+      case 16: case 17:
+        wire.span();
+        readNamed(bytes, wire.field, wire.from, wire.to, out);
+        break;
       default:
         wire.skip();
     }
   }
   return version;
+}
+
+function readNamed(bytes: Buffer, field: number, from: number, to: number, out: DecodedSnapshot): void {
+  const wire = new WireReader().over(bytes, from, to);
+  let name = '';
+  let number = 0;
+  let index = 0;
+  while (wire.next()) {
+    if (wire.field === 1) name = wire.string();
+    else if (wire.field === 2) number = wire.varint();
+    else if (wire.field === 3) index = wire.varint();
+    else wire.skip();
+  }
+  if (field === 16) out.armed.set(name, { position: number, index });
+  else out.linked.set(name, number);
 }
 
 function readKeys(bytes: Buffer, from: number, to: number, keys: KeyList): void {
@@ -195,13 +233,8 @@ export function encodeCheckpoint(bucket: Bucket): CheckpointPut {
     wire.uint(4, served.sinceMs);
     wire.end(start);
   }
-  for (const [index, number] of bucket.sent) {
-    const start = wire.begin(7);
-    wire.uint(1, bucket.id.bits);
-    wire.uint(2, index);
-    wire.uint(3, number);
-    wire.end(start);
-  }
+  bucket.channels.encode(wire);
+  bucket.letters.encode(wire);
   const keys = new Set([...bucket.typeStrikes.keys(), ...bucket.typeQuarantines.keys()]);
   for (const key of keys) {
     const [type, bundle] = key.split(' ') as [string, string];
@@ -212,6 +245,7 @@ export function encodeCheckpoint(bucket: Bucket): CheckpointPut {
     wire.string(4, bucket.typeQuarantines.get(key) ?? '');
     wire.end(start);
   }
+  wire.uint(9, CHECKPOINT_VERSION);
   return {
     bucket: bucket.id,
     position: bucket.position,
@@ -220,17 +254,30 @@ export function encodeCheckpoint(bucket: Bucket): CheckpointPut {
   };
 }
 
-/** Takes a checkpoint's fold over into a bucket that was just opened. @throws WireError */
-export function restoreCheckpoint(bucket: Bucket, bytes: Buffer): void {
+/** Takes a checkpoint's fold over into a bucket that was just opened; false, and nothing taken, when it is of another version. @throws WireError */
+export function restoreCheckpoint(bucket: Bucket, bytes: Buffer): boolean {
+  if (versionOf(bytes) !== CHECKPOINT_VERSION) return false;
   const wire = new WireReader().over(bytes);
   while (wire.next()) {
-    if (wire.field === 5) bucket.nowMs = wire.varint();
-    else if (wire.field >= 6 && wire.field <= 8) {
-      const { field } = wire;
+    const { field } = wire;
+    if (field === 5) bucket.nowMs = wire.varint();
+    else if (wire.wireType === 2) {
       wire.span();
-      restoreEntry(bucket, field, bytes, wire.from, wire.to);
+      if (field === 6 || field === 8) restoreEntry(bucket, field, bytes, wire.from, wire.to);
+      else if (field === 7 || field === 10) bucket.channels.restore(field, bytes, wire.from, wire.to, bucket.incarnation);
+      else if (field === 13 || field === 14) bucket.letters.restore(field, bytes, wire.from, wire.to);
     } else wire.skip();
   }
+  return true;
+}
+
+function versionOf(bytes: Buffer): number {
+  const wire = new WireReader().over(bytes);
+  while (wire.next()) {
+    if (wire.field === 9) return wire.varint();
+    wire.skip();
+  }
+  return 1;
 }
 
 function restoreEntry(bucket: Bucket, field: number, bytes: Buffer, from: number, to: number): void {
@@ -238,13 +285,11 @@ function restoreEntry(bucket: Bucket, field: number, bytes: Buffer, from: number
   let type = '';
   let bundle = '';
   let foldHash: Hash64 = { hi: 0, lo: 0 };
-  let second = 0;
   let third = 0;
   let reason = '';
   let sinceMs = 0;
   while (wire.next()) {
-    if (field === 7 && wire.field === 2) second = wire.varint();
-    else if (wire.field === 1 && wire.wireType === 2) type = wire.string();
+    if (wire.field === 1) type = wire.string();
     else if (wire.field === 2) bundle = wire.bytes().toString('hex');
     else if (wire.field === 3 && wire.wireType === 1) {
       wire.fixed64();
@@ -255,7 +300,6 @@ function restoreEntry(bucket: Bucket, field: number, bytes: Buffer, from: number
     else wire.skip();
   }
   if (field === 6) bucket.served.set(type, { bundle, foldHash, sinceMs });
-  else if (field === 7) bucket.sent.set(second, third);
   else {
     if (third > 0) bucket.typeStrikes.set(`${type} ${bundle}`, third);
     if (reason !== '') bucket.typeQuarantines.set(`${type} ${bundle}`, reason);

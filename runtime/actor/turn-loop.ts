@@ -19,7 +19,7 @@ import { BatchWriter } from '../sandbox/batch.ts';
 import { GONE } from './activation.ts';
 import { BucketOrder } from './bucket-order.ts';
 import type { Job } from './job.ts';
-import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_SNAPSHOT } from './job.ts';
+import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, JOB_SNAPSHOT } from './job.ts';
 import type { CommitGroup, OutputGate } from './output-gate.ts';
 import type { Clock, Entropy, Scheduler } from './seams.ts';
 import { touchForAdmission, touchForResults } from './touch.ts';
@@ -253,6 +253,9 @@ export class TurnLoop {
         );
         return;
       }
+      case JOB_NOTE:
+        writer.drop(NO_HANDLE);
+        return;
       case JOB_GET:
         if (this.writeCulprit(job)) return;
         activation!.inSandbox++;
@@ -274,7 +277,7 @@ export class TurnLoop {
    * overtake what is in the sandbox, in the log, in the key window, and in recorded time.
    */
   private writeCulprit(job: Job): boolean {
-    if (job.deaths < limits.suspicionMax) return false;
+    if (job.deaths < limits.suspicionMax && job.verdict === null) return false;
     job.activation!.inSandbox++;
     job.nowMs = job.activation!.bucket.nowMs;
     this.writer.drop(NO_HANDLE);

@@ -1,5 +1,7 @@
 /** What came back from the sandbox, item by item: each result goes to who turns it into records, answers and folds. */
 
+import assert from 'node:assert/strict';
+
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
 import { STATUS_FAILED } from '../sandbox/sandbox.ts';
@@ -44,6 +46,10 @@ export class TurnResults {
       return;
     }
     const { activation } = job;
+    if (job.origin !== null) {
+      this.tookMessage(job, result, group);
+      return;
+    }
     if (activation === null) return;
     const request = job.kind === JOB_COMMAND || job.kind === JOB_GET;
     if (request && activation.bucket.stopped) {
@@ -74,6 +80,25 @@ export class TurnResults {
     }
   }
 
+  /** A message, a timer, or a message that is taken up again. */
+  private tookMessage(job: Job, result: ResultReader, group: CommitGroup): void {
+    const { activation, verdict } = job;
+    const origin = job.origin!;
+    this.parts.routing.leave(job);
+    if (origin.bucket.stopped) {
+      origin.lost(job);
+      return;
+    }
+    if (verdict !== null || activation === null) {
+      this.parts.turns.messages.note(job, verdict!, group);
+      return;
+    }
+    // Nothing takes an actor out of memory while something of it is in the sandbox, but a history that cannot be folded.
+    assert(activation.phase !== GONE || activation.loadError !== null);
+    if (job.deaths >= limits.suspicionMax) this.tookCulprit(job, activation, group);
+    else this.tookCommand(job, activation, result, group);
+  }
+
   private tookCommand(job: Job, activation: Activation, result: ResultReader, group: CommitGroup): void {
     this.parts.turns.command(job, job.version!, result, group);
     const failed = result.status === STATUS_FAILED;
@@ -86,7 +111,12 @@ export class TurnResults {
   /** What may not enter the sandbox has come to its turn. */
   private tookCulprit(job: Job, activation: Activation, group: CommitGroup): void {
     if (activation.loadError !== null) {
-      job.error = loadErrorOf(activation);
+      const error = loadErrorOf(activation);
+      if (job.origin !== null) {
+        this.parts.turns.messages.note(job, { kind: 'parked', code: error.code, message: error.message }, group);
+        return;
+      }
+      job.error = error;
       group.jobs.push(job);
     } else if (job.kind === JOB_GET) this.parts.strikes.refuse(job, group);
     else {

@@ -3,7 +3,6 @@
  * given; the turn loop calls it for every result, in the order of the batch.
  */
 
-import { bucketIndex, hashText, shardKey, splitAddress } from '../codec/address.ts';
 import { chain } from '../codec/chain.ts';
 import type { ErrorCode } from '../codec/errors.ts';
 import { isErrorCode } from '../codec/errors.ts';
@@ -26,12 +25,13 @@ import {
 import type { WireWriter } from '../codec/wire.ts';
 import { WireReader } from '../codec/wire.ts';
 import type { ResultReader } from '../sandbox/sandbox.ts';
-import { STATUS_FAILED, STATUS_REJECTED } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED, STATUS_REJECTED, STATUS_SKIPPED } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { TypeVersion } from './bundles.ts';
 import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
+import { isBetweenActors, MessageRecords } from './messages/message-records.ts';
 import type { CommitGroup } from './output-gate.ts';
 
 const ZERO = { hi: 0, lo: 0 };
@@ -40,6 +40,7 @@ const FIELD_PAYLOAD = 32;
 export class Turns {
   private readonly namespace: string;
   private readonly reader = new WireReader();
+  readonly messages = new MessageRecords();
   private readonly digest = { hi: 0, lo: 0 };
   /** Where the normalised payload of the last decision stands in the result's bytes. */
   payloadFrom = 0;
@@ -52,6 +53,10 @@ export class Turns {
   /** A command was decided, refused, or failed inside the sandbox. */
   command(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup): void {
     const activation = job.activation!;
+    if (job.origin !== null) {
+      this.message(job, version, result, group);
+      return;
+    }
     group.jobs.push(job);
     if (result.status === STATUS_FAILED) {
       job.error = activation.loadError === null ? itemError(result) : loadErrorOf(activation);
@@ -71,6 +76,23 @@ export class Turns {
     job.bodyFrom = arena.length;
     if (result.bodyFrom >= 0) arena.raw(result.buffer, result.bodyFrom, result.bodyTo);
     job.bodyTo = arena.length;
+  }
+
+  /** As `command`, for what no client has sent: nobody is answered, and whatever comes of it is in the log. */
+  private message(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup): void {
+    const activation = job.activation!;
+    if (result.status === STATUS_SKIPPED) {
+      job.origin!.lost(job);
+      return;
+    }
+    if (result.status === STATUS_FAILED) {
+      const isUnreadable = activation.loadError !== null;
+      const { code, message } = isUnreadable ? loadErrorOf(activation) : itemError(result);
+      this.messages.note(job, { kind: isUnreadable ? 'parked' : 'failed', code, message }, group);
+      return;
+    }
+    this.migration(activation, version, result, job.nowMs, group);
+    this.decision(job, version, result, result.status === STATUS_REJECTED, group);
   }
 
   /**
@@ -102,11 +124,17 @@ export class Turns {
     writeCircumstances(wire, job.nowMs, 0, 0);
     wire.raw(version.provenance);
     wire.uint(23, activation.lastPosition);
+    if (job.origin !== null) this.messages.writeFailed(wire, job);
     writeFailure(wire, 'BEHAVIOR_FAILED', `the sandbox ended on every try: ${code}`);
+    if (job.origin !== null) this.messages.taken(activation.bucket, activation, group);
     const position = this.finish(activation, group, job.nowMs);
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     activation.strikes++;
     activation.bucket.strikeType(version.key);
+    if (job.origin !== null) {
+      job.origin.recorded(position, group);
+      return;
+    }
     job.seq = activation.seq;
     job.error = { code: 'BEHAVIOR_FAILED', message: `the sandbox ended on every try: ${code}` };
     group.jobs.push(job);
@@ -160,13 +188,25 @@ export class Turns {
     this.digestPayload(buffer, tailFrom, tailTo);
     wire.fixed64(22, this.digest.hi, this.digest.lo);
     wire.uint(23, activation.lastPosition);
-    if (result.sendTo !== null) writeSendNumbers(wire, activation.bucket, result.sendTo);
-    if (tailFrom >= 0) wire.raw(buffer, tailFrom, tailTo);
+    if (!isBetweenActors(job, result)) {
+      if (tailFrom >= 0) wire.raw(buffer, tailFrom, tailTo);
+    } else this.betweenActors(wire, job, result, group);
     const position = this.finish(activation, group, job.nowMs);
     activation.seq += result.events;
     activation.strikes = 0;
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     job.seq = activation.seq;
+    job.origin?.recorded(position, group);
+  }
+
+  private betweenActors(wire: WireWriter, job: Job, result: ResultReader, group: CommitGroup): void {
+    const { buffer, tailFrom, tailTo } = result;
+    const activation = job.activation!;
+    job.origin?.write(wire);
+    this.messages.writeNotes(wire, job, result);
+    if (tailFrom >= 0) wire.raw(buffer, tailFrom, tailTo);
+    this.messages.writeReply(wire, job, result);
+    this.messages.taken(activation.bucket, activation, group);
   }
 
   /** The sandbox carried the state to another fold before this item ran: that is history too. */
@@ -244,13 +284,4 @@ export function itemError(result: ResultReader): AnswerError {
 export function loadErrorOf(activation: Activation): AnswerError {
   const { code, message } = activation.loadError!;
   return { code: isErrorCode(code) ? code : 'INTERNAL', message };
-}
-
-function writeSendNumbers(wire: WireWriter, bucket: Bucket, targets: readonly string[]): void {
-  const start = wire.begin(24);
-  for (const target of targets) {
-    const destination = bucketIndex(hashText(shardKey(splitAddress(target))), bucket.id.bits);
-    wire.varint(bucket.nextChannelNumber(destination));
-  }
-  wire.end(start);
 }

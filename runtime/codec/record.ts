@@ -16,9 +16,13 @@ export const KIND_PARKED = 5;
 export const KIND_CONTROL = 6;
 export const KIND_MIGRATE = 7;
 export const KIND_CURSOR = 8;
+export const KIND_LINKED = 9;
+export const KIND_DROPPED = 10;
 
 /** The newest record format this code reads. A reader that meets a newer one does not own the bucket. */
-export const READER_VERSION = 1;
+export const READER_VERSION = 2;
+/** Of records that take part in what goes on between actors (record-messages.ts): a reader of version 1 would miss what they mean. */
+export const MESSAGES_VERSION = 2;
 
 /** Field numbers from here on are the sandbox's. */
 export const TAIL_FIELD_MIN = 32;
@@ -82,6 +86,8 @@ export class RecordReader {
   actor = '';
   position = 0;
   epoch = 0;
+  incarnationHi = 0;
+  incarnationLo = 0;
   firstSeq = 0;
   key = '';
   principal = '';
@@ -110,6 +116,12 @@ export class RecordReader {
   migrationTo = -1;
   sendNumbers: number[] = [];
   sendTo: string[] = [];
+  /** Position of the record whose message this one takes up again or drops; 0 for none. */
+  resumes = 0;
+  onReply = '';
+  addressee = '';
+  /** Fields about messages, timers and links, in threes: number, from, to. record-messages.ts reads them. */
+  readonly spans: number[] = [];
 
   private readonly wire = new WireReader();
   private readonly nested = new WireReader();
@@ -137,7 +149,7 @@ export class RecordReader {
     this.kind = this.minReaderVersion = this.position = this.epoch = this.firstSeq = 0;
     this.actor = this.key = this.principal = this.name = '';
     this.nowMs = this.seedHi = this.seedLo = this.foldHi = this.foldLo = 0;
-    this.digestHi = this.digestLo = this.previous = this.events = 0;
+    this.digestHi = this.digestLo = this.previous = this.events = this.incarnationHi = this.incarnationLo = 0;
     this.bundleFrom = this.bundleTo = this.payloadFrom = this.payloadTo = -1;
     this.replyFrom = this.replyTo = this.migrationFrom = this.migrationTo = -1;
     this.rejection = this.failure = null;
@@ -146,6 +158,9 @@ export class RecordReader {
     this.quarantine = null;
     if (this.sendNumbers.length > 0) this.sendNumbers = [];
     if (this.sendTo.length > 0) this.sendTo = [];
+    if (this.spans.length > 0) this.spans.length = 0;
+    this.resumes = 0;
+    this.onReply = this.addressee = '';
   }
 
   private readField(wire: WireReader): void {
@@ -164,6 +179,11 @@ export class RecordReader {
         return;
       case 9:
         this.epoch = wire.varint();
+        return;
+      case 10:
+        wire.fixed64();
+        this.incarnationHi = wire.hi;
+        this.incarnationLo = wire.lo;
         return;
       case 11:
         this.firstSeq = wire.varint();
@@ -206,6 +226,15 @@ export class RecordReader {
       case 24:
         this.readSendNumbers(wire);
         return;
+      case 28:
+        this.resumes = wire.varint();
+        return;
+      case 29:
+        this.onReply = wire.string();
+        return;
+      case 30:
+        this.addressee = wire.string();
+        return;
       default:
         this.readLateField(wire);
     }
@@ -227,6 +256,7 @@ export class RecordReader {
       case 34:
         wire.span();
         this.sendTo.push(this.firstString(wire));
+        this.spans.push(34, wire.from, wire.to);
         return;
       case 38:
         wire.span();
@@ -259,6 +289,10 @@ export class RecordReader {
         this.spanOfData(wire, 1);
         this.migrationFrom = this.dataFrom;
         this.migrationTo = this.dataTo;
+        return;
+      case 15: case 25: case 26: case 27: case 35: case 36: case 37: case 54: case 55:
+        wire.span();
+        this.spans.push(wire.field, wire.from, wire.to);
         return;
       default:
         wire.skip();

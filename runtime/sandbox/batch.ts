@@ -171,6 +171,8 @@ export class ResultReader {
   loadedFrom = -1;
   loadedTo = -1;
   stateBytes = 0;
+  /** Sum of ASK_ values. */
+  asks = 0;
   error: ItemError | null = null;
   sendTo: string[] | null = null;
 
@@ -204,7 +206,7 @@ export class ResultReader {
     this.stateBeforeFrom = this.stateBeforeTo = -1;
     this.migratedFrom = this.migratedTo = -1;
     this.loadedFrom = this.loadedTo = -1;
-    this.stateBytes = 0;
+    this.stateBytes = this.asks = 0;
     this.error = null;
     this.sendTo = null;
     inner.over(this.buffer, outer.from, outer.to);
@@ -254,6 +256,9 @@ export class ResultReader {
         return;
       case 10:
         this.stateBytes = inner.varint();
+        return;
+      case 11:
+        this.asks = inner.varint();
         return;
       default:
         inner.skip();

@@ -32,6 +32,12 @@ export type Format = typeof FORMAT_PROTO | typeof FORMAT_JSON;
 export const STATUS_OK = 0;
 export const STATUS_REJECTED = 1;
 export const STATUS_FAILED = 2;
+export const STATUS_SKIPPED = 3;
+
+/** Values of troupe.v1.Ask. */
+export const ASK_TIMERS = 1;
+export const ASK_LINKS = 2;
+export const ASK_BROADCASTS = 4;
 
 /** Values of troupe.v1.Payload. */
 export const PAYLOAD_STATE = 1;

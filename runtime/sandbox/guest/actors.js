@@ -502,6 +502,9 @@ function accepted(actor, command, json, body, before, state, reply, withState, m
   actor.state = state;
   if (events > 0) actor.fresh = false;
   out[op++] = 80; wVar(bytesOf(state));
+  if (timers.length + links.length + broadcasts.length > 0) {
+    out[op++] = 88; out[op++] = (timers.length > 0 ? 1 : 0) + (links.length > 0 ? 2 : 0) + (broadcasts.length > 0 ? 4 : 0);
+  }
   end();
   return true;
 }

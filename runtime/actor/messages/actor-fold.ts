@@ -1,0 +1,34 @@
+/** The part of an actor's fold that is about others and about time: its armed timers and its links, by name. */
+
+import type { RecordReader } from '../../codec/record.ts';
+import { firingOf, linkNotesOf, linksOf, timerNotesOf, timersOf } from '../../codec/record-messages.ts';
+import type { TimerRef } from '../../codec/record-messages.ts';
+import type { Activation } from '../activation.ts';
+
+/** Takes in what a record of the actor says, as it is encoded and again when its history is read. */
+export function foldActor(activation: Activation, record: RecordReader): void {
+  if (record.spans.length === 0) return;
+  const firing = firingOf(record);
+  if (firing !== null && firing.nextDueMs === 0 && isTimer(activation.armed?.get(firing.name), firing.timer)) activation.armed!.delete(firing.name);
+  if (timerNotesOf(record).length > 0) {
+    const armed = (activation.armed ??= new Map());
+    for (const [index, change] of timersOf(record).entries()) {
+      if (change.armed === null) armed.delete(change.name);
+      else armed.set(change.name, { position: record.position, index });
+    }
+    activation.timerChanges++;
+  }
+  const notes = linkNotesOf(record);
+  if (notes.length === 0) return;
+  const linked = (activation.linked ??= new Map());
+  for (const [i, { actor, unlink }] of linksOf(record).entries()) {
+    const { number } = notes[i]!;
+    if (number === 0) continue;
+    if (unlink) linked.delete(actor);
+    else linked.set(actor, number);
+  }
+}
+
+export function isTimer(a: TimerRef | undefined, b: TimerRef): boolean {
+  return a !== undefined && a.position === b.position && a.index === b.index;
+}

@@ -1,0 +1,180 @@
+/**
+ * What the host writes into records about messages: numbers of what is sent, notes of timers and links, the reply to a message, and the
+ * records of messages for which no behaviour runs.
+ */
+
+import type { WireWriter } from '../../codec/wire.ts';
+import { KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
+import { linksOf, timersOf, writeLinkNote, writeLinkTaken, writeSend, writeTimerNote } from '../../codec/record-messages.ts';
+import type { ResultReader } from '../../sandbox/sandbox.ts';
+import { ASK_LINKS, ASK_TIMERS, STATUS_REJECTED } from '../../sandbox/sandbox.ts';
+import type { Activation } from '../activation.ts';
+import type { Bucket } from '../bucket.ts';
+import type { Job } from '../job.ts';
+import type { CommitGroup } from '../output-gate.ts';
+import { foldActor } from './actor-fold.ts';
+import { firstDue } from '../timers/due.ts';
+import { bucketOf, UNLINK } from './message.ts';
+import type { IncomingMessage } from './incoming.ts';
+import type { Origin, ReplyTo, Verdict } from './origin.ts';
+
+/** Whether a decision takes part in what goes on between actors; most do not. */
+export function isBetweenActors(job: Job, result: ResultReader): boolean {
+  return job.origin !== null || result.sendTo !== null || result.asks !== 0;
+}
+
+export class MessageRecords {
+  private readonly reader = new RecordReader();
+  private readonly numbers: number[] = [];
+
+  /** The host's fields of a decision, in front of the sandbox's. */
+  writeNotes(wire: WireWriter, job: Job, result: ResultReader): void {
+    const activation = job.activation!;
+    const { bucket } = activation;
+    wire.uint(2, MESSAGES_VERSION);
+    if (result.asks !== 0) this.writeAsks(wire, result, activation, bucket, job.nowMs);
+    const { numbers } = this;
+    numbers.length = 0;
+    if (result.sendTo !== null) for (const target of result.sendTo) numbers.push(bucket.channels.next(bucketOf(target, bucket.id.bits)));
+    const reply = job.origin?.reply ?? null;
+    if (reply !== null) numbers.push(bucket.channels.next(reply.destination));
+    writeNumbers(wire, numbers);
+  }
+
+  /** The reply to a message, behind the sandbox's fields: one more send of the same record. */
+  writeReply(wire: WireWriter, job: Job, result: ResultReader): void {
+    const reply = job.origin?.reply ?? null;
+    if (reply === null) return;
+    const { address } = job.activation!;
+    if (result.status === STATUS_REJECTED) writeRefusal(wire, reply, address, result.error?.code ?? '', result.error?.message ?? '');
+    else writeAnswer(wire, reply, address, result.buffer, result.bodyFrom, result.bodyTo);
+  }
+
+  /** What a message that has failed for good leaves beside its failure. */
+  writeFailed(wire: WireWriter, job: Job): void {
+    const origin = job.origin!;
+    wire.uint(2, MESSAGES_VERSION);
+    origin.write(wire);
+    wire.string(29, origin.reply?.command ?? '');
+    const { body, bodyFrom, bodyTo } = job.command!;
+    writePayload(wire, body, bodyFrom, bodyTo);
+  }
+
+  /** To be called with the record written and not yet closed: takes it into the folds, and what it sends into the group. */
+  taken(bucket: Bucket, activation: Activation | null, group: CommitGroup): void {
+    const record = group.records.readOpen(this.reader);
+    if (activation !== null) foldActor(activation, record);
+    const sent = bucket.foldMessages(record);
+    if (sent.length > 0) group.sent.push({ bucket, position: record.position, messages: sent });
+  }
+
+  /** The record of a message for which no behaviour runs. */
+  note(job: Job, verdict: Verdict, group: CommitGroup): void {
+    const origin = job.origin!;
+    const { bucket } = origin;
+    const wire = this.begin(bucket, kindOf(verdict), group);
+    origin.write(wire);
+    if (verdict.kind === 'linked') {
+      const { message } = origin as IncomingMessage;
+      const { from: actor, to: target, kind, linkedNumber } = message;
+      wire.string(13, actor);
+      writeLinkTaken(wire, { target, actor, unlink: kind === UNLINK, linkedNumber });
+    } else this.writeUnhandled(wire, job, origin, verdict);
+    this.finish(bucket, origin, group);
+  }
+
+  private writeUnhandled(wire: WireWriter, job: Job, origin: Origin, { code, message }: Exclude<Verdict, { kind: 'linked' }>): void {
+    const command = job.command!;
+    wire.string(13, command.principal);
+    wire.string(14, command.name);
+    wire.string(29, origin.reply?.command ?? '');
+    wire.string(30, command.to.text);
+    if (job.version !== null) wire.raw(job.version.provenance);
+    writePayload(wire, command.body, command.bodyFrom, command.bodyTo);
+    writeFailure(wire, code, message);
+  }
+
+  /** Opens a record of the bucket itself. */
+  begin(bucket: Bucket, kind: number, group: CommitGroup): WireWriter {
+    const wire = group.records.begin();
+    wire.uint(1, kind);
+    wire.uint(2, MESSAGES_VERSION);
+    wire.uint(6, bucket.id.bits);
+    wire.uint(7, bucket.id.index);
+    writePlace(wire, bucket.position + 1, bucket.epoch, bucket.incarnation);
+    // Not the time of now: decisions that are in the sandbox come behind it, and have theirs already.
+    wire.uint(17, bucket.recordedMs);
+    return wire;
+  }
+
+  /** Closes it. */
+  finish(bucket: Bucket, origin: Origin | null, group: CommitGroup): number {
+    this.taken(bucket, null, group);
+    const position = group.records.end(bucket, 0, 0);
+    origin?.recorded(position, group);
+    return position;
+  }
+
+  private writeAsks(wire: WireWriter, result: ResultReader, activation: Activation, bucket: Bucket, nowMs: number): void {
+    const tail = this.reader.over(result.buffer, result.tailFrom, result.tailTo);
+    const position = bucket.position + 1;
+    if ((result.asks & ASK_TIMERS) !== 0) {
+      const changed = new Map(activation.armed);
+      for (const [index, { name, armed }] of timersOf(tail).entries()) {
+        const replaces = changed.get(name) ?? null;
+        writeTimerNote(wire, { replaces, dueMs: armed === null ? 0 : firstDue(armed, nowMs) });
+        if (armed === null) changed.delete(name);
+        else changed.set(name, { position, index });
+      }
+    }
+    if ((result.asks & ASK_LINKS) === 0) return;
+    const linked = new Map(activation.linked);
+    for (const { actor, unlink } of linksOf(tail)) {
+      const linkedNumber = linked.get(actor) ?? 0;
+      // Linked twice is linked; not linked need not be ended.
+      const number = unlink === linkedNumber > 0 ? bucket.channels.next(bucketOf(actor, bucket.id.bits)) : 0;
+      writeLinkNote(wire, { number, linkedNumber: unlink ? linkedNumber : 0 });
+      if (number === 0) continue;
+      if (unlink) linked.delete(actor);
+      else linked.set(actor, number);
+    }
+  }
+}
+
+function kindOf(verdict: Verdict): number {
+  return verdict.kind === 'linked' ? KIND_LINKED : verdict.kind === 'parked' ? KIND_PARKED : KIND_FAILED;
+}
+
+export function writeNumbers(wire: WireWriter, numbers: readonly number[]): void {
+  if (numbers.length === 0) return;
+  const start = wire.begin(24);
+  for (const number of numbers) wire.varint(number);
+  wire.end(start);
+}
+
+function writePayload(wire: WireWriter, body: Buffer, from: number, to: number): void {
+  const start = wire.begin(32);
+  if (to > from) wire.bytes(1, body, from, to);
+  wire.end(start);
+}
+
+/** A message with the fields from, reply, refusal (docs/BEHAVIORS.md). */
+function writeAnswer(wire: WireWriter, { actor, command }: ReplyTo, from: string, buffer: Buffer, replyFrom: number, replyTo: number): void {
+  writeSend(wire, actor, command, '', (out) => {
+    out.string(1, from);
+    if (replyFrom < 0) out.bytes(2, NO_BYTES);
+    else out.bytes(2, buffer, replyFrom, replyTo);
+  });
+}
+
+export function writeRefusal(wire: WireWriter, { actor, command }: ReplyTo, from: string, code: string, message: string): void {
+  writeSend(wire, actor, command, '', (out) => {
+    out.string(1, from);
+    const refusal = out.begin(3);
+    out.string(1, code);
+    out.string(2, message);
+    out.end(refusal);
+  });
+}
+
+const NO_BYTES = Buffer.alloc(0);

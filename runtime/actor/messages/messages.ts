@@ -1,0 +1,67 @@
+/**
+ * What goes on between actors, of one engine: the outbox, the intake, and the way between them where both are of this node.
+ *
+ *   decision -> record (message-records.ts) -> durable -> outbox.ts -> courier -> intake.ts -> turn of the other actor -> its record
+ */
+
+import type { Bucket } from '../bucket.ts';
+import type { SentRecord } from './outbox.ts';
+import { Outbox } from './outbox.ts';
+import type { Courier, OutboxParts } from './outbox.ts';
+import { Intake } from './intake.ts';
+import type { Acknowledge, MessageRouting } from './intake.ts';
+import type { Delivery, Receipt } from './message.ts';
+
+export interface MessagesParts extends OutboxParts {
+  readonly buckets: readonly Bucket[];
+  readonly routing: MessageRouting;
+  /** Takes what is for buckets of other nodes; null where there is no other. */
+  readonly elsewhere: Courier | null;
+}
+
+export class Messages {
+  readonly outbox: Outbox;
+  readonly intake: Intake;
+  private readonly parts: MessagesParts;
+  private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
+
+  constructor(parts: MessagesParts) {
+    this.parts = parts;
+    this.outbox = new Outbox(parts);
+    this.intake = new Intake(parts.routing);
+    this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
+  }
+
+  /** The bucket was opened and serves from now on. */
+  serves(bucket: Bucket): void {
+    this.outbox.open(bucket);
+    this.intake.restart(bucket);
+    this.outbox.ownersChanged([bucket.id.index]);
+  }
+
+  /** It has stopped, or is somebody else's. */
+  gone(bucket: Bucket): void {
+    this.outbox.close(bucket);
+    this.intake.restart(bucket);
+  }
+
+  sent(record: SentRecord): void {
+    this.outbox.sent(record);
+  }
+
+  /** From another node. What is for a bucket that does not serve here is dropped: its sender finds the owner. */
+  receive(delivery: Delivery, acknowledge: Acknowledge): void {
+    const bucket = this.parts.buckets[delivery.destination];
+    if (bucket !== undefined) this.intake.take(bucket, delivery, acknowledge);
+  }
+
+  received(receipt: Receipt): void {
+    this.outbox.taken(receipt);
+  }
+
+  private deliver(delivery: Delivery): void {
+    const bucket = this.parts.buckets[delivery.destination]!;
+    if (bucket.owned) this.intake.take(bucket, delivery, this.acknowledge);
+    else this.parts.elsewhere?.deliver(delivery);
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Where a job comes from that no client has sent: a message of another actor, a timer, a message that is taken up again.
+ * Clients' commands have none, and nothing of this touches them.
+ */
+
+import type { WireWriter } from '../../codec/wire.ts';
+import type { Bucket } from '../bucket.ts';
+import type { Job } from '../job.ts';
+import type { CommitGroup } from '../output-gate.ts';
+
+/** Who waits for the reply: it is sent as a command of theirs, by the record that answers. */
+export interface ReplyTo {
+  readonly actor: string;
+  readonly command: string;
+  /** The bucket of that actor. */
+  readonly destination: number;
+}
+
+export interface Origin {
+  readonly bucket: Bucket;
+  readonly reply: ReplyTo | null;
+  /** It is parked already, and taken up again. */
+  readonly isParked: boolean;
+  /** Whether it is still its turn: asked last thing before it enters a batch. When it is not, `lost` is called. */
+  isNext(job: Job): boolean;
+  /** Writes the fields of its record that say where it came from. */
+  write(wire: WireWriter): void;
+  /** It stands in the queue for the sandbox: whatever is put there from now on comes behind it. */
+  entered(job: Job): void;
+  /** Its record has this position, and is durable when the group is released. */
+  recorded(position: number, group: CommitGroup): void;
+  /** It has not run, or nothing is left of it. It may be sent in again, when whatever is wrong has passed. */
+  lost(job: Job): void;
+  /** Its actor cannot be brought into memory, and waiting does not change that. */
+  refused(job: Job, code: string, message: string): void;
+}
+
+/**
+ * What becomes of a message for which no behaviour runs: a link changes, the actor cannot take it now (parked), or never will without
+ * somebody's help (failed). It keeps its place in the queue all the same, with an item that does nothing.
+ */
+export type Verdict =
+  | { readonly kind: 'linked' }
+  | { readonly kind: 'parked' | 'failed'; readonly code: string; readonly message: string };
