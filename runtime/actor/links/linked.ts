@@ -29,6 +29,9 @@ export class Linked {
   /** By actor, the oldest first; the actor whose turn it is comes first (B3). */
   readonly running = new Map<string, RunningBroadcast[]>();
 
+  /** Broadcasts that have begun since the bucket was made here. */
+  begun = 0;
+
   clear(): void {
     this.tables.clear();
     this.running.clear();
@@ -55,23 +58,22 @@ export class Linked {
     return first !== undefined && first.position === position && first.index === index && first.through === through;
   }
 
-  /** Takes a record in; `channels` has taken it in already. True: a broadcast begins. */
-  fold(record: RecordReader, channels: Channels): boolean {
-    if (record.spans.length === 0) return false;
-    if (record.kind === KIND_DECISION) return this.begin(record);
-    if (record.kind === KIND_LINKED) this.link(record, channels);
+  /** Takes a record in; `channels` has taken it in already. */
+  fold(record: RecordReader, channels: Channels): void {
+    if (record.spans.length === 0) return;
+    if (record.kind === KIND_DECISION) this.begin(record);
+    else if (record.kind === KIND_LINKED) this.link(record, channels);
     else if (record.kind === KIND_CURSOR) this.advance(record);
-    return false;
   }
 
-  private begin(record: RecordReader): boolean {
+  private begin(record: RecordReader): void {
     const count = broadcastsOf(record).length;
     const { actor, position } = record;
-    if (count === 0 || this.count(actor) === 0) return false;
+    if (count === 0 || this.count(actor) === 0) return;
     let list = this.running.get(actor);
     if (list === undefined) this.running.set(actor, (list = []));
     for (let index = 0; index < count; index++) list.push({ actor, position, index, through: 0 });
-    return true;
+    this.begun += count;
   }
 
   private link(record: RecordReader, channels: Channels): void {
