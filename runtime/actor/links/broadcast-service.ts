@@ -14,6 +14,7 @@ import type { Journal } from '../../journal/journal.ts';
 import { limits } from '../../limits.ts';
 import type { Bucket } from '../bucket.ts';
 import type { Bundles } from '../bundles.ts';
+import type { EngineLimits } from '../engine-limits.ts';
 import { Job, JOB_NOTE } from '../job.ts';
 import type { MessageRouting } from '../messages/intake.ts';
 import type { Origin } from '../messages/origin.ts';
@@ -30,6 +31,7 @@ export interface BroadcastParts {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly log: Log;
+  readonly limits: Pick<EngineLimits, 'broadcastChunkMax' | 'broadcastBacklogMax'>;
 }
 
 /** What is done for one bucket. */
@@ -128,7 +130,7 @@ export class BroadcastService {
   private rests(runner: Runner): boolean {
     const { clock, scheduler } = this.parts;
     const now = clock.monotonic();
-    const isBehind = runner.bucket.channels.backlog > limits.broadcastBacklogMax;
+    const isBehind = runner.bucket.channels.backlog > this.parts.limits.broadcastBacklogMax;
     if (!isBehind || (runner.restsSince > 0 && now - runner.restsSince >= limits.broadcastRestMaxMs)) {
       runner.restsSince = 0;
       return false;
@@ -163,7 +165,7 @@ export class BroadcastService {
     const { journal } = this.parts;
     const { bucket } = runner;
     const chunks: Chunk[] = [];
-    let left = limits.broadcastChunkMax;
+    let left = this.parts.limits.broadcastChunkMax;
     for (const broadcast of nextOf(bucket, left)) {
       if (left <= 0) break;
       const text = await this.textOf(runner, broadcast);

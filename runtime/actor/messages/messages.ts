@@ -68,6 +68,18 @@ export class Messages {
     this.broadcasts.again(bucket);
   }
 
+  /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */
+  underWay(): { readonly running: number; readonly backlog: number; readonly waiting: number } {
+    let running = 0;
+    let backlog = 0;
+    for (const { owned, linked, channels } of this.parts.buckets) {
+      if (!owned) continue;
+      running += linked.running.size;
+      backlog += channels.backlog;
+    }
+    return { running, backlog, waiting: this.intake.waiting };
+  }
+
   sent(record: SentRecord): void {
     this.outbox.sent(record);
   }
