@@ -152,7 +152,7 @@ export class Outbox {
     if (through < channel.taken) {
       // What was under way when the question was put says nothing about it.
       if (!again) return;
-      this.rewind(outlet, through);
+      this.rewind(box, outlet, through);
     } else this.trim(box, outlet, through);
     outlet.isAsked = outlet.isDoubted = false;
     if (again && through < outlet.delivered) {
@@ -198,19 +198,20 @@ export class Outbox {
     outlet.queue.splice(0, done);
     outlet.bytes -= bytes;
     this.bytes -= bytes;
-    channel.taken = through;
+    box.bucket.channels.takenThrough(channel, through);
     outlet.delivered = Math.max(outlet.delivered, through);
     if (through >= channel.sent) channel.from = outlet.behindFrom = 0;
     else channel.from = outlet.queue[0]?.position ?? (outlet.behindFrom || box.seen + 1);
   }
 
   /** What was taken in is gone over there: everything behind it is sent again, out of the log. */
-  private rewind(outlet: Outlet, through: number): void {
+  private rewind(box: Box, outlet: Outlet, through: number): void {
     this.parts.log.warn({ destination: outlet.channel.destination, taken: outlet.channel.taken, through }, 'a bucket has lost messages that it had taken in; they are sent again');
     this.bytes -= outlet.bytes;
     outlet.queue = [];
     outlet.bytes = 0;
-    outlet.channel.taken = outlet.delivered = through;
+    box.bucket.channels.takenThrough(outlet.channel, through);
+    outlet.delivered = through;
     outlet.channel.from = outlet.behindFrom = 1;
   }
 
