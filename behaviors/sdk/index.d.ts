@@ -53,10 +53,16 @@ export interface Context<A extends ActorTypes = ActorTypes> {
     options?: { readonly every?: number },
   ): void;
   cancelTimer(name: string): void;
-  /** Asks to be told what the other actor broadcasts. */
+  /** Asks to be told what the other actor broadcasts from then on. */
   link(actor: string): void;
+  /**
+   * As `link` and `send`: the other actor gets the command when it has the link already. Its answer says what no later broadcast will tell, that
+   * a product is off sale for example.
+   */
+  link(actor: string, name: string, body: object, options?: { readonly onReply?: Name<A['commands']> }): void;
+  /** No longer. What was broadcast before the other actor has heard of it still comes. */
   unlink(actor: string): void;
-  /** Sends a command to every actor that is linked to this one. */
+  /** Sends a command to every actor that is linked to this one, of the types that have it. */
   broadcast(name: string, body: object): void;
 }
 

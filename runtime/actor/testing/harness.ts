@@ -15,7 +15,7 @@ import { Address } from '../engine.ts';
 import type { AnswerError, Elsewhere } from '../engine.ts';
 import type { Courier } from '../messages/outbox.ts';
 import { NodeEngine } from '../node-engine.ts';
-import type { Clock, Log } from '../seams.ts';
+import type { Clock, Log, Scheduler } from '../seams.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../seams-node.ts';
 
 export interface Answer {
@@ -44,6 +44,7 @@ export interface TestEngineOptions {
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
   readonly courier?: Courier;
+  readonly scheduler?: Scheduler;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
@@ -63,7 +64,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     checks: { hash: bundleHash, compatible: checkStateCompatible },
     clock: options.clock ?? systemClock,
     entropy: systemEntropy(),
-    scheduler: systemScheduler,
+    scheduler: options.scheduler ?? systemScheduler,
     log,
     bucketBits: options.bucketBits ?? 3,
     ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),

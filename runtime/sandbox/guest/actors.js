@@ -293,17 +293,7 @@ const ctx = freeze({
   },
   send(to, command, body, options) {
     alive();
-    const type = address(to);
-    const target = typesByName.get(type);
-    if (target === undefined) stop('BAD_OUTPUT', 'send: the bundle has no actor type ' + type);
-    const index = typeof command === 'string' ? target.commandIndex.get(command) : undefined;
-    if (index === undefined) stop('BAD_OUTPUT', 'send: ' + type + ' has no command ' + show(command));
-    count(sends, SENDS_MAX, 'sends');
-    const onReply = option(options, 'onReply', 'send');
-    if (onReply !== undefined) ownCommand(onReply, 'send: onReply');
-    const value = bodyFor(target.commands[index], body, 'send ' + command);
-    weigh(bytesOf(value) + to.length + 64);
-    sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
+    sendCommand('send', to, command, body, options);
   },
   timer(timer, when, command, body, options) {
     alive();
@@ -329,7 +319,11 @@ const ctx = freeze({
     weigh(timer.length * 3 + 16);
     timers.push({ name: timer, due: -1, every: 0, command: '', body: null, write: null });
   },
-  link(actor) { linkChange(actor, false); },
+  link(actor, command, body, options) {
+    linkChange(actor, false);
+    // Of one record links go in front of sends: whoever is told has the link already.
+    if (command !== undefined || body !== undefined || options !== undefined) sendCommand('link', actor, command, body, options);
+  },
   unlink(actor) { linkChange(actor, true); },
   broadcast(command, body) {
     alive();
@@ -347,6 +341,19 @@ const ctx = freeze({
 for (const key of ownKeys(ctx)) {
   const property = describeOwn(ctx, key);
   freeze(property.value ?? property.get);
+}
+function sendCommand(what, to, command, body, options) {
+  const type = address(to);
+  const target = typesByName.get(type);
+  if (target === undefined) stop('BAD_OUTPUT', what + ': the bundle has no actor type ' + type);
+  const index = typeof command === 'string' ? target.commandIndex.get(command) : undefined;
+  if (index === undefined) stop('BAD_OUTPUT', what + ': ' + type + ' has no command ' + show(command));
+  count(sends, SENDS_MAX, 'sends');
+  const onReply = option(options, 'onReply', what);
+  if (onReply !== undefined) ownCommand(onReply, what + ': onReply');
+  const value = bodyFor(target.commands[index], body, what + ' ' + command);
+  weigh(bytesOf(value) + to.length + 64);
+  sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
 }
 function linkChange(actor, unlink) {
   alive();
