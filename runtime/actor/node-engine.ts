@@ -346,9 +346,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.sent(record);
   }
 
-  groupReleased(): void {
+  groupReleased(group: CommitGroup): void {
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
+    if (group.watched.length > 0) this.touched.push(...group.watched);
     if (this.touched.length === 0) return;
     const touched = this.touched;
     this.touched = [];

@@ -108,6 +108,7 @@ class Refused { constructor(location, reason) { this.location = location; this.r
 function install(modules) {
   try {
     for (const [file, definition] of modules) installType(file, definition);
+    connectSubscriptions();
     for (const schema of SCHEMA_TYPES) {
       for (const { name, request } of schema.commands) {
         const known = broadcastMessages.get(name);
@@ -133,7 +134,9 @@ function installType(file, definition) {
   if (schema === undefined) refuse(MISSING_TYPES[type] ?? 'no schema for ' + clip(type, 100) + ': the service ' + clip(type, 100) + 'Commands is missing');
   if (typesByName.has(type)) refuse('the bundle defines ' + type + ' twice');
   for (const key of ownKeys(behaviour)) {
-    if (key !== 'initialState' && key !== 'decide' && key !== 'evolve' && key !== 'migrate') refuse('a behaviour has initialState, decide, evolve and migrate, not ' + clip(key, 60));
+    if (key !== 'initialState' && key !== 'decide' && key !== 'evolve' && key !== 'migrate' && key !== 'subscribe') {
+      refuse('a behaviour has initialState, decide, evolve, migrate and subscribe, not ' + clip(key, 60));
+    }
   }
   const initialState = ownData(behaviour, 'initialState');
   if (typeof initialState !== 'function') refuse('initialState must be a function');
@@ -142,7 +145,8 @@ function installType(file, definition) {
   const decide = handlers(ownData(behaviour, 'decide'), 'decide', schema.commands.map((item) => item.name), 'command', refuse);
   const evolve = handlers(ownData(behaviour, 'evolve'), 'evolve', schema.events.map((item) => item.name), 'event', refuse);
   const T = {
-    type, file, migrate, decide, evolve, foldHash: '',
+    type, file, location, migrate, decide, evolve, foldHash: '',
+    subscribe: ownData(behaviour, 'subscribe'), subscribers: null,
     commands: schema.commands.map((item) => commandOf(item)),
     events: schema.events.map((item) => eventOf(item)),
     commandIndex: new Map(schema.commands.map((item, i) => [item.name, i])),
@@ -457,6 +461,7 @@ function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo
     if (state === null) return false;
   }
   if (exhausted) return failed('BEHAVIOR_ERROR', 'evolve ran out of stack or memory, and caught the error', '');
+  if (T.subscribers !== null && eventBodies.length > 0 && !deliverEvents()) return false;
   return accepted(actor, command, json, body, before, state, reply, withState, migrated);
 }
 
