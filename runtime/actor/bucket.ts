@@ -17,6 +17,7 @@ import { Channels } from './messages/channels.ts';
 import { Letters } from './messages/letters.ts';
 import type { SentMessage } from './messages/message.ts';
 import type { BucketHead } from '../journal/journal.ts';
+import { TimerIndex } from './timers/timer-index.ts';
 
 export interface ServedType {
   /** SHA-256, hex. */
@@ -58,6 +59,7 @@ export class Bucket {
   readonly served = new Map<string, ServedType>();
   readonly channels: Channels;
   readonly letters = new Letters();
+  readonly timers = new TimerIndex();
   /** Strikes per "<type> <bundle hex>". */
   readonly typeStrikes = new Map<string, number>();
   /** Reasons per "<type> <bundle hex>". */
@@ -110,11 +112,12 @@ export class Bucket {
   }
 
   /**
-   * Takes in what a record says about messages, as it is encoded and again when the log is read: what stands here live is what a
+   * Takes in what a record says about messages and timers, as it is encoded and again when the log is read: what stands here live is what a
    * restart makes of the log. Answers what the record sends.
    */
   foldMessages(record: RecordReader): readonly SentMessage[] {
     this.letters.fold(record);
+    this.timers.fold(record);
     return this.channels.fold(record);
   }
 

@@ -308,6 +308,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.state = 'stopping';
     this.routing.refusal = { code: 'NOT_READY', message: 'the node is stopping' };
     this.recovery.stopping = true;
+    this.messages.timers.stop();
     while (this.routing.waiting > 0 || this.gate.groupsInFlight > 0) {
       await new Promise<void>((resolve) => this.parts.scheduler.later(5, resolve));
     }
@@ -345,7 +346,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.sent(record);
   }
 
-  groupReleased(): void {
+  groupReleased(group: CommitGroup): void {
+    this.messages.timers.released(group);
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
     if (this.touched.length === 0) return;

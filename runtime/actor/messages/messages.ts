@@ -1,5 +1,6 @@
 /**
- * What goes on between actors, of one engine: the outbox, the intake, and the way between them where both are of this node.
+ * What goes on between actors, of one engine: the outbox, the intake, the way between them where both are of this node, and timers,
+ * which are messages of an actor to itself.
  *
  *   decision -> record (message-records.ts) -> durable -> outbox.ts -> courier -> intake.ts -> turn of the other actor -> its record
  */
@@ -11,6 +12,7 @@ import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
+import { TimerService } from '../timers/timer-service.ts';
 
 export interface MessagesParts extends OutboxParts {
   readonly buckets: readonly Bucket[];
@@ -22,6 +24,7 @@ export interface MessagesParts extends OutboxParts {
 export class Messages {
   readonly outbox: Outbox;
   readonly intake: Intake;
+  readonly timers: TimerService;
   private readonly parts: MessagesParts;
   private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
 
@@ -29,6 +32,7 @@ export class Messages {
     this.parts = parts;
     this.outbox = new Outbox(parts);
     this.intake = new Intake(parts.routing);
+    this.timers = new TimerService(parts);
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
 
@@ -37,12 +41,31 @@ export class Messages {
     this.outbox.open(bucket);
     this.intake.restart(bucket);
     this.outbox.ownersChanged([bucket.id.index]);
+    this.timers.serves(bucket);
   }
 
   /** It has stopped, or is somebody else's. */
   gone(bucket: Bucket): void {
     this.outbox.close(bucket);
     this.intake.restart(bucket);
+    this.timers.gone(bucket);
+  }
+
+  /** The sandbox is lost: what was under way runs again, after `resume`. */
+  interrupt(): void {
+    this.intake.interrupt();
+    this.timers.interrupt();
+  }
+
+  resume(): void {
+    this.intake.resume();
+    this.timers.resume();
+  }
+
+  /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
+  again(bucket: Bucket): void {
+    this.intake.again(bucket);
+    this.timers.again(bucket);
   }
 
   sent(record: SentRecord): void {
