@@ -41,9 +41,9 @@ export interface TestEngineOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly bucketBits?: number;
   readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
-  readonly scheduler?: Scheduler;
   readonly courier?: Courier;
 }
 
