@@ -287,6 +287,50 @@ t.test('two nodes, one after the other owner of the buckets: each timer fires on
   t.ok(one.engine.messages.timers.fired > 0);
 });
 
+t.test('what is armed and not durable yet does not fire', async (t) => {
+  const life = new Life(t);
+  await life.journal.open();
+  const faulty = new FaultyJournal(life.journal);
+  const node = await startClock({ journal: faulty.asJournal(), time: life.time, bucketBits: BITS });
+  t.teardown(() => node.close());
+  // Something to look after, so that the service looks.
+  await node.arm('a', 'later', { in: 100 * HOUR });
+  faulty.hold();
+  const armed = node.arm('a', 'n', { in: 0 });
+  await until(() => faulty.appendsHeld === 1, 'the record on its way');
+  for (let i = 0; i < 3; i++) {
+    life.time.advance(2_000);
+    await pause(20);
+  }
+  t.equal(node.engine.messages.timers.underWay, 0);
+  await faulty.release();
+  await armed;
+  await untilRings(node, 'a', 1);
+  t.same(node.lines.filter(({ level }) => level === 'error'), []);
+});
+
+t.test('firings that wait in front of the sandbox when a hand-off is given up come again', async (t) => {
+  const life = new Life(t);
+  await life.journal.open();
+  const faulty = new FaultyJournal(life.journal);
+  const node = await startClock({ journal: faulty.asJournal(), time: life.time, bucketBits: BITS });
+  t.teardown(() => node.close());
+  for (const id of ['a', 'b']) await node.arm(id, 'n', { in: HOUR, times: 50 });
+  const { loop } = node.engine as unknown as { loop: { hold(): void; resume(): void; jobsReady: number } };
+  faulty.hold();
+  const held = node.send(clock('z'), 'Other');
+  await until(() => faulty.appendsHeld > 0, 'an append that waits');
+  loop.hold();
+  life.time.advance(HOUR + 10);
+  await until(() => loop.jobsReady >= 100, 'the firings in the queue');
+  t.notOk(await node.engine.ownership.release([0, 1], 20));
+  loop.resume();
+  await faulty.release();
+  t.equal((await held).error, null);
+  for (const id of ['a', 'b']) await untilRings(node, id, 50);
+  t.equal((await firedIn(life.journal)).length, 100);
+});
+
 t.test('a hand-off that takes too long is given up, and nothing fires twice or not at all', async (t) => {
   const life = new Life(t);
   const first = await life.begin();
