@@ -9,6 +9,7 @@ import { runColdScale } from './cold-scale.ts';
 import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
 import { runScale } from './scale.ts';
+import { runTimers } from './timers.ts';
 
 const help = `Usage: npm run faults -- <kind> [options]
 
@@ -37,6 +38,12 @@ const help = `Usage: npm run faults -- <kind> [options]
     --hot <MiB>           --hot-log-max-mib of the node                                  (64)
     --timed <n>           actors that are timed                                          (2000)
     --json                the report as one JSON document; what is said on the way goes to stderr
+    --start-args, --data, --keep as above
+
+  timers     very many pending timers beside none, after the same commands: time to ready, commands a second; many timers due at once
+    --timers <n>          pending, a hundred an actor                                    (1000000)
+    --commands <n>        of the load that is measured                                   (200000)
+    --burst <n>           timers that are due at once                                    (100000)
     --start-args, --data, --keep as above
 
   hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
@@ -149,6 +156,23 @@ async function coldScale(args: string[]): Promise<number> {
   }, talk);
 }
 
+async function timers(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { ...common, timers: { type: 'string', default: '1000000' }, commands: { type: 'string', default: '200000' }, burst: { type: 'string', default: '100000' } },
+  });
+  return inDirectory(values, (directory) =>
+    runTimers({
+      directory,
+      timers: whole('timers', values.timers),
+      commands: whole('commands', values.commands),
+      burst: whole('burst', values.burst),
+      startArgs: words(values['start-args']),
+      say,
+    }),
+  );
+}
+
 async function hostile(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -194,7 +218,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, 'cold-scale': coldScale, hostile };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, 'cold-scale': coldScale, timers, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {

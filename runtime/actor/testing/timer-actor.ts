@@ -11,13 +11,13 @@ syntax = "proto3";
 package test.v1;
 message Ring { string name = 1; string word = 2; int64 due = 3 [jstype = JS_NUMBER]; uint32 missed = 4; bool late = 5; int64 at = 6 [jstype = JS_NUMBER]; string caller = 7; }
 message ClockState { repeated Ring rings = 1; uint32 others = 2; string bundle = 3; }
-message Arm { string name = 1; int64 in = 2 [jstype = JS_NUMBER]; int64 every = 3 [jstype = JS_NUMBER]; string cron = 4; string zone = 5; string word = 6; uint32 spin = 7; uint32 times = 8; }
+message Arm { string name = 1; int64 in = 2 [jstype = JS_NUMBER]; int64 every = 3 [jstype = JS_NUMBER]; string cron = 4; string zone = 5; string word = 6; uint32 times = 7; }
 message ArmReply {}
-message Cancel { string name = 1; uint32 spin = 2; }
+message Cancel { string name = 1; }
 message CancelReply {}
 message Sound { string word = 1; }
 message SoundReply {}
-message Other { uint32 spin = 1; }
+message Other {}
 message OtherReply {}
 message Rang { Ring ring = 1; }
 message Othered { bool firing = 1; }
@@ -30,32 +30,29 @@ service ClockCommands {
 }
 `;
 
-/** Words of Sound that do something: 'throw', 'refuse', 'loop', 'slow', 'again' (arms itself anew in a second, under its own name). */
+/** Words of Sound that do something: 'throw', 'refuse', 'loop', 'again' (arms itself anew in a second, under its own name). */
 const source = (bundle: string): string => `
 import { defineActor } from 'troupe';
-function spin(n) { let x = 0; for (let i = 0; i < n * 1000000; i++) x = (x * 31 + i) | 0; return x; }
 export default defineActor('test.v1.Clock', {
   initialState: () => ({ bundle: '${bundle}' }),
   migrate: (old) => ({ ...old, bundle: '${bundle}' }),
   decide: {
-    Arm(state, { name, in: delay, every, cron, zone, word, spin: n, times }, ctx) {
-      spin(n);
+    Arm(state, { name, in: delay, every, cron, zone, word, times }, ctx) {
       const when = cron === '' ? { in: delay } : zone === '' ? { cron } : { cron, zone };
       for (let i = 0; i < Math.max(1, times); i++) ctx.timer(times > 0 ? name + i : name, when, 'Sound', { word }, every > 0 ? { every } : undefined);
       return {};
     },
-    Cancel(state, { name, spin: n }, ctx) { spin(n); ctx.cancelTimer(name); return {}; },
+    Cancel(state, { name }, ctx) { ctx.cancelTimer(name); return {}; },
     Sound(state, { word }, ctx) {
       if (word === 'throw') throw new Error('I cannot');
       if (word === 'refuse') ctx.reject('NOT_NOW', 'I will not.');
       if (word === 'loop') for (;;) {}
-      if (word === 'slow') spin(60);
       const { name, due, missed, late } = ctx.firing ?? { name: '', due: 0, missed: 0, late: false };
       if (word === 'again') ctx.timer(name, { in: 1000 }, 'Sound', { word: 'done' });
       ctx.emit('Rang', { ring: { name, word, due, missed, late, at: ctx.now, caller: ctx.caller } });
       return {};
     },
-    Other(state, { spin: n }, ctx) { spin(n); ctx.emit('Othered', { firing: ctx.firing !== undefined }); return {}; },
+    Other(state, command, ctx) { ctx.emit('Othered', { firing: ctx.firing !== undefined }); return {}; },
   },
   evolve: {
     Rang: (state, { ring }) => ({ ...state, rings: [...state.rings, ring] }),

@@ -150,7 +150,7 @@ t.test('records arm, replace, cancel, and fire', async (t) => {
   t.same(dues(), [[6, 1, 80]]);
   index.fold(record(8, { position: 6, index: 1, nextDueMs: 90 }, []));
   t.same(dues(), [[6, 1, 90]]);
-  // What the firing itself arms again has the firing's record for its own, whatever order the fields stand in.
+  // What the firing itself arms again has the firing's record for its own.
   index.fold(record(9, { position: 6, index: 1, nextDueMs: 100 }, [[[6, 1], 110]]));
   t.same(dues(), [[9, 0, 110]]);
   // A parked firing that is taken up again had its effect on the timer when it was parked.

@@ -4,8 +4,7 @@
  *
  * I1  A timer's key is (position of the record that armed it) * 128 + (index among that record's timers): exact, and in the order in which
  *     timers were armed.
- * I2  A record's firing is folded before its notes: what a firing arms again has the firing's record for its own.
- * I3  Which of them are taken (on their way to their actors) is not part of the fold, and no checkpoint holds it.
+ * I2  Which of them are taken (on their way to their actors) is not part of the fold, and no checkpoint holds it.
  */
 
 import type { RecordReader } from '../../codec/record.ts';
