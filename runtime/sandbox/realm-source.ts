@@ -17,6 +17,7 @@ const lockdown = guest('lockdown.js');
 const wire = guest('wire.js');
 const actors = guest('actors.js');
 const hub = guest('hub.js');
+const subscriptions = guest('subscriptions.js');
 const modules = guest('modules.js');
 const codecFile = readFileSync(new URL(import.meta.url.replace('realm-source', 'codec-source')), 'utf8');
 
@@ -39,7 +40,7 @@ const constants = Object.entries({
   .join('\n');
 
 /** What decides how a decision comes out, besides V8 and the bundle: hashed into `engineHash`. */
-export const guestSources: readonly string[] = [intrinsics, lockdown, wire, actors, modules, constants, codecFile];
+export const guestSources: readonly string[] = [intrinsics, lockdown, wire, actors, subscriptions, modules, constants, codecFile];
 
 /** Makes the realm fit for scripts. */
 export const lockdownSource = `(function () {
@@ -124,6 +125,7 @@ const COLUMN_SHIFTS = ${JSON.stringify(shifts)};
 ${wire}
 ${codecSource(schema)}
 ${actors}
+${subscriptions}
 ${modules}
 globalThis.$troupe = freeze({ defineActor: freeze(defineActor), caught: freeze(caught), installModules: freeze(installModules) });
 return freeze(realm);

@@ -114,6 +114,11 @@ export class Channels {
     yield* this.outgoing.values();
   }
 
+  /** Whether messages of more than one incarnation of a source were taken in (M3). */
+  hasEnded(source: number): boolean {
+    return (this.incoming.get(source)?.older ?? null) !== null;
+  }
+
   find(source: number, incarnationHi: number, incarnationLo: number): TakenMark | null {
     let mark: TakenMark | null = this.incoming.get(source) ?? null;
     while (mark !== null && (mark.incarnationHi !== incarnationHi || mark.incarnationLo !== incarnationLo)) mark = mark.older;

@@ -6,13 +6,15 @@
 
 import type { Bucket } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
+import { BroadcastService } from '../links/broadcast-service.ts';
+import type { BroadcastParts } from '../links/broadcast-service.ts';
 import { Outbox } from './outbox.ts';
 import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
 
-export interface MessagesParts extends OutboxParts {
+export interface MessagesParts extends OutboxParts, BroadcastParts {
   readonly buckets: readonly Bucket[];
   readonly routing: MessageRouting;
   /** Takes what is for buckets of other nodes; null where there is no other. */
@@ -22,6 +24,7 @@ export interface MessagesParts extends OutboxParts {
 export class Messages {
   readonly outbox: Outbox;
   readonly intake: Intake;
+  readonly broadcasts: BroadcastService;
   private readonly parts: MessagesParts;
   private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
 
@@ -29,6 +32,7 @@ export class Messages {
     this.parts = parts;
     this.outbox = new Outbox(parts);
     this.intake = new Intake(parts.routing);
+    this.broadcasts = new BroadcastService(parts);
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
 
@@ -37,12 +41,43 @@ export class Messages {
     this.outbox.open(bucket);
     this.intake.restart(bucket);
     this.outbox.ownersChanged([bucket.id.index]);
+    this.broadcasts.serves(bucket);
   }
 
   /** It has stopped, or is somebody else's. */
   gone(bucket: Bucket): void {
     this.outbox.close(bucket);
     this.intake.restart(bucket);
+    this.broadcasts.gone(bucket);
+  }
+
+  /** The sandbox is gone, and with it what was on its way through; what is not durable enters again with `resume`. */
+  interrupt(): void {
+    this.intake.interrupt();
+    this.broadcasts.interrupt();
+  }
+
+  resume(): void {
+    this.intake.resume();
+    this.broadcasts.resume();
+  }
+
+  /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
+  again(bucket: Bucket): void {
+    this.intake.again(bucket);
+    this.broadcasts.again(bucket);
+  }
+
+  /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */
+  underWay(): { readonly running: number; readonly backlog: number; readonly waiting: number } {
+    let running = 0;
+    let backlog = 0;
+    for (const { owned, linked, channels } of this.parts.buckets) {
+      if (!owned) continue;
+      running += linked.running.size;
+      backlog += channels.backlog;
+    }
+    return { running, backlog, waiting: this.intake.waiting };
   }
 
   sent(record: SentRecord): void {

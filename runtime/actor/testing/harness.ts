@@ -14,7 +14,7 @@ import type { EngineLimits } from '../engine-limits.ts';
 import { Address } from '../engine.ts';
 import type { AnswerError, Elsewhere } from '../engine.ts';
 import { NodeEngine } from '../node-engine.ts';
-import type { Clock, Log } from '../seams.ts';
+import type { Clock, Log, Scheduler } from '../seams.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../seams-node.ts';
 
 export interface Answer {
@@ -42,6 +42,7 @@ export interface TestEngineOptions {
   readonly clock?: Clock;
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
+  readonly scheduler?: Scheduler;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
@@ -61,7 +62,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     checks: { hash: bundleHash, compatible: checkStateCompatible },
     clock: options.clock ?? systemClock,
     entropy: systemEntropy(),
-    scheduler: systemScheduler,
+    scheduler: options.scheduler ?? systemScheduler,
     log,
     bucketBits: options.bucketBits ?? 3,
     ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
