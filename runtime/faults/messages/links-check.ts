@@ -2,11 +2,11 @@
  * Links and broadcasts.
  *
  *  C6  A link or its end is sent when something changes, and only then; the other side ends the link that it is told. A broadcast is sent to
- *      those who were linked at its position, to each once, in the order of their links, whoever is linked or not when it comes to that; its
- *      cursor says how far it has come, and at rest it has come to the end.
+ *      those who were linked at its position and have its command, to each once, in the order of their links, whoever is linked or not when it
+ *      comes to that; its cursor says how far it has come, and at rest it has come to the end. An actor's broadcasts run one behind the other.
  */
 
-import { CURSOR, LINKED, placeOf, subjectOf } from './log-record.ts';
+import { CURSOR, LINKED, placeOf, subjectOf, typeOf } from './log-record.ts';
 import type { Complain, LogRecord } from './log-record.ts';
 
 /** A link on the side of the actor that was linked to. */
@@ -22,6 +22,7 @@ interface Broadcast {
   readonly data: Buffer;
   readonly place: string;
   readonly position: number;
+  readonly index: number;
   through: number;
   isDone: boolean;
 }
@@ -38,9 +39,11 @@ export class LinksCheck {
   private readonly byNumber = new Map<string, Linked>();
   private readonly running = new Map<string, Broadcast>();
   private readonly complain: Complain;
+  private readonly hasCommand: (actorType: string, name: string) => boolean;
 
-  constructor(complain: Complain) {
+  constructor(complain: Complain, hasCommand: (actorType: string, name: string) => boolean) {
     this.complain = complain;
+    this.hasCommand = hasCommand;
   }
 
   record(record: LogRecord): void {
@@ -49,7 +52,7 @@ export class LinksCheck {
     for (const [index, { name, data }] of record.broadcasts.entries()) {
       this.broadcasts++;
       const { position } = record;
-      this.running.set(keyOf(record.bucketIndex, position, index), { from: record.actor, name, data, place: `${placeOf(record)}.${index}`, position, through: 0, isDone: false });
+      this.running.set(keyOf(record.bucketIndex, position, index), { from: record.actor, name, data, place: `${placeOf(record)}.${index}`, position, index, through: 0, isDone: false });
     }
     if (record.kind === CURSOR && record.cursor !== null) this.goesOn(record, record.cursor);
   }
@@ -106,10 +109,14 @@ export class LinksCheck {
       this.wrong(record, `is the cursor of broadcast ${index} of ${position}, which there is not`);
       return;
     }
+    for (const older of this.running.values()) {
+      if (older.from !== actor || older.position > position || (older.position === position && older.index >= index)) continue;
+      if (this.recipients(older).length > 0) this.wrong(record, `goes on with broadcast ${broadcast.place} before ${older.place} is done`);
+    }
     if (broadcast.isDone) this.wrong(record, `goes on with broadcast ${broadcast.place}, which is done`);
     const left = this.recipients(broadcast);
     const chunk = left.filter(({ at }) => at <= through);
-    const wanted = chunk.map((linked) => linked.actor).join();
+    const wanted = chunk.map((linked) => linked.actor).filter((to) => this.hasCommand(typeOf(to), broadcast.name)).join();
     const sent = record.sends.map(({ to }) => to).join();
     if (sent !== wanted) this.wrong(record, `sends broadcast ${broadcast.place} through ${through} to [${sent}] instead of [${wanted}]`);
     for (const { name, data, onReply } of record.sends) {

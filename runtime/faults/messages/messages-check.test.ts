@@ -21,6 +21,8 @@ const CLOCK = 'test.v1.Clock:c';
 const order = (n: number): string => `shop.v1.Order:o-${n}`;
 const payment = (n: number): string => `shop.v1.Payment:pay-${n}`;
 const PAY_MS = 5_000;
+const USER = 'shop.v1.User:u';
+const NOTIFICATION = 'shop.v1.Notification:n';
 
 interface Story {
   readonly logs: PlainRecord[][];
@@ -38,12 +40,21 @@ function rightStory(): Story {
     const line = { productId: product.slice(16), quantity, unitPrice: 100, inventoryId: product.slice(16) };
     const payBeforeMs = story.nowMs + PAY_MS;
     const inventory = `shop.v1.Inventory:${line.inventoryId}`;
-    return story.command(order(n), 'PlaceOrder', { userId: 'u', lines: [line], paymentTimeSeconds: PAY_MS / 1_000 }, {
-      events: [['OrderPlaced', { userId: 'u', lines: [line], total: 100 * quantity, payBeforeMs }]],
+    const total = 100 * quantity;
+    return story.command(order(n), 'PlaceOrder', { userId: 'u', lines: [line], paymentTimeSeconds: PAY_MS / 1_000, notify: 'n' }, {
+      events: [['OrderPlaced', { userId: 'u', lines: [line], total, payBeforeMs, notify: 'n' }]],
       timers: [['expiry', payBeforeMs, 'ExpireOrder']], links: [product],
-      sends: [[product, 'CheckOffer', { unitPrice: 100 }, 'TakeOffer'], [inventory, 'Reserve', { orderId: `o-${n}`, quantity }, 'TakeReservation']],
-      reply: { orderId: `o-${n}`, total: 100 * quantity, payBeforeMs },
+      sends: [[product, 'CheckOffer', { unitPrice: 100 }, 'TakeOffer'], [inventory, 'Reserve', { orderId: `o-${n}`, quantity }, 'TakeReservation'], [USER, 'NoteOrder', { orderId: `o-${n}`, total }]],
+      reply: { orderId: `o-${n}`, total, payBeforeMs },
     });
+  };
+  /** What an order that has ended tells those who listen, and what they make of it. */
+  const tells = (n: number, status: string): NonNullable<Parameters<LogStory['receive']>[2]['sends']> => [
+    [USER, 'NoteOrderStatus', { orderId: `o-${n}`, status }], [NOTIFICATION, 'Notify', { orderId: `o-${n}`, status }],
+  ];
+  const noted = (n: number, status: string): void => {
+    story.receive(USER, order(n), { events: [['OrderStatusNoted', { orderId: `o-${n}`, status }]] });
+    at[`noted ${n}`] = story.receive(NOTIFICATION, order(n), { events: [['Notified', { orderId: `o-${n}`, status, atMs: story.nowMs }]] });
   };
   const answer = (n: number, product: string, quantity: number): void => {
     const inventory = product.replace('Product', 'Inventory');
@@ -51,14 +62,16 @@ function rightStory(): Story {
     story.receive(product, order(n), { reply: { unitPrice: 100 } });
     story.receive(order(n), product, { events: [['OfferConfirmed', { productId: product.slice(16) }]], reply: {} });
     story.receive(inventory, order(n), { events: [['StockReserved', { orderId: `o-${n}`, quantity }]], reply: { quantity } });
-    story.receive(order(n), inventory, { events: [['LinesReserved', { inventoryId: product.slice(16) }]] });
+    story.receive(order(n), inventory, { events: [['LinesReserved', { inventoryId: product.slice(16) }], ['OrderReserved', {}]] });
+    story.receive(USER, order(n), { events: [['OrderNoted', { orderId: `o-${n}`, total: 100 * quantity }]] });
   };
-  const end = (n: number, product: string): Partial<Parameters<LogStory['receive']>[2]> => ({
-    cancels: ['expiry'], unlinks: [product], sends: [[product.replace('Product', 'Inventory'), 'Release', { orderId: `o-${n}` }]],
+  const end = (n: number, product: string, status: string): Partial<Parameters<LogStory['receive']>[2]> => ({
+    cancels: ['expiry'], unlinks: [product], sends: [[product.replace('Product', 'Inventory'), 'Release', { orderId: `o-${n}` }], ...tells(n, status)],
   });
-  const gone = (n: number, product: string, events: [string, object][] = []): void => {
+  const gone = (n: number, product: string, status: string, quantity: number): void => {
     story.receiveLinks(product, order(n));
-    story.receive(product.replace('Product', 'Inventory'), order(n), { events });
+    story.receive(product.replace('Product', 'Inventory'), order(n), { events: [['ReservationReleased', { orderId: `o-${n}`, quantity }]] });
+    noted(n, status);
   };
   const pay = (n: number, by: number): PlainRecord => story.command(payment(by), 'AuthorisePayment', { orderId: `o-${n}`, amount: 200, method: 'card' }, {
     events: [['PaymentAuthorised', { orderId: `o-${n}`, amount: 200, method: 'card' }]],
@@ -76,11 +89,14 @@ function rightStory(): Story {
   story.nowMs += 10;
   pay(1, 1);
   at['paid'] = story.receive(order(1), payment(1), {
-    events: [['OrderPaid', { amount: 200, paymentId: 'pay-1' }], ['OrderConfirmed', {}]], cancels: ['expiry'], unlinks: [P1], sends: [[I1, 'Confirm', { orderId: 'o-1' }]],
+    events: [['OrderPaid', { amount: 200, paymentId: 'pay-1' }], ['OrderConfirmed', {}]], cancels: ['expiry'], unlinks: [P1],
+    sends: [[I1, 'Confirm', { orderId: 'o-1' }], [USER, 'NoteOrderStatus', { orderId: 'o-1', status: 'ORDER_STATUS_PAID' }], ...tells(1, 'ORDER_STATUS_CONFIRMED')],
     reply: { status: 'ORDER_STATUS_CONFIRMED' },
   });
   story.receiveLinks(P1, order(1));
   at['sold'] = story.receive(I1, order(1), { events: [['ReservationConfirmed', { orderId: 'o-1', quantity: 2 }]], reply: { quantity: 2 } });
+  story.receive(USER, order(1), { events: [['OrderStatusNoted', { orderId: 'o-1', status: 'ORDER_STATUS_PAID' }]] });
+  noted(1, 'ORDER_STATUS_CONFIRMED');
   at['captured'] = story.receive(payment(1), order(1), { events: [['PaymentCaptured', { amount: 200 }]] });
   pay(1, 2);
   at['refused'] = story.receive(order(1), payment(2), { reject: 'ALREADY_PAID' });
@@ -89,8 +105,8 @@ function rightStory(): Story {
   at['place 2'] = place(2, P1, 3);
   answer(2, P1, 3);
   story.nowMs += PAY_MS + 20;
-  at['expired'] = story.fire(order(2), 'expiry', { events: [['OrderExpired', {}]], ...end(2, P1), cancels: [] });
-  gone(2, P1, [['ReservationReleased', { orderId: 'o-2', quantity: 3 }]]);
+  at['expired'] = story.fire(order(2), 'expiry', { events: [['OrderExpired', {}]], ...end(2, P1, 'ORDER_STATUS_EXPIRED'), cancels: [] });
+  gone(2, P1, 'ORDER_STATUS_EXPIRED', 3);
 
   place(3, P1, 1);
   answer(3, P1, 1);
@@ -104,14 +120,16 @@ function rightStory(): Story {
   at['cursor'] = story.cursor(at['off sale'], [order(3)], links.at(-3)!['position'], false);
   at['cursor 2'] = story.cursor(at['off sale'], [order(4)], links.at(-2)!['position'], true);
   for (const n of [3, 4]) {
-    at[`void ${n}`] = story.receive(order(n), P1, { events: [['OrderVoided', { reason: 'NOT_ON_SALE' }]], ...end(n, P1) });
-    gone(n, P1, [['ReservationReleased', { orderId: `o-${n}`, quantity: 1 }]]);
+    at[`void ${n}`] = story.receive(order(n), P1, { events: [['OrderVoided', { reason: 'NOT_ON_SALE' }]], ...end(n, P1, 'ORDER_STATUS_VOID') });
+    gone(n, P1, 'ORDER_STATUS_VOID', 1);
   }
-  story.receive(order(5), P1, { events: [['OrderVoided', { reason: 'NOT_ON_SALE' }]], ...end(5, P1) });
+  story.receive(order(5), P1, { events: [['OrderVoided', { reason: 'NOT_ON_SALE' }]], ...end(5, P1, 'ORDER_STATUS_VOID') });
   story.receiveLinks(P1, order(5));
   story.receive(I1, order(5), { events: [['StockReserved', { orderId: 'o-5', quantity: 1 }]], reply: { quantity: 1 } });
+  story.receive(USER, order(5), { events: [['OrderNoted', { orderId: 'o-5', total: 100 }]] });
   story.receive(I1, order(5), { events: [['ReservationReleased', { orderId: 'o-5', quantity: 1 }]] });
   story.receive(order(5), I1, {});
+  noted(5, 'ORDER_STATUS_VOID');
 
   for (let i = 1; i <= 4; i++) story.command(SENDER, 'Tell', { n: i }, { sends: [[BOX, 'Put', { word: `w${i}` }, 'TakeAnswer']] });
   at['parked 1'] = story.park(BOX, SENDER);
@@ -175,7 +193,7 @@ t.test('what is on its way is counted, at the end and at every moment before', a
   const { bucketIndex: bucket, position } = story.at['place']!;
   cut[bucket] = position;
   const before = story.logs[bucket]!.slice(0, position).reduce((sum, record) => sum + record['sends']!.length, 0);
-  t.equal(check.channels.inFlightAt(cut), before + 1, 'two sends and a link');
+  t.equal(check.channels.inFlightAt(cut), before + 1, 'its sends and a link');
 });
 
 t.test('a state that is not the fold: C7 says so', async (t) => {
@@ -318,6 +336,7 @@ const spoils: readonly [what: string, rule: string, spoil: (story: Story) => voi
   }],
   ['a cursor skips', 'C6', ({ at }) => (at['cursor']!['cursor'].through = at['cursor 2']!['cursor'].through)],
   ['a cursor is done too early', 'C6', ({ at }) => (at['cursor']!['cursor'].done = true)],
+  ['a broadcast overtakes an older one', 'C6', ({ at }) => at['off sale']!['broadcasts'].unshift({ name: 'VoidOrder', data: Buffer.alloc(0) })],
   ['a cursor never ends', 'C6', ({ at }) => (at['cursor 2']!['cursor'].done = false)],
   ['a broadcast stops', 'C6', ({ at }) => blank(at['cursor 2']!)],
   ['a broadcast is begun twice', 'C6', (story) => again(story, story.at['cursor']!)],
@@ -340,6 +359,8 @@ const spoils: readonly [what: string, rule: string, spoil: (story: Story) => voi
   ['an order is paid and not captured', 'C7', ({ at }) => (at['captured']!['events'] = [])],
   ['more is captured than was authorised', 'C7', ({ at }) => (at['captured']!['events'] = [{ name: 'PaymentCaptured', data: encodeEvent('shop.v1.Payment', 'PaymentCaptured', { amount: 300 }) }])],
   ['an order is void and holds its pieces', 'C7', (story) => (taken(story, ({ name, events }) => name === 'Release' && events.length > 0)['events'] = [])],
+  ['an outcome is noted twice', 'C7', (story) => again(story, story.at['noted 2']!, { cause: null })],
+  ['an outcome is not noted', 'C7', ({ at }) => (at['noted 2']!['events'] = [])],
   ['an answered command is not in the log', 'C8', ({ at }) => blank(at['stock']!)],
   ['an answered command has another seq', 'C8', ({ answered }) => (answered[0] = { ...answered[0]!, seq: answered[0]!.seq! + 1 })],
   ['an answered command is recorded as refused', 'C8', ({ at }) => Object.assign(at['stock']!, { kind: 2, events: [], rejection: { code: 'X' } })],

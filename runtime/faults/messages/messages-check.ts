@@ -22,7 +22,7 @@ import { DECISION, FAILED, REJECTION, bucketOf, decodeRecord, placeOf } from './
 import type { LogRecord } from './log-record.ts';
 import { RepliesCheck } from './replies-check.ts';
 import { ShopCheck } from './shop-check.ts';
-import { samePayload } from './shop-messages.ts';
+import { hasCommand, samePayload } from './shop-messages.ts';
 import { TimersCheck } from './timers-check.ts';
 
 /** A command that a client was answered. */
@@ -85,7 +85,7 @@ export class MessagesCheck {
     this.replies = new RepliesCheck(complain);
     this.letters = new LettersCheck(complain, this.replies, samePayload);
     this.timers = new TimersCheck(complain, samePayload);
-    this.links = new LinksCheck(complain);
+    this.links = new LinksCheck(complain, hasCommand);
     this.shop = new ShopCheck(complain);
   }
 

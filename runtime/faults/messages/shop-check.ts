@@ -2,8 +2,9 @@
  * The shop, over all logs.
  *
  *  C7  Every event fits the state that the events before it make. No piece and no amount appears or vanishes between actors: at rest an
- *      order has one outcome, its pieces are sold when it is confirmed and given back when it is not, what was captured and not
- *      refunded is what the orders were paid with; and an actor's state, read through a node, is the fold of its events.
+ *      order has one outcome, which its user and whoever was to be notified have noted once; its pieces are sold when it is confirmed and given
+ *      back when it is not; what was captured and not refunded is what the orders were paid with; and an actor's state, read through a
+ *      node, is the fold of its events.
  */
 
 import { placeOf, typeOf } from './log-record.ts';
@@ -20,10 +21,14 @@ interface Page {
 }
 
 const ORDER = 'shop.v1.Order:';
+const CAPTURED = 'PAYMENT_STATUS_CAPTURED';
+const NOTES = ['OrderNoted', 'OrderStatusNoted', 'Notified'];
 
 export class ShopCheck {
   readonly outcomes: Record<string, number> = {};
   private readonly pages = new Map<string, Page>();
+  /** What others have noted of an order, in the order of noting, by who noted it and the order. */
+  private readonly noted = new Map<string, string[]>();
   /** Pieces sold, by inventory and order. */
   private readonly sold = new Map<string, Map<string, number>>();
   private readonly complain: Complain;
@@ -44,6 +49,7 @@ export class ShopCheck {
         this.complain('C7', `${placeOf(record)}: ${actor} has an event ${name}, which is none of its type`);
         continue;
       }
+      if (NOTES.includes(name)) this.notes(`${page.type} ${String(event['orderId'])}`, name === 'OrderNoted' ? AWAITING : String(event['status']));
       if (name === 'ReservationConfirmed') this.sells(actor, event as { orderId: string; quantity: number });
       const wrong = applyEvent(page.type, page.state, name, event, record.nowMs);
       if (wrong !== null) this.complain('C7', `${placeOf(record)}: ${actor} ${wrong}`);
@@ -86,6 +92,10 @@ export class ShopCheck {
     const open = openOffers.length + openReservations.length;
     if (status === PAID) this.complain('C7', `${actor} is paid and neither confirmed nor void`);
     if (status === AWAITING && open > 0) this.complain('C7', `${actor} waits for ${open} answers that do not come`);
+    const told = this.noted.get(`shop.v1.User ${id}`) ?? [];
+    if (told[0] !== AWAITING || (status !== AWAITING && told.at(-1) !== status)) this.complain('C7', `${actor} is ${status}, and its user has noted [${told.join()}]`);
+    const notices = (this.noted.get(`shop.v1.Notification ${id}`) ?? []).filter((notice) => notice !== AWAITING);
+    if (state.notify !== '' && status !== AWAITING && notices.join() !== status) this.complain('C7', `${actor} is ${status}, and who was to be notified has noted [${notices.join()}]`);
     for (const [inventory, quantity] of wantedOf(state)) {
       const sold = this.sold.get(`shop.v1.Inventory:${inventory}`)?.get(id) ?? 0;
       const due = status === CONFIRMED ? quantity : 0;
@@ -98,13 +108,21 @@ export class ShopCheck {
     for (const [actor, { status, orderId, amount }] of this.statesOf<PaymentState>('shop.v1.Payment')) {
       const order = orders.get(ORDER + orderId);
       const isTaken = order !== undefined && order.paymentId !== '' && `shop.v1.Payment:${order.paymentId}` === actor;
-      const due = `PAYMENT_STATUS_${!isTaken ? 'FAILED' : order.status === VOID ? 'REFUNDED' : 'CAPTURED'}`;
-      if (status !== due) this.complain('C7', `${actor} for order ${orderId}, which is ${order?.status ?? 'not placed'}, is ${status} instead of ${due}`);
-      if (status === 'PAYMENT_STATUS_CAPTURED') kept += amount;
+      const isKept = isTaken && order.status !== VOID;
+      // What is not kept has failed, or was refunded where it had come already.
+      const due = isKept ? [CAPTURED] : ['PAYMENT_STATUS_FAILED', 'PAYMENT_STATUS_REFUNDED'];
+      if (!due.includes(status)) this.complain('C7', `${actor} for order ${orderId}, which is ${order?.status ?? 'not placed'}, is ${status} instead of ${due.join(' or ')}`);
+      if (status === CAPTURED) kept += amount;
     }
     let paid = 0;
     for (const { status, paymentId, total } of orders.values()) if (paymentId !== '' && status !== VOID) paid += total;
     if (kept !== paid) this.complain('C7', `${kept} are captured and not refunded, ${paid} were paid for orders`);
+  }
+
+  private notes(what: string, status: string): void {
+    const list = this.noted.get(what);
+    if (list === undefined) this.noted.set(what, [status]);
+    else list.push(status);
   }
 
   private sells(inventory: string, { orderId, quantity }: { orderId: string; quantity: number }): void {

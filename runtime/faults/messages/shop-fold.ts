@@ -23,6 +23,7 @@ export interface OrderState {
   openReservations: string[];
   paymentId: string;
   voidReason: string;
+  notify: string;
 }
 
 export interface InventoryState {
@@ -66,14 +67,15 @@ export function wantedOf({ lines }: OrderState): Map<string, number> {
 }
 
 const order: Record<string, Apply> = {
-  OrderPlaced(state: OrderState, { userId, lines, total, payBeforeMs }: OrderState) {
+  OrderPlaced(state: OrderState, { userId, lines, total, payBeforeMs, notify }: OrderState) {
     const wrong = state.status !== 'ORDER_STATUS_UNSPECIFIED' && 'is placed twice';
-    Object.assign(state, { status: AWAITING, userId, lines, total, payBeforeMs, openOffers: lines.map(({ productId }) => productId) });
+    Object.assign(state, { status: AWAITING, userId, lines, total, payBeforeMs, notify, openOffers: lines.map(({ productId }) => productId) });
     state.openReservations = [...wantedOf(state).keys()];
     return wrong;
   },
   OfferConfirmed: (state: OrderState, { productId }: { productId: string }) => close(state, state.openOffers, productId),
   LinesReserved: (state: OrderState, { inventoryId }: { inventoryId: string }) => close(state, state.openReservations, inventoryId),
+  OrderReserved: (state: OrderState) => state.openOffers.length + state.openReservations.length > 0 && 'is reserved with open answers',
   OrderPaid(state: OrderState, { amount, paymentId }: { amount: number; paymentId: string }, nowMs: number) {
     const wrong = state.status !== AWAITING ? `is paid as ${state.status}` : amount !== state.total ? `of ${state.total} is paid with ${amount}` : nowMs >= state.payBeforeMs && 'is paid too late';
     Object.assign(state, { status: PAID, paymentId });
@@ -186,11 +188,47 @@ const product: Record<string, Apply> = {
   },
 };
 
+interface NotedOrder {
+  orderId: string;
+  status: string;
+  total: number;
+  placedMs: number;
+}
+
+/** How many a user, and a notification, remember. */
+const ORDERS_MAX = 100;
+const NOTICES_MAX = 20;
+
+const user: Record<string, Apply> = {
+  OrderNoted(state: { orders: NotedOrder[] }, { orderId, total, placedMs }: NotedOrder) {
+    const wrong = state.orders.some((noted) => noted.orderId === orderId) && `notes order ${orderId} twice`;
+    state.orders = [...state.orders, { orderId, status: AWAITING, total, placedMs }].slice(-ORDERS_MAX);
+    return wrong;
+  },
+  OrderStatusNoted(state: { orders: NotedOrder[] }, { orderId, status }: NotedOrder) {
+    const noted = state.orders.find((order) => order.orderId === orderId);
+    if (noted === undefined) return `notes order ${orderId}, which it does not know, as ${status}`;
+    const isNext = noted.status === AWAITING ? status !== CONFIRMED : noted.status === PAID && (status === CONFIRMED || status === VOID);
+    const wrong = !isNext && `notes order ${orderId}, which is ${noted.status}, as ${status}`;
+    noted.status = status;
+    return wrong;
+  },
+};
+
+const notification: Record<string, Apply> = {
+  Notified(state: { notices: object[] }, notice: object) {
+    state.notices = [...state.notices, notice].slice(-NOTICES_MAX);
+    return null;
+  },
+};
+
 const folds: Record<string, Record<string, Apply>> = {
   'shop.v1.Order': order,
   'shop.v1.Inventory': inventory,
   'shop.v1.Payment': payment,
   'shop.v1.Product': product,
+  'shop.v1.User': user,
+  'shop.v1.Notification': notification,
 };
 
 export function isFolded(actorType: string): boolean {

@@ -21,6 +21,8 @@ export interface ShopOptions {
 
 const TICK_MS = 10;
 const PRICE = 100;
+/** Enough that none has more orders than it remembers. */
+const USERS = 500;
 const SHOPKEEPER_PAUSE_MS = 150;
 const OFF_SALE_MS = 100;
 /** States that are looked at together. */
@@ -114,7 +116,9 @@ export class ShopLoad {
     // Somebody remembers an old price now and then.
     const lines = [...ids].map((id) => ({ productId: `p-${id}`, quantity: 1 + Math.floor(random() * 3), unitPrice: random() < 0.02 ? PRICE + 1 : PRICE }));
     this.unsettled.add(order);
-    const placed = await this.client.command(order, 'PlaceOrder', { userId: `u-${n % 50}`, lines, paymentTimeSeconds: 1 + Math.floor(random() * paymentTimeMaxSeconds) });
+    const placed = await this.client.command(order, 'PlaceOrder', {
+      userId: `u-${n % USERS}`, lines, paymentTimeSeconds: 1 + Math.floor(random() * paymentTimeMaxSeconds), notify: random() < 0.3 ? `n-${n % USERS}` : '',
+    });
     if (!('reply' in placed)) return;
     const amount = placed.reply['total'];
     await sleep(random() * 300);
@@ -129,7 +133,7 @@ export class ShopLoad {
   private async pay(n: number, order: string, amount: unknown, by: number): Promise<void> {
     const payment = `shop.v1.Payment:pay-${n}-${by}`;
     this.unsettled.add(payment);
-    await this.client.command(payment, 'AuthorisePayment', { orderId: order.slice(14), amount, method: 'card' });
+    await this.client.command(payment, 'AuthorisePayment', { orderId: order.slice(14), amount, method: 'card', capture: this.options.random() < 0.2 });
   }
 
   private async keep(): Promise<void> {

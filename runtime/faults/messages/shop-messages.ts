@@ -33,6 +33,11 @@ function commandOf(actorType: string, name: string): Command {
   return command;
 }
 
+/** Whether actors of the type have the command; of types that are not the shop's nothing is known, and it is believed. */
+export function hasCommand(actorType: string, name: string): boolean {
+  return !actorType.startsWith('shop.v1.') || Object.hasOwn(root.lookupService(`${actorType}Commands`).methods, name);
+}
+
 export function encodeCommand(actorType: string, name: string, body: object): Uint8Array {
   const { request } = commandOf(actorType, name);
   return request.encode(request.fromObject(body)).finish();
