@@ -15,7 +15,6 @@ import type { Hash64 } from '../../codec/hash64.ts';
 import type { StoredRecord } from '../../journal/journal.ts';
 import type { Findings } from '../book.ts';
 import { ChannelsCheck, isOddKind } from './channels-check.ts';
-import type { Cut } from './channels-check.ts';
 import { LettersCheck } from './letters-check.ts';
 import { LinksCheck } from './links-check.ts';
 import { DECISION, FAILED, REJECTION, bucketOf, decodeRecord, placeOf } from './log-record.ts';
@@ -102,9 +101,9 @@ export class MessagesCheck {
     return this.buckets.get(bucket)?.position ?? 0;
   }
 
-  /** Up to where all of them were. */
-  cut(buckets: number): Cut {
-    return Array.from({ length: buckets }, (_, index) => this.positionOf(index));
+  /** Its head there; null when nothing was read. */
+  headOf(bucket: number): Hash64 | null {
+    return this.buckets.get(bucket)?.head ?? null;
   }
 
   /** The records behind `positionOf(bucket)`, in order. `origin` is the head of the empty log. */

@@ -25,7 +25,8 @@ const CAPTURED = 'PAYMENT_STATUS_CAPTURED';
 const NOTES = ['OrderNoted', 'OrderStatusNoted', 'Notified'];
 
 export class ShopCheck {
-  readonly outcomes: Record<string, number> = {};
+  /** How the orders stood when they were settled last. */
+  outcomes: Record<string, number> = {};
   private readonly pages = new Map<string, Page>();
   /** What others have noted of an order, in the order of noting, by who noted it and the order. */
   private readonly noted = new Map<string, string[]>();
@@ -72,6 +73,7 @@ export class ShopCheck {
   /** C7, at rest. */
   settle(): void {
     const orders = this.statesOf<OrderState>('shop.v1.Order');
+    this.outcomes = {};
     for (const [actor, state] of orders) this.order(actor, state);
     for (const [actor, { reservations, available }] of this.statesOf<InventoryState>('shop.v1.Inventory')) {
       if (available < 0) this.complain('C7', `${actor} has ${available} available`);

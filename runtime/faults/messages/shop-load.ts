@@ -23,6 +23,7 @@ const TICK_MS = 10;
 const PRICE = 100;
 /** Enough that none has more orders than it remembers. */
 const USERS = 500;
+const SHOPKEEPERS = 4;
 const SHOPKEEPER_PAUSE_MS = 150;
 const OFF_SALE_MS = 100;
 /** States that are looked at together. */
@@ -64,7 +65,7 @@ export class ShopLoad {
     if (this.isOpen) return;
     this.isOpen = true;
     this.timer = setInterval(() => this.tick(), TICK_MS);
-    this.track(this.keep());
+    for (let i = 0; i < SHOPKEEPERS; i++) this.track(this.keep(i));
   }
 
   /** Nobody comes in any more. Resolves when whoever is inside has sent what he wanted; false when that takes too long. */
@@ -136,11 +137,13 @@ export class ShopLoad {
     await this.client.command(payment, 'AuthorisePayment', { orderId: order.slice(14), amount, method: 'card', capture: this.options.random() < 0.2 });
   }
 
-  private async keep(): Promise<void> {
+  /** Each looks after every so-manyth product, so that none is taken off sale by two at once. */
+  private async keep(first: number): Promise<void> {
     const { random, products } = this.options;
-    while (this.isOpen) {
+    const own = Math.floor((products - first - 1) / SHOPKEEPERS) + 1;
+    while (this.isOpen && own > 0) {
       await sleep(SHOPKEEPER_PAUSE_MS * (0.5 + random()));
-      const n = Math.floor(random() * products);
+      const n = first + SHOPKEEPERS * Math.floor(random() * own);
       await this.client.command(inventoryOf(n), 'AddStock', { quantity: 1 + Math.floor(random() * 20) });
       if (random() < 0.4) await this.away(productOf(n));
     }
