@@ -93,7 +93,8 @@ export class TimersCheck {
       return;
     }
     this.armed++;
-    if (armed.cron === '' && note.dueMs !== armed.dueMs) this.wrong(record, `arms timer ${name} for ${armed.dueMs} and notes ${note.dueMs}`);
+    // 0 is no time but none.
+    if (armed.cron === '' && note.dueMs !== Math.max(1, armed.dueMs)) this.wrong(record, `arms timer ${name} for ${armed.dueMs} and notes ${note.dueMs}`);
     if (armed.cron !== '' && note.dueMs !== 0 && note.dueMs <= record.nowMs) this.wrong(record, `arms timer ${name} for the past`);
     byName.set(name, { ref: { position: record.position, index }, armed, dueMs: note.dueMs });
   }
