@@ -157,10 +157,10 @@ class Campaign {
     await sleep(CALM_MS);
     const fencedBefore = rig.fenced;
     const lateBefore = load.late;
+    const cut = await this.shop?.struck();
     load.burst(this.options.burst);
     await sleep(this.world.random() * 5);
     const inFlight = load.inFlight;
-    const cut = await this.shop?.cut();
     const strike = await fault.strike(this.world);
     const struck = this.probe(`${fault.name}: behind the strike`);
     await strike.lasts(struck);

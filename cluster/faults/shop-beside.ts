@@ -3,6 +3,8 @@
  * its effect once (runtime/faults/messages/messages-check.ts), by the logs as Redis has them.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { BucketId } from '../../runtime/codec/address.ts';
 import type { Findings } from '../../runtime/faults/book.ts';
 import { CarefulClient } from '../../runtime/faults/messages/careful-client.ts';
@@ -32,6 +34,8 @@ export interface ShopReport {
 }
 
 const PRODUCTS = 40;
+const BURST = 20;
+const BURST_MAX_MS = 60;
 const CUSTOMERS_MAX = 400;
 const PAYMENT_TIME_MAX_SECONDS = 5;
 const TIMER_GRACE_MS = 2_000;
@@ -65,8 +69,14 @@ export class ShopBeside {
     this.load.open();
   }
 
-  /** How far the logs have come by now. */
-  async cut(): Promise<Cut> {
+  /** Customers come in at once, and a moment later the logs have come so far. */
+  async struck(): Promise<Cut> {
+    this.load.burst(BURST);
+    await sleep(this.options.random() * BURST_MAX_MS);
+    return this.cut();
+  }
+
+  private async cut(): Promise<Cut> {
     return this.withStore(async (store) => (await lookAtBuckets(store, this.ids)).map((bucket) => bucket?.position ?? 0));
   }
 

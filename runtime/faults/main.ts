@@ -51,6 +51,7 @@ const help = `Usage: npm run faults -- <kind> [options]
     --rounds <n>          (50)
     --proof-every <n>     rounds; the shop closes for it and comes to rest               (10)
     --rate <n>            orders a second                                                (100)
+    --burst <n>           orders at once right in front of each fault                    (20)
     --products <n>        (40)
     --load-min <ms>, --load-max <ms>   the shop is open for a random time in between     (200, 1500)
     --seed <n>            (from the clock)
@@ -194,6 +195,7 @@ async function messages(args: string[]): Promise<number> {
       rounds: { type: 'string', default: '50' },
       'proof-every': { type: 'string', default: '10' },
       rate: { type: 'string', default: '100' },
+      burst: { type: 'string', default: '20' },
       products: { type: 'string', default: '40' },
       'load-min': { type: 'string', default: '200' },
       'load-max': { type: 'string', default: '1500' },
@@ -209,6 +211,7 @@ async function messages(args: string[]): Promise<number> {
       proofEvery: whole('proof-every', values['proof-every']),
       products: whole('products', values.products),
       ordersPerSecond: whole('rate', values.rate),
+      burst: whole('burst', values.burst),
       paymentTimeMaxSeconds: 3,
       loadMinMs: whole('load-min', values['load-min']),
       loadMaxMs: whole('load-max', values['load-max']),

@@ -24,6 +24,8 @@ export interface MessagesOptions {
   readonly proofEvery: number;
   readonly products: number;
   readonly ordersPerSecond: number;
+  /** Customers who come in at once right in front of each fault. */
+  readonly burst: number;
   readonly paymentTimeMaxSeconds: number;
   /** The shop is open for a random time in this range before the fault. */
   readonly loadMinMs: number;
@@ -56,6 +58,8 @@ export interface MessagesResult {
 
 const BUCKET_BITS = 8;
 const START_KILL_MAX_MS = 400;
+/** The fault strikes somewhere on the way of the burst. */
+const BURST_MAX_MS = 60;
 const TIMER_GRACE_MS = 2_000;
 const CUSTOMERS_MAX = 400;
 
@@ -118,6 +122,8 @@ class Campaign {
     await sleep(options.loadMinMs + random() * (options.loadMaxMs - options.loadMinMs));
     const draw = random();
     const fault = draw < 0.5 ? 'kill -9 of the node' : draw < 0.65 ? 'kill -9 of the node, and again while it starts' : draw < 0.85 ? 'kill -9 of a sandbox' : 'kill -9 of all sandboxes';
+    this.load.burst(options.burst);
+    await sleep(random() * BURST_MAX_MS);
     const openCommands = client.open;
     if (fault.includes('sandbox')) await this.killSandboxes(fault.includes('all'));
     else await this.killNode(fault.includes('again'));

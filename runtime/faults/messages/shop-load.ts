@@ -68,6 +68,11 @@ export class ShopLoad {
     for (let i = 0; i < SHOPKEEPERS; i++) this.track(this.keep(i));
   }
 
+  /** So many customers at once. */
+  burst(count: number): void {
+    for (let i = 0; i < count; i++) this.track(this.customer(++this.orders));
+  }
+
   /** Nobody comes in any more. Resolves when whoever is inside has sent what he wanted; false when that takes too long. */
   async close(withinMs: number): Promise<boolean> {
     this.leave();
