@@ -309,6 +309,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.state = 'stopping';
     this.routing.refusal = { code: 'NOT_READY', message: 'the node is stopping' };
     this.recovery.stopping = true;
+    this.messages.timers.stop();
     while (this.routing.waiting > 0 || this.gate.groupsInFlight > 0) {
       await new Promise<void>((resolve) => this.parts.scheduler.later(5, resolve));
     }
@@ -346,9 +347,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.sent(record);
   }
 
-  groupReleased(): void {
+  groupReleased(group: CommitGroup): void {
+    this.messages.timers.released(group);
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
+    if (group.watched.length > 0) this.touched.push(...group.watched);
     if (this.touched.length === 0) return;
     const touched = this.touched;
     this.touched = [];

@@ -234,7 +234,7 @@ t.test('a decision with subscribers is the same bytes again in the spare', async
   const before = await driver.decide(1, bundles, 0, Buffer.from('\n\x01x'), 1, true);
   const sample = {
     bundle: bundles, type: 'test.v1.Bell', id: 'b-1', stateBefore: before.stateBefore, command: 0, body: Buffer.from('\n\x01x'),
-    nowMs: 1_700_000_000_000, seedHi: 7, seedLo: 9, caller: 'tester', status: 0,
+    nowMs: 1_700_000_000_000, seedHi: 7, seedLo: 9, caller: 'tester', status: 0, firing: null,
   };
   const compared = async (count: number): Promise<void> => {
     while (pool.stat().samplesCompared < count) await new Promise((resolve) => setTimeout(resolve, 5));

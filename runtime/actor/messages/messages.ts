@@ -1,5 +1,6 @@
 /**
- * What goes on between actors, of one engine: the outbox, the intake, and the way between them where both are of this node.
+ * What goes on between actors, of one engine: the outbox, the intake, the way between them where both are of this node, and timers,
+ * which are messages of an actor to itself.
  *
  *   decision -> record (message-records.ts) -> durable -> outbox.ts -> courier -> intake.ts -> turn of the other actor -> its record
  */
@@ -13,6 +14,7 @@ import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
+import { TimerService } from '../timers/timer-service.ts';
 
 export interface MessagesParts extends OutboxParts, BroadcastParts {
   readonly buckets: readonly Bucket[];
@@ -25,6 +27,7 @@ export class Messages {
   readonly outbox: Outbox;
   readonly intake: Intake;
   readonly broadcasts: BroadcastService;
+  readonly timers: TimerService;
   private readonly parts: MessagesParts;
   private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
 
@@ -33,6 +36,7 @@ export class Messages {
     this.outbox = new Outbox(parts);
     this.intake = new Intake(parts.routing);
     this.broadcasts = new BroadcastService(parts);
+    this.timers = new TimerService(parts);
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
 
@@ -42,6 +46,7 @@ export class Messages {
     this.intake.restart(bucket);
     this.outbox.ownersChanged([bucket.id.index]);
     this.broadcasts.serves(bucket);
+    this.timers.serves(bucket);
   }
 
   /** It has stopped, or is somebody else's. */
@@ -49,23 +54,27 @@ export class Messages {
     this.outbox.close(bucket);
     this.intake.restart(bucket);
     this.broadcasts.gone(bucket);
+    this.timers.gone(bucket);
   }
 
   /** The sandbox is gone, and with it what was on its way through; what is not durable enters again with `resume`. */
   interrupt(): void {
     this.intake.interrupt();
     this.broadcasts.interrupt();
+    this.timers.interrupt();
   }
 
   resume(): void {
     this.intake.resume();
     this.broadcasts.resume();
+    this.timers.resume();
   }
 
   /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
   again(bucket: Bucket): void {
     this.intake.again(bucket);
     this.broadcasts.again(bucket);
+    this.timers.again(bucket);
   }
 
   /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */

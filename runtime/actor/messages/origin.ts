@@ -4,6 +4,7 @@
  */
 
 import type { WireWriter } from '../../codec/wire.ts';
+import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
 import type { Job } from '../job.ts';
 import type { CommitGroup } from '../output-gate.ts';
@@ -23,6 +24,10 @@ export interface Origin {
   readonly isParked: boolean;
   /** Whether it is still its turn: asked last thing before it enters a batch. When it is not, `lost` is called. */
   isNext(job: Job): boolean;
+  /** What a timer's command is told beside its body; the job's time is known. It is asked once, as the job enters a batch. */
+  firing?(job: Job): Firing | null;
+  /** The same for a trial, of which nothing comes. */
+  trialFiring?(nowMs: number): Firing | null;
   /** Writes the fields of its record that say where it came from. */
   write(wire: WireWriter): void;
   /** It stands in the queue for the sandbox: whatever is put there from now on comes behind it. */

@@ -41,10 +41,10 @@ export interface TestEngineOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly bucketBits?: number;
   readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
   readonly courier?: Courier;
-  readonly scheduler?: Scheduler;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
