@@ -56,6 +56,11 @@ export interface MessagesResult {
   readonly findingsCount: number;
 }
 
+const NODE = 'kill -9 of the node';
+const NODE_TWICE = 'kill -9 of the node, and again while it starts';
+const ONE_SANDBOX = 'kill -9 of a sandbox';
+const ALL_SANDBOXES = 'kill -9 of all sandboxes';
+
 const BUCKET_BITS = 8;
 const START_KILL_MAX_MS = 400;
 /** The fault strikes somewhere on the way of the burst. */
@@ -90,6 +95,7 @@ class Campaign {
   private readonly check: MessagesCheck;
   private node: NodeProcess | null = null;
   private proofs = 0;
+  private left: string[] = [];
 
   constructor(options: MessagesOptions) {
     const { findings } = this;
@@ -120,13 +126,12 @@ class Campaign {
     const { options, random, client } = this;
     this.load.open();
     await sleep(options.loadMinMs + random() * (options.loadMaxMs - options.loadMinMs));
-    const draw = random();
-    const fault = draw < 0.5 ? 'kill -9 of the node' : draw < 0.65 ? 'kill -9 of the node, and again while it starts' : draw < 0.85 ? 'kill -9 of a sandbox' : 'kill -9 of all sandboxes';
+    const fault = this.nextFault();
     this.load.burst(options.burst);
     await sleep(random() * BURST_MAX_MS);
     const openCommands = client.open;
-    if (fault.includes('sandbox')) await this.killSandboxes(fault.includes('all'));
-    else await this.killNode(fault.includes('again'));
+    if (fault === ONE_SANDBOX || fault === ALL_SANDBOXES) await this.killSandboxes(fault === ALL_SANDBOXES);
+    else await this.killNode(fault === NODE_TWICE);
     const inFlight = this.check.channels.inFlight;
     this.rounds.push({ fault, inFlight, openCommands });
     options.say(`round ${round}/${options.rounds}: ${fault}: ${inFlight} messages in flight, ${openCommands} commands open; ${this.check.figures.sent} messages in ${this.check.figures.records} records`);
@@ -171,6 +176,12 @@ class Campaign {
     this.client.close();
     this.load.leave();
     if (this.node !== null && !this.node.ended) await this.node.kill();
+  }
+
+  /** Each before any comes again, in random order; the node itself twice. */
+  private nextFault(): string {
+    if (this.left.length === 0) this.left = [NODE, NODE, NODE_TWICE, ONE_SANDBOX, ALL_SANDBOXES];
+    return this.left.splice(Math.floor(this.random() * this.left.length), 1)[0]!;
   }
 
   private async killNode(again: boolean): Promise<void> {
