@@ -39,7 +39,8 @@ export class TimersCheck {
     const actor = subjectOf(record);
     let byName = this.timers.get(actor);
     if (byName === undefined) this.timers.set(actor, (byName = new Map()));
-    if (firing !== null) this.fires(record, firing, byName);
+    // What takes up a firing that was parked or failed is not another one.
+    if (firing !== null && record.resumes === 0) this.fires(record, firing, byName);
     for (const [index, change] of timers.entries()) this.changes(record, index, change, byName);
   }
 
@@ -69,11 +70,13 @@ export class TimersCheck {
     }
     const { armed, dueMs } = timer;
     if (firing.dueMs !== dueMs) this.wrong(record, `is a firing of timer ${firing.name} at ${firing.dueMs}, which is due at ${dueMs}`);
-    if (record.nowMs < dueMs) this.wrong(record, `is a firing of timer ${firing.name} ${dueMs - record.nowMs} ms before it is due`);
+    // A record of the bucket has the time of the one before.
+    const nowMs = record.actor === '' ? Infinity : record.nowMs;
+    if (nowMs < dueMs) this.wrong(record, `is a firing of timer ${firing.name} ${dueMs - record.nowMs} ms before it is due`);
     if (record.name !== armed.command || !this.samePayload(typeOf(subjectOf(record)), armed.command, armed.data, record.payload?.data ?? NO_BYTES)) {
       this.wrong(record, `is a firing of timer ${firing.name} with another command than it was armed with`);
     }
-    const wrong = wrongNext(armed, firing, record.nowMs);
+    const wrong = wrongNext(armed, firing, nowMs);
     if (wrong !== null) this.wrong(record, `is a firing of timer ${firing.name}, ${wrong}`);
     if (firing.nextDueMs === 0) byName.delete(firing.name);
     else timer.dueMs = firing.nextDueMs;
@@ -109,9 +112,10 @@ function isTimer(a: TimerRef, b: TimerRef | null): boolean {
 }
 
 function wrongNext({ everyMs, cron }: Armed, { dueMs, missed, nextDueMs }: Firing, nowMs: number): string | null {
-  if (cron !== '') return nextDueMs === 0 || nextDueMs > Math.max(dueMs, nowMs) ? null : `and due again at ${nextDueMs}, which is past`;
+  if (cron !== '') return nextDueMs === 0 || nextDueMs > Math.max(dueMs, nowMs === Infinity ? 0 : nowMs) ? null : `and due again at ${nextDueMs}, which is past`;
   if (everyMs === 0) return nextDueMs === 0 && missed === 0 ? null : 'which fires once, and is due again';
   if (nextDueMs !== dueMs + (missed + 1) * everyMs) return `with ${missed} missed and due again at ${nextDueMs}: out of phase`;
+  if (nowMs === Infinity) return null;
   if (nextDueMs < nowMs) return `due again at ${nextDueMs}, which is past`;
   return dueMs + missed * everyMs > nowMs ? `with ${missed} missed, of which some are yet to come` : null;
 }
