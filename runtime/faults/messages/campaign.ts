@@ -130,6 +130,7 @@ class Campaign {
     this.load.burst(options.burst);
     await sleep(random() * BURST_MAX_MS);
     const openCommands = client.open;
+    if (this.node!.ended) throw new Error(`the node has ended by itself:\n${this.node!.lastOutput}`);
     if (fault === ONE_SANDBOX || fault === ALL_SANDBOXES) await this.killSandboxes(fault === ALL_SANDBOXES);
     else await this.killNode(fault === NODE_TWICE);
     const inFlight = this.check.channels.inFlight;
@@ -202,7 +203,7 @@ class Campaign {
     const sandboxes = descendantsOf(pid);
     const copy = this.suspended(() => {
       const struck = all ? sandboxes : sandboxes.filter((_, i) => i === Math.floor(this.random() * sandboxes.length)).slice(0, 1);
-      for (const sandbox of struck) if (isAlive(sandbox)) process.kill(sandbox, 'SIGKILL');
+      for (const sandbox of struck) if (isAlive(sandbox)) killIfThere(sandbox);
     });
     await this.read(copy);
   }
@@ -250,6 +251,15 @@ class Campaign {
   private start(): NodeProcess {
     this.node = new NodeProcess({ ...this.ports, data: this.data, log: join(this.options.directory, 'node.log'), startArgs: this.options.startArgs });
     return this.node;
+  }
+}
+
+/** A sandbox may end in this very moment. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
