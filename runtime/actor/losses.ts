@@ -53,7 +53,7 @@ export class Losses {
     for (const batch of unanswered) this.keepRequests(jobs, batch);
     this.keepRequests(jobs, ready);
     this.dropActivations(jobs);
-    this.messages.intake.interrupt();
+    this.messages.interrupt();
     this.log.warn(
       { code: loss.code, reason: loss.message, unanswered: unanswered.map((batch) => batch.length), again: jobs.length },
       'sandbox lost',
@@ -62,7 +62,7 @@ export class Losses {
     for (const job of jobs) if (job.kind === JOB_CALL) void this.pushCall(job);
     routing.release(jobs.filter((job) => job.kind !== JOB_CALL));
     // Together with the others: whoever has to prove itself does so in one trial with them.
-    this.messages.intake.resume();
+    this.messages.resume();
     loop.resume();
   }
 

@@ -177,7 +177,7 @@ export class Ownership {
     const held = bucket.held.sort(byOrder);
     bucket.held = [];
     for (const job of held) this.parts.routing.reroute(job);
-    this.parts.messages.intake.again(bucket);
+    this.parts.messages.again(bucket);
   }
 
   private serve(bucket: Bucket): void {

@@ -2,6 +2,8 @@
  * What goes on between actors, of one engine: the outbox, the intake, and the way between them where both are of this node.
  *
  *   decision -> record (message-records.ts) -> durable -> outbox.ts -> courier -> intake.ts -> turn of the other actor -> its record
+ *
+ * What could not be taken, or failed, is taken up again by resumption.ts and, for operators, by letter-desk.ts.
  */
 
 import type { Bucket } from '../bucket.ts';
@@ -11,8 +13,14 @@ import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
+import { LetterDesk } from './letter-desk.ts';
+import type { LetterView } from './letter-view.ts';
+import { Resumption } from './resumption.ts';
+import type { Bundles } from '../bundles.ts';
 
 export interface MessagesParts extends OutboxParts {
+  readonly bundles: Bundles;
+  readonly view: LetterView;
   readonly buckets: readonly Bucket[];
   readonly routing: MessageRouting;
   /** Takes what is for buckets of other nodes; null where there is no other. */
@@ -22,6 +30,8 @@ export interface MessagesParts extends OutboxParts {
 export class Messages {
   readonly outbox: Outbox;
   readonly intake: Intake;
+  readonly resumption: Resumption;
+  readonly desk: LetterDesk;
   private readonly parts: MessagesParts;
   private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
 
@@ -29,6 +39,8 @@ export class Messages {
     this.parts = parts;
     this.outbox = new Outbox(parts);
     this.intake = new Intake(parts.routing);
+    this.resumption = new Resumption(parts);
+    this.desk = new LetterDesk({ ...parts, resumption: this.resumption });
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
 
@@ -37,12 +49,35 @@ export class Messages {
     this.outbox.open(bucket);
     this.intake.restart(bucket);
     this.outbox.ownersChanged([bucket.id.index]);
+    this.resumption.open(bucket);
   }
 
   /** It has stopped, or is somebody else's. */
   gone(bucket: Bucket): void {
     this.outbox.close(bucket);
     this.intake.restart(bucket);
+    this.desk.gone(bucket);
+    this.resumption.close(bucket);
+  }
+
+  /** What was under way is gone; it goes on with `resume`. */
+  interrupt(): void {
+    this.intake.interrupt();
+    this.resumption.interrupt();
+    this.desk.interrupt();
+  }
+
+  resume(): void {
+    this.intake.resume();
+    this.resumption.resume();
+    this.desk.resume();
+  }
+
+  /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
+  again(bucket: Bucket): void {
+    this.intake.again(bucket);
+    this.resumption.again(bucket);
+    this.desk.again(bucket);
   }
 
   sent(record: SentRecord): void {
