@@ -105,6 +105,18 @@ export const limits = {
   /** Without a sign from the other side, messages are sent again after this time, later and later. */
   messageRetryMs: 200,
   messageRetryMsMax: 5_000,
+  /** Linked actors that one record of a broadcast sends to, */
+  broadcastChunkMax: 256,
+  /** and at most so many bytes to all of them, unless it is one. */
+  broadcastChunkBytesMax: 256 * KIB,
+  /** Buckets of this node of which a chunk is being read or recorded. */
+  broadcastRoundsMax: 8,
+  /** A broadcast waits while its bucket has more messages than this that are not taken in, */
+  broadcastBacklogMax: 1_024,
+  /** looks again after this time, */
+  broadcastRestMs: 5,
+  /** and goes on by one chunk after this one. */
+  broadcastRestMaxMs: 1_000,
 
   // Timers.
   /** A repeating timer has at least this much time between two firings: each is a record. */

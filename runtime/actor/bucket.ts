@@ -13,6 +13,7 @@ import { hashToHex } from '../codec/hash64.ts';
 import type { DecodedActivation, RecordReader } from '../codec/record.ts';
 import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
+import { Linked } from './links/linked.ts';
 import { Channels } from './messages/channels.ts';
 import { Letters } from './messages/letters.ts';
 import type { SentMessage } from './messages/message.ts';
@@ -59,6 +60,7 @@ export class Bucket {
   readonly served = new Map<string, ServedType>();
   readonly channels: Channels;
   readonly letters = new Letters();
+  readonly linked = new Linked();
   readonly timers = new TimerIndex();
   /** Strikes per "<type> <bundle hex>". */
   readonly typeStrikes = new Map<string, number>();
@@ -118,7 +120,9 @@ export class Bucket {
   foldMessages(record: RecordReader): readonly SentMessage[] {
     this.letters.fold(record);
     this.timers.fold(record);
-    return this.channels.fold(record);
+    const sent = this.channels.fold(record);
+    this.linked.fold(record, this.channels);
+    return sent;
   }
 
   strikeType(key: string): void {

@@ -160,8 +160,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     });
     const { routing } = this;
     this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
-    this.messages = new Messages({ journal, buckets, routing, clock, scheduler, log, elsewhere: parts.courier ?? null });
+    this.messages = new Messages({ journal, buckets, bundles, routing, clock, scheduler, log, limits: limitsInForce, elsewhere: parts.courier ?? null });
     const { messages } = this;
+    turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
     const isListed = parts.elsewhere !== undefined;
     this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
@@ -350,6 +351,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.timers.released(group);
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
+    if (group.watched.length > 0) this.touched.push(...group.watched);
     if (this.touched.length === 0) return;
     const touched = this.touched;
     this.touched = [];

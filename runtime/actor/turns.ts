@@ -192,7 +192,10 @@ export class Turns {
     activation.strikes = 0;
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     job.seq = activation.seq;
-    job.origin?.recorded(position, group);
+    if (job.origin === null) return;
+    // Nobody is answered here, so nothing else would tell the watches.
+    if (activation.watchers !== null) group.watched.push(activation);
+    job.origin.recorded(position, group);
   }
 
   private betweenActors(wire: WireWriter, job: Job, result: ResultReader, group: CommitGroup): void {

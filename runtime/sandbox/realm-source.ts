@@ -19,6 +19,7 @@ const wire = guest('wire.js');
 const calendar = guest('calendar.js');
 const actors = guest('actors.js');
 const hub = guest('hub.js');
+const subscriptions = guest('subscriptions.js');
 const modules = guest('modules.js');
 const codecFile = readFileSync(new URL(import.meta.url.replace('realm-source', 'codec-source')), 'utf8');
 
@@ -48,7 +49,7 @@ const constants = Object.entries({
   .join('\n');
 
 /** What decides how a decision comes out, besides V8 and the bundle: hashed into `engineHash`. */
-export const guestSources: readonly string[] = [intrinsics, lockdown, wire, calendar, actors, modules, constants, codecFile];
+export const guestSources: readonly string[] = [intrinsics, lockdown, wire, calendar, actors, subscriptions, modules, constants, codecFile];
 
 /** Makes the realm fit for scripts. */
 export const lockdownSource = `(function () {
@@ -134,6 +135,7 @@ ${wire}
 ${codecSource(schema)}
 ${calendar}
 ${actors}
+${subscriptions}
 ${modules}
 globalThis.$troupe = freeze({ defineActor: freeze(defineActor), caught: freeze(caught), installModules: freeze(installModules) });
 return freeze(realm);

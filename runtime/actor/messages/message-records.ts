@@ -4,7 +4,7 @@
  */
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
+import { KIND_CURSOR, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
 import { linksOf, timersOf, writeLinkNote, writeLinkTaken, writeSend, writeTimerNote } from '../../codec/record-messages.ts';
 import type { TimerRef } from '../../codec/record-messages.ts';
 import type { ResultReader } from '../../sandbox/sandbox.ts';
@@ -27,6 +27,8 @@ export function isBetweenActors(job: Job, result: ResultReader): boolean {
 export class MessageRecords {
   private readonly reader = new RecordReader();
   private readonly numbers: number[] = [];
+  /** Called when a record with a broadcast to somebody is durable. */
+  onBroadcast: (bucket: Bucket) => void = () => {};
 
   /** The host's fields of a decision, in front of the sandbox's. */
   writeNotes(wire: WireWriter, job: Job, result: ResultReader): void {
@@ -65,7 +67,9 @@ export class MessageRecords {
   taken(bucket: Bucket, activation: Activation | null, group: CommitGroup): void {
     const record = group.records.readOpen(this.reader);
     if (activation !== null) foldActor(activation, record);
+    const broadcasts = bucket.linked.begun;
     const sent = bucket.foldMessages(record);
+    if (bucket.linked.begun > broadcasts) group.released.push(() => this.onBroadcast(bucket));
     if (sent.length > 0) group.sent.push({ bucket, position: record.position, messages: sent });
   }
 
@@ -75,7 +79,8 @@ export class MessageRecords {
     const { bucket } = origin;
     const wire = this.begin(bucket, kindOf(verdict), group);
     origin.write(wire);
-    if (verdict.kind === 'linked') {
+    if (verdict.kind === 'cursor') verdict.write(wire);
+    else if (verdict.kind === 'linked') {
       const { message } = origin as IncomingMessage;
       const { from: actor, to: target, kind, linkedNumber } = message;
       wire.string(13, actor);
@@ -84,7 +89,7 @@ export class MessageRecords {
     this.finish(bucket, origin, group);
   }
 
-  private writeUnhandled(wire: WireWriter, job: Job, origin: Origin, { code, message }: Exclude<Verdict, { kind: 'linked' }>): void {
+  private writeUnhandled(wire: WireWriter, job: Job, origin: Origin, { code, message }: Extract<Verdict, { code: string }>): void {
     const command = job.command!;
     wire.string(13, command.principal);
     wire.string(14, command.name);
@@ -130,21 +135,22 @@ export class MessageRecords {
       }
     }
     if ((result.asks & ASK_LINKS) === 0) return;
-    const linked = new Map(activation.linked);
+    // What changes here, 0 for an unlink, over what is so far: an actor may have many links.
+    const changed = new Map<string, number>();
     for (const { actor, unlink } of linksOf(tail)) {
-      const linkedNumber = linked.get(actor) ?? 0;
+      const linkedNumber = changed.get(actor) ?? activation.linked?.get(actor) ?? 0;
       // Linked twice is linked; not linked need not be ended.
       const number = unlink === linkedNumber > 0 ? bucket.channels.next(bucketOf(actor, bucket.id.bits)) : 0;
       writeLinkNote(wire, { number, linkedNumber: unlink ? linkedNumber : 0 });
-      if (number === 0) continue;
-      if (unlink) linked.delete(actor);
-      else linked.set(actor, number);
+      if (number > 0) changed.set(actor, unlink ? 0 : number);
     }
   }
 }
 
+const KINDS = { linked: KIND_LINKED, cursor: KIND_CURSOR, parked: KIND_PARKED, failed: KIND_FAILED } as const;
+
 function kindOf(verdict: Verdict): number {
-  return verdict.kind === 'linked' ? KIND_LINKED : verdict.kind === 'parked' ? KIND_PARKED : KIND_FAILED;
+  return KINDS[verdict.kind];
 }
 
 export function writeNumbers(wire: WireWriter, numbers: readonly number[]): void {

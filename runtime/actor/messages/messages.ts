@@ -7,6 +7,8 @@
 
 import type { Bucket } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
+import { BroadcastService } from '../links/broadcast-service.ts';
+import type { BroadcastParts } from '../links/broadcast-service.ts';
 import { Outbox } from './outbox.ts';
 import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
@@ -14,7 +16,7 @@ import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
 import { TimerService } from '../timers/timer-service.ts';
 
-export interface MessagesParts extends OutboxParts {
+export interface MessagesParts extends OutboxParts, BroadcastParts {
   readonly buckets: readonly Bucket[];
   readonly routing: MessageRouting;
   /** Takes what is for buckets of other nodes; null where there is no other. */
@@ -24,6 +26,7 @@ export interface MessagesParts extends OutboxParts {
 export class Messages {
   readonly outbox: Outbox;
   readonly intake: Intake;
+  readonly broadcasts: BroadcastService;
   readonly timers: TimerService;
   private readonly parts: MessagesParts;
   private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
@@ -32,6 +35,7 @@ export class Messages {
     this.parts = parts;
     this.outbox = new Outbox(parts);
     this.intake = new Intake(parts.routing);
+    this.broadcasts = new BroadcastService(parts);
     this.timers = new TimerService(parts);
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
@@ -41,6 +45,7 @@ export class Messages {
     this.outbox.open(bucket);
     this.intake.restart(bucket);
     this.outbox.ownersChanged([bucket.id.index]);
+    this.broadcasts.serves(bucket);
     this.timers.serves(bucket);
   }
 
@@ -48,24 +53,40 @@ export class Messages {
   gone(bucket: Bucket): void {
     this.outbox.close(bucket);
     this.intake.restart(bucket);
+    this.broadcasts.gone(bucket);
     this.timers.gone(bucket);
   }
 
-  /** The sandbox is lost: what was under way runs again, after `resume`. */
+  /** The sandbox is gone, and with it what was on its way through; what is not durable enters again with `resume`. */
   interrupt(): void {
     this.intake.interrupt();
+    this.broadcasts.interrupt();
     this.timers.interrupt();
   }
 
   resume(): void {
     this.intake.resume();
+    this.broadcasts.resume();
     this.timers.resume();
   }
 
   /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
   again(bucket: Bucket): void {
     this.intake.again(bucket);
+    this.broadcasts.again(bucket);
     this.timers.again(bucket);
+  }
+
+  /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */
+  underWay(): { readonly running: number; readonly backlog: number; readonly waiting: number } {
+    let running = 0;
+    let backlog = 0;
+    for (const { owned, linked, channels } of this.parts.buckets) {
+      if (!owned) continue;
+      running += linked.running.size;
+      backlog += channels.backlog;
+    }
+    return { running, backlog, waiting: this.intake.waiting };
   }
 
   sent(record: SentRecord): void {

@@ -41,9 +41,11 @@ export interface Origin {
 }
 
 /**
- * What becomes of a message for which no behaviour runs: a link changes, the actor cannot take it now (parked), or never will without
- * somebody's help (failed). It keeps its place in the queue all the same, with an item that does nothing.
+ * What is recorded without a behaviour: a link changes, a broadcast goes on, or of a message that the actor cannot take it now (parked), or
+ * never will without somebody's help (failed). It keeps its place in the queue all the same, with an item that does nothing.
  */
 export type Verdict =
   | { readonly kind: 'linked' }
+  /** A chunk of a broadcast; `write` gives its record what it has beside its place. */
+  | { readonly kind: 'cursor'; readonly write: (wire: WireWriter) => void }
   | { readonly kind: 'parked' | 'failed'; readonly code: string; readonly message: string };

@@ -13,6 +13,7 @@ import type { BundleStore } from '../bundles.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 import { Address } from '../engine.ts';
 import type { AnswerError, Elsewhere } from '../engine.ts';
+import type { Courier } from '../messages/outbox.ts';
 import { NodeEngine } from '../node-engine.ts';
 import type { Clock, Log, Scheduler } from '../seams.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../seams-node.ts';
@@ -43,6 +44,7 @@ export interface TestEngineOptions {
   readonly scheduler?: Scheduler;
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
+  readonly courier?: Courier;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
@@ -66,6 +68,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     log,
     bucketBits: options.bucketBits ?? 3,
     ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
+    ...(options.courier === undefined ? {} : { courier: options.courier }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   await engine.start();

@@ -108,6 +108,7 @@ class Refused { constructor(location, reason) { this.location = location; this.r
 function install(modules) {
   try {
     for (const [file, definition] of modules) installType(file, definition);
+    connectSubscriptions();
     for (const schema of SCHEMA_TYPES) {
       for (const { name, request } of schema.commands) {
         const known = broadcastMessages.get(name);
@@ -133,7 +134,9 @@ function installType(file, definition) {
   if (schema === undefined) refuse(MISSING_TYPES[type] ?? 'no schema for ' + clip(type, 100) + ': the service ' + clip(type, 100) + 'Commands is missing');
   if (typesByName.has(type)) refuse('the bundle defines ' + type + ' twice');
   for (const key of ownKeys(behaviour)) {
-    if (key !== 'initialState' && key !== 'decide' && key !== 'evolve' && key !== 'migrate') refuse('a behaviour has initialState, decide, evolve and migrate, not ' + clip(key, 60));
+    if (key !== 'initialState' && key !== 'decide' && key !== 'evolve' && key !== 'migrate' && key !== 'subscribe') {
+      refuse('a behaviour has initialState, decide, evolve, migrate and subscribe, not ' + clip(key, 60));
+    }
   }
   const initialState = ownData(behaviour, 'initialState');
   if (typeof initialState !== 'function') refuse('initialState must be a function');
@@ -142,7 +145,8 @@ function installType(file, definition) {
   const decide = handlers(ownData(behaviour, 'decide'), 'decide', schema.commands.map((item) => item.name), 'command', refuse);
   const evolve = handlers(ownData(behaviour, 'evolve'), 'evolve', schema.events.map((item) => item.name), 'event', refuse);
   const T = {
-    type, file, migrate, decide, evolve, foldHash: '',
+    type, file, location, migrate, decide, evolve, foldHash: '',
+    subscribe: ownData(behaviour, 'subscribe'), subscribers: null,
     commands: schema.commands.map((item) => commandOf(item)),
     events: schema.events.map((item) => eventOf(item)),
     commandIndex: new Map(schema.commands.map((item, i) => [item.name, i])),
@@ -296,17 +300,7 @@ const ctx = freeze({
   },
   send(to, command, body, options) {
     alive();
-    const type = address(to);
-    const target = typesByName.get(type);
-    if (target === undefined) stop('BAD_OUTPUT', 'send: the bundle has no actor type ' + type);
-    const index = typeof command === 'string' ? target.commandIndex.get(command) : undefined;
-    if (index === undefined) stop('BAD_OUTPUT', 'send: ' + type + ' has no command ' + show(command));
-    count(sends, SENDS_MAX, 'sends');
-    const onReply = option(options, 'onReply', 'send');
-    if (onReply !== undefined) ownCommand(onReply, 'send: onReply');
-    const value = bodyFor(target.commands[index], body, 'send ' + command);
-    weigh(bytesOf(value) + to.length + 64);
-    sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
+    sendCommand('send', to, command, body, options);
   },
   timer(timer, when, command, body, options) {
     alive();
@@ -332,7 +326,11 @@ const ctx = freeze({
     weigh(timer.length * 3 + 16);
     timers.push({ name: timer, due: -1, every: 0, cron: '', zone: '', command: '', body: null, write: null });
   },
-  link(actor) { linkChange(actor, false); },
+  link(actor, command, body, options) {
+    linkChange(actor, false);
+    // Of one record links go in front of sends: whoever is told has the link already.
+    if (command !== undefined || body !== undefined || options !== undefined) sendCommand('link', actor, command, body, options);
+  },
   unlink(actor) { linkChange(actor, true); },
   broadcast(command, body) {
     alive();
@@ -350,6 +348,19 @@ const ctx = freeze({
 for (const key of ownKeys(ctx)) {
   const property = describeOwn(ctx, key);
   freeze(property.value ?? property.get);
+}
+function sendCommand(what, to, command, body, options) {
+  const type = address(to);
+  const target = typesByName.get(type);
+  if (target === undefined) stop('BAD_OUTPUT', what + ': the bundle has no actor type ' + type);
+  const index = typeof command === 'string' ? target.commandIndex.get(command) : undefined;
+  if (index === undefined) stop('BAD_OUTPUT', what + ': ' + type + ' has no command ' + show(command));
+  count(sends, SENDS_MAX, 'sends');
+  const onReply = option(options, 'onReply', what);
+  if (onReply !== undefined) ownCommand(onReply, what + ': onReply');
+  const value = bodyFor(target.commands[index], body, what + ' ' + command);
+  weigh(bytesOf(value) + to.length + 64);
+  sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
 }
 function linkChange(actor, unlink) {
   alive();
@@ -485,6 +496,7 @@ function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo
     if (state === null) return false;
   }
   if (exhausted) return failed('BEHAVIOR_ERROR', 'evolve ran out of stack or memory, and caught the error', '');
+  if (T.subscribers !== null && eventBodies.length > 0 && !deliverEvents()) return false;
   return accepted(actor, command, json, body, before, state, reply, withState, migrated);
 }
 
