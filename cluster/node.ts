@@ -41,6 +41,7 @@ import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
 import { checkColdFolder, refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
+import { MessageCourier } from './message-courier.ts';
 import { Peers } from './peers.ts';
 import { Router } from './router.ts';
 import { answerLater, serveRequests } from './serving.ts';
@@ -159,6 +160,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     nameOf: (number) => peers.nameOf(number),
     numberOf: (name) => peers.numberOf(name),
   });
+  const courier = new MessageCourier({ owners, scheduler: systemScheduler, peerOf: (number) => peers.peerOf(number), numberOf: (name) => peers.numberOf(name) });
   const call: StoreCall = (key, command, args) => callStore('bulk', key, command, args);
   const bundles = new SharedBundles(call, namespace);
   await started;
@@ -171,6 +173,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    courier,
     isClaimed: async (index) => {
       await plane.refreshed();
       return owners.map.ownerOf(index) === owners.self;
@@ -178,6 +181,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   });
   await engine.start();
   router.engine = engine;
+  courier.engine = engine.messages;
 
   const deployments = new ClusterDeployments({
     list: new ServiceList(call, namespace),
@@ -243,6 +247,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
         const changed = owners.update(map, self.number);
         keeper.sync();
         router.ownersChanged(changed);
+        engine.messages.outbox.ownersChanged(changed);
       },
       onNodes: (nodes) => peers.update(nodes),
       onForeign: () => fail(new TroupeError('ROLLED_BACK', 'the store was emptied, and holds another cluster by now', { hint: 'Restore the store; or, if what it holds now is what counts, start this node with another --data.' })),
@@ -259,6 +264,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     peerOf: (number) => peers.peerOf(number),
   });
   serveRequests(transport, engine, router);
+  courier.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();

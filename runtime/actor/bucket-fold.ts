@@ -15,6 +15,7 @@ export async function openFold(bucket: Bucket, head: BucketHead, journal: Journa
   bucket.channels.clear();
   bucket.letters.clear();
   bucket.linked.clear();
+  bucket.timers.clear();
   bucket.typeStrikes.clear();
   bucket.typeQuarantines.clear();
   bucket.opened(head);

@@ -18,6 +18,7 @@ import { Channels } from './messages/channels.ts';
 import { Letters } from './messages/letters.ts';
 import type { SentMessage } from './messages/message.ts';
 import type { BucketHead } from '../journal/journal.ts';
+import { TimerIndex } from './timers/timer-index.ts';
 
 export interface ServedType {
   /** SHA-256, hex. */
@@ -60,6 +61,7 @@ export class Bucket {
   readonly channels: Channels;
   readonly letters = new Letters();
   readonly linked = new Linked();
+  readonly timers = new TimerIndex();
   /** Strikes per "<type> <bundle hex>". */
   readonly typeStrikes = new Map<string, number>();
   /** Reasons per "<type> <bundle hex>". */
@@ -112,11 +114,12 @@ export class Bucket {
   }
 
   /**
-   * Takes in what a record says about messages, as it is encoded and again when the log is read: what stands here live is what a
+   * Takes in what a record says about messages and timers, as it is encoded and again when the log is read: what stands here live is what a
    * restart makes of the log. Answers what the record sends.
    */
   foldMessages(record: RecordReader): readonly SentMessage[] {
     this.letters.fold(record);
+    this.timers.fold(record);
     const sent = this.channels.fold(record);
     this.linked.fold(record, this.channels);
     return sent;

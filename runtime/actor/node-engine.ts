@@ -39,6 +39,7 @@ import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
+import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
@@ -160,12 +161,18 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     });
     const { routing } = this;
     this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
-    this.messages = new Messages({ journal, buckets, bundles, routing, clock, scheduler, log, limits: limitsInForce, elsewhere: parts.courier ?? null });
+    this.messages = new Messages({
+      journal, buckets, bundles, routing, clock, scheduler, log,
+      limits: limitsInForce,
+      elsewhere: parts.courier ?? null,
+      view: letterView(bundles, this.calls),
+    });
     const { messages } = this;
     turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
+    turns.messages.onParked = (...parked) => messages.resumption.parked(...parked);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
     const isListed = parts.elsewhere !== undefined;
-    this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
+    this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed, changed: () => messages.resumption.servedChanged() });
     const { deployments } = this;
     const jobs = new BucketJobs(catalog, loop, routing);
     const isClaimed = parts.isClaimed ?? null;
@@ -309,6 +316,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.state = 'stopping';
     this.routing.refusal = { code: 'NOT_READY', message: 'the node is stopping' };
     this.recovery.stopping = true;
+    this.messages.timers.stop();
     while (this.routing.waiting > 0 || this.gate.groupsInFlight > 0) {
       await new Promise<void>((resolve) => this.parts.scheduler.later(5, resolve));
     }
@@ -346,9 +354,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.sent(record);
   }
 
-  groupReleased(): void {
+  groupReleased(group: CommitGroup): void {
+    this.messages.timers.released(group);
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
+    if (group.watched.length > 0) this.touched.push(...group.watched);
     if (this.touched.length === 0) return;
     const touched = this.touched;
     this.touched = [];

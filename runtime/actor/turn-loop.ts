@@ -250,6 +250,7 @@ export class TurnLoop {
           job.sampled,
           command.bodyFrom,
           command.bodyTo,
+          job.origin?.firing?.(job) ?? null,
         );
         return;
       }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
-import { STATUS_FAILED } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED, STATUS_SKIPPED } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
 import type { Admission } from './admission.ts';
@@ -95,7 +95,8 @@ export class TurnResults {
     }
     // Nothing takes an actor out of memory while something of it is in the sandbox, but a history that cannot be folded.
     assert(activation.phase !== GONE || activation.loadError !== null);
-    if (job.deaths >= limits.suspicionMax) this.tookCulprit(job, activation, group);
+    if (result.status === STATUS_SKIPPED) origin.lost(job);
+    else if (job.deaths >= limits.suspicionMax) this.tookCulprit(job, activation, group);
     else this.tookCommand(job, activation, result, group);
   }
 
@@ -111,12 +112,11 @@ export class TurnResults {
   /** What may not enter the sandbox has come to its turn. */
   private tookCulprit(job: Job, activation: Activation, group: CommitGroup): void {
     if (activation.loadError !== null) {
-      const error = loadErrorOf(activation);
       if (job.origin !== null) {
-        this.parts.turns.messages.note(job, { kind: 'parked', code: error.code, message: error.message }, group);
+        this.parts.turns.park(job, group);
         return;
       }
-      job.error = error;
+      job.error = loadErrorOf(activation);
       group.jobs.push(job);
     } else if (job.kind === JOB_GET) this.parts.strikes.refuse(job, group);
     else {
@@ -168,6 +168,7 @@ export class TurnResults {
       seedHi: job.seedHi,
       seedLo: job.seedLo,
       caller: job.command!.principal,
+      firing: job.origin?.trialFiring?.(job.nowMs) ?? null,
       status: result.status,
       tail: tailFrom < 0 ? NO_BYTES : Buffer.from(buffer.subarray(tailFrom, tailTo)),
     });

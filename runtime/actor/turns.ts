@@ -25,7 +25,7 @@ import {
 import type { WireWriter } from '../codec/wire.ts';
 import { WireReader } from '../codec/wire.ts';
 import type { ResultReader } from '../sandbox/sandbox.ts';
-import { STATUS_FAILED, STATUS_REJECTED, STATUS_SKIPPED } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED, STATUS_REJECTED } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { TypeVersion } from './bundles.ts';
@@ -81,18 +81,20 @@ export class Turns {
   /** As `command`, for what no client has sent: nobody is answered, and whatever comes of it is in the log. */
   private message(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup): void {
     const activation = job.activation!;
-    if (result.status === STATUS_SKIPPED) {
-      job.origin!.lost(job);
-      return;
-    }
     if (result.status === STATUS_FAILED) {
-      const isUnreadable = activation.loadError !== null;
-      const { code, message } = isUnreadable ? loadErrorOf(activation) : itemError(result);
-      this.messages.note(job, { kind: isUnreadable ? 'parked' : 'failed', code, message }, group);
+      if (activation.loadError !== null) this.park(job, group);
+      else this.messages.note(job, { kind: 'failed', ...itemError(result) }, group);
       return;
     }
     this.migration(activation, version, result, job.nowMs, group);
     this.decision(job, version, result, result.status === STATUS_REJECTED, group);
+  }
+
+  /** The history of a message's actor cannot be folded. What is parked already stays so. */
+  park(job: Job, group: CommitGroup): void {
+    const { code, message } = loadErrorOf(job.activation!);
+    if (job.origin!.isParked) job.origin!.refused(job, code, message);
+    else this.messages.note(job, { kind: 'parked', code, message }, group);
   }
 
   /**
@@ -196,7 +198,10 @@ export class Turns {
     activation.strikes = 0;
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     job.seq = activation.seq;
-    job.origin?.recorded(position, group);
+    if (job.origin === null) return;
+    // Nobody is answered here, so nothing else would tell the watches.
+    if (activation.watchers !== null) group.watched.push(activation);
+    job.origin.recorded(position, group);
   }
 
   private betweenActors(wire: WireWriter, job: Job, result: ResultReader, group: CommitGroup): void {

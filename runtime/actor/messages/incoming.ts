@@ -1,5 +1,7 @@
 /** A message on its way into the log of the bucket that receives it: as a command of its actor, or as a note. */
 
+import assert from 'node:assert/strict';
+
 import type { WireWriter } from '../../codec/wire.ts';
 import { writeCause } from '../../codec/record-messages.ts';
 import { FORMAT_PROTO } from '../../sandbox/sandbox.ts';
@@ -17,11 +19,11 @@ export interface IncomingChannel {
   readonly source: number;
   readonly incarnationHi: number;
   readonly incarnationLo: number;
-  isNext(number: number): boolean;
-  entered(number: number): void;
+  isNext(number: number, job: Job): boolean;
+  entered(number: number, job: Job): void;
   recorded(number: number, position: number, group: CommitGroup): void;
-  lost(number: number): void;
-  refused(number: number, code: string, message: string): void;
+  lost(number: number, job: Job): void;
+  refused(number: number, job: Job, code: string, message: string): void;
 }
 
 export class IncomingMessage implements CommandRequest, Origin {
@@ -58,30 +60,32 @@ export class IncomingMessage implements CommandRequest, Origin {
     return onReply === '' ? null : { actor: from, command: onReply, destination: this.channel.source };
   }
 
-  isNext(_job: Job): boolean {
-    return this.channel.isNext(this.message.number);
+  isNext(job: Job): boolean {
+    return this.channel.isNext(this.message.number, job);
   }
 
   write(wire: WireWriter): void {
     const { position, entry, number } = this.message;
     const { source, incarnationHi, incarnationLo, bucket } = this.channel;
+    // M2, whatever has happened on the way here: a message that is recorded out of turn is one that is lost, or doubled, for ever.
+    assert.equal(number, bucket.channels.mark(source, incarnationHi, incarnationLo) + 1, 'a message is recorded in its turn');
     writeCause(wire, { incarnationHi, incarnationLo, bits: bucket.id.bits, index: source, position, entry, number });
   }
 
-  entered(_job: Job): void {
-    this.channel.entered(this.message.number);
+  entered(job: Job): void {
+    this.channel.entered(this.message.number, job);
   }
 
   recorded(position: number, group: CommitGroup): void {
     this.channel.recorded(this.message.number, position, group);
   }
 
-  lost(_job: Job): void {
-    this.channel.lost(this.message.number);
+  lost(job: Job): void {
+    this.channel.lost(this.message.number, job);
   }
 
-  refused(_job: Job, code: string, message: string): void {
-    this.channel.refused(this.message.number, code, message);
+  refused(job: Job, code: string, message: string): void {
+    this.channel.refused(this.message.number, job, code, message);
   }
 
   /** Nobody waits here: what comes of it is in the log. */

@@ -13,6 +13,7 @@ import type { BundleStore } from '../bundles.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 import { Address } from '../engine.ts';
 import type { AnswerError, Elsewhere } from '../engine.ts';
+import type { Courier } from '../messages/outbox.ts';
 import { NodeEngine } from '../node-engine.ts';
 import type { Clock, Log, Scheduler } from '../seams.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../seams-node.ts';
@@ -40,9 +41,10 @@ export interface TestEngineOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly bucketBits?: number;
   readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
-  readonly scheduler?: Scheduler;
+  readonly courier?: Courier;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
@@ -66,6 +68,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     log,
     bucketBits: options.bucketBits ?? 3,
     ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
+    ...(options.courier === undefined ? {} : { courier: options.courier }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   await engine.start();
@@ -105,12 +108,12 @@ function parse(buffer: Buffer, from: number, to: number): unknown {
   return from === to ? null : JSON.parse(buffer.toString('utf8', from, to));
 }
 
-/** A bundle of one module and one proto file. */
-export function makeBundle(proto: string, module: string, name = 'test'): Buffer {
+/** A bundle of one proto file and one module, or of several by name. */
+export function makeBundle(proto: string, module: string, name = 'test', modules: Readonly<Record<string, string>> = { 'main.js': module }): Buffer {
   return encodeBundle(
     new Map([
-      ['troupe.json', JSON.stringify({ name, modules: ['main.js'] })],
-      ['main.js', module],
+      ['troupe.json', JSON.stringify({ name, modules: Object.keys(modules) })],
+      ...Object.entries(modules),
       ['proto/test/v1/test.proto', proto],
     ]),
   );
