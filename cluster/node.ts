@@ -31,6 +31,7 @@ import { BucketKeeper } from './bucket-keeper.ts';
 import { BucketOwners } from './bucket-owners.ts';
 import { ClusterDeployments } from './cluster-deployments.ts';
 import { ClusterEngine } from './cluster-engine.ts';
+import { ClusterLetters, serveLetters } from './cluster-letters.ts';
 import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
@@ -259,6 +260,14 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     peerOf: (number) => peers.peerOf(number),
   });
   serveRequests(transport, engine, router);
+  const deadLetters = new ClusterLetters({
+    local: engine.messages.desk,
+    owners,
+    timers: systemScheduler,
+    peerOf: (number) => peers.peerOf(number),
+    others: () => peers.others(),
+  });
+  serveLetters(transport, engine.messages.desk);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
@@ -291,7 +300,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     storeErrorsTotal: storeErrors,
   });
   const listening = await transport.listen();
-  const front = await openFront({ settings, log, auth, engine: local, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
+  const front = await openFront({ settings, log, auth, engine: local, deadLetters, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(async () => {
     await engine.close();

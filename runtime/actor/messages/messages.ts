@@ -6,7 +6,7 @@
  * What could not be taken, or failed, is taken up again by resumption.ts and, for operators, by letter-desk.ts.
  */
 
-import type { Bucket } from '../bucket.ts';
+import type { Bucket, MessageCounts } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
 import { Outbox } from './outbox.ts';
 import type { Courier, OutboxParts } from './outbox.ts';
@@ -25,6 +25,16 @@ export interface MessagesParts extends OutboxParts {
   readonly routing: MessageRouting;
   /** Takes what is for buckets of other nodes; null where there is no other. */
   readonly elsewhere: Courier | null;
+}
+
+/** Messages of the buckets of this node; what counts, counts since start. */
+export interface MessagesStat extends MessageCounts {
+  readonly delivered: number;
+  readonly redelivered: number;
+  readonly taken: number;
+  /** On their way into buckets of this node. */
+  readonly waiting: number;
+  readonly outboxBytes: number;
 }
 
 export class Messages {
@@ -78,6 +88,20 @@ export class Messages {
     this.intake.again(bucket);
     this.resumption.again(bucket);
     this.desk.again(bucket);
+  }
+
+  stat(): MessagesStat {
+    const { delivered, redelivered, bytes } = this.outbox;
+    let backlog = 0;
+    let parked = 0;
+    let failed = 0;
+    for (const { owned, messageCounts } of this.parts.buckets) {
+      if (!owned) continue;
+      backlog += messageCounts.backlog;
+      parked += messageCounts.parked;
+      failed += messageCounts.failed;
+    }
+    return { delivered, redelivered, taken: this.intake.taken, waiting: this.intake.waiting, backlog, outboxBytes: bytes, parked, failed };
   }
 
   sent(record: SentRecord): void {
