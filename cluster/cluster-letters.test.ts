@@ -59,8 +59,7 @@ function clusterOf(nodes: readonly (Node | null)[], time = new VirtualTime()): {
     local: nodes[0]!,
     owners: { ownerOf, self: 1, map: BucketMap.empty(BITS) },
     timers: time,
-    peerOf: (number) => peers[number - 2]?.peer ?? null,
-    others: () => peers,
+    peers: { peerOf: (number) => peers[number - 2]?.peer ?? null, others: () => peers },
   });
   return { letters, time };
 }

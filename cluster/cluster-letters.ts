@@ -23,8 +23,10 @@ export interface ClusterLettersParts {
   readonly local: DeadLetters;
   readonly owners: Pick<BucketOwners, 'ownerOf' | 'self' | 'map'>;
   readonly timers: Pick<Scheduler, 'later'>;
-  peerOf(number: number): Peer | null;
-  others(): readonly { readonly node: { readonly id: string }; readonly peer: Peer }[];
+  readonly peers: {
+    peerOf(number: number): Peer | null;
+    others(): readonly { readonly node: { readonly id: string }; readonly peer: Peer }[];
+  };
 }
 
 export class ClusterLetters implements DeadLetters {
@@ -37,7 +39,7 @@ export class ClusterLetters implements DeadLetters {
   async deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage> {
     const { type, after, max } = query;
     const value: LettersValue = [type, after.bucket, after.position, max];
-    const others = this.parts.others();
+    const others = this.parts.peers.others();
     const [own, ...asked] = await Promise.all([
       this.parts.local.deadLetters(query),
       ...others.map(({ peer }) => this.inTime(ask(peer, LETTERS, value).then((answer) => answer.value as DeadLetterPage))),
@@ -55,13 +57,24 @@ export class ClusterLetters implements DeadLetters {
     return this.order(DROP_LETTER, place, (local) => local.drop(place));
   }
 
+  /** Answers other nodes for the buckets of this one. */
+  serve(transport: Transport): void {
+    const { local } = this.parts;
+    transport.handle(LETTERS, (incoming) => {
+      const [type, bucket, position, max] = incoming.value as LettersValue;
+      answerLater(incoming, local.deadLetters({ type, after: { bucket, position }, max }));
+    });
+    transport.handle(RETRY_LETTER, (incoming) => answerLater(incoming, local.retry(placeOf(incoming.value as PlaceValue))));
+    transport.handle(DROP_LETTER, (incoming) => answerLater(incoming, local.drop(placeOf(incoming.value as PlaceValue))));
+  }
+
   private async order(method: number, place: RecordPlace, here: (local: DeadLetters) => Promise<LetterOutcome>): Promise<LetterOutcome> {
     const { owners, local } = this.parts;
     const { bucket, position } = place;
     if (bucket >= owners.map.size) throw new TroupeError('BAD_REQUEST', `there is no bucket ${bucket}`);
     const owner = owners.ownerOf(bucket);
     if (owner === owners.self) return here(local);
-    const peer = owner === NO_NODE ? null : this.parts.peerOf(owner);
+    const peer = owner === NO_NODE ? null : this.parts.peers.peerOf(owner);
     if (peer === null) throw new TroupeError('NOT_READY', `no node serves bucket ${bucket} at the moment`);
     const value: PlaceValue = [bucket, position];
     return (await ask(peer, method, value)).value as LetterOutcome;
@@ -74,16 +87,6 @@ export class ClusterLetters implements DeadLetters {
       page.then(resolve, () => resolve(null));
     });
   }
-}
-
-/** Answers other nodes for the buckets of this one. */
-export function serveLetters(transport: Transport, local: DeadLetters): void {
-  transport.handle(LETTERS, (incoming) => {
-    const [type, bucket, position, max] = incoming.value as LettersValue;
-    answerLater(incoming, local.deadLetters({ type, after: { bucket, position }, max }));
-  });
-  transport.handle(RETRY_LETTER, (incoming) => answerLater(incoming, local.retry(placeOf(incoming.value as PlaceValue))));
-  transport.handle(DROP_LETTER, (incoming) => answerLater(incoming, local.drop(placeOf(incoming.value as PlaceValue))));
 }
 
 function placeOf([bucket, position]: PlaceValue): RecordPlace {

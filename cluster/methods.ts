@@ -34,6 +34,18 @@ export type ServeValue = number;
 export const MAP_CHANGED = 7;
 export type MapChangedValue = number;
 
+/** Message: messages between actors for buckets of the node, their bodies one behind the other as body. See message-courier.ts. */
+export const DELIVER = 8;
+export type DeliverValue = [source: number, incarnationHi: number, incarnationLo: number, destination: number, messages: DeliveredMessage[]][];
+export type DeliveredMessage = [
+  kind: number, number: number, position: number, entry: number, from: string, to: string, name: string, onReply: string, linkedNumber: number,
+  bodyBytes: number,
+];
+
+/** Message: how far messages of the node's buckets were taken in. */
+export const TAKEN = 9;
+export type TakenValue = [source: number, incarnationHi: number, incarnationLo: number, destination: number, through: number, again: boolean][];
+
 // From 40 on: what operators ask.
 
 /** Request: how the node is doing; with its buckets one by one, or without. */

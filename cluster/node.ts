@@ -31,7 +31,7 @@ import { BucketKeeper } from './bucket-keeper.ts';
 import { BucketOwners } from './bucket-owners.ts';
 import { ClusterDeployments } from './cluster-deployments.ts';
 import { ClusterEngine } from './cluster-engine.ts';
-import { ClusterLetters, serveLetters } from './cluster-letters.ts';
+import { ClusterLetters } from './cluster-letters.ts';
 import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
@@ -42,6 +42,7 @@ import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
 import { checkColdFolder, refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
+import { MessageCourier } from './message-courier.ts';
 import { Peers } from './peers.ts';
 import { Router } from './router.ts';
 import { answerLater, serveRequests } from './serving.ts';
@@ -160,6 +161,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     nameOf: (number) => peers.nameOf(number),
     numberOf: (name) => peers.numberOf(name),
   });
+  const courier = new MessageCourier({ owners, scheduler: systemScheduler, peerOf: (number) => peers.peerOf(number), numberOf: (name) => peers.numberOf(name) });
   const call: StoreCall = (key, command, args) => callStore('bulk', key, command, args);
   const bundles = new SharedBundles(call, namespace);
   await started;
@@ -172,6 +174,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
+    courier,
     isClaimed: async (index) => {
       await plane.refreshed();
       return owners.map.ownerOf(index) === owners.self;
@@ -179,6 +182,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   });
   await engine.start();
   router.engine = engine;
+  courier.engine = engine.messages;
 
   const deployments = new ClusterDeployments({
     list: new ServiceList(call, namespace),
@@ -244,6 +248,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
         const changed = owners.update(map, self.number);
         keeper.sync();
         router.ownersChanged(changed);
+        engine.messages.outbox.ownersChanged(changed);
       },
       onNodes: (nodes) => peers.update(nodes),
       onForeign: () => fail(new TroupeError('ROLLED_BACK', 'the store was emptied, and holds another cluster by now', { hint: 'Restore the store; or, if what it holds now is what counts, start this node with another --data.' })),
@@ -260,14 +265,9 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     peerOf: (number) => peers.peerOf(number),
   });
   serveRequests(transport, engine, router);
-  const deadLetters = new ClusterLetters({
-    local: engine.messages.desk,
-    owners,
-    timers: systemScheduler,
-    peerOf: (number) => peers.peerOf(number),
-    others: () => peers.others(),
-  });
-  serveLetters(transport, engine.messages.desk);
+  const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
+  deadLetters.serve(transport);
+  courier.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();

@@ -105,6 +105,43 @@ export const limits = {
   /** Without a sign from the other side, messages are sent again after this time, later and later. */
   messageRetryMs: 200,
   messageRetryMsMax: 5_000,
+  /** Linked actors that one record of a broadcast sends to, */
+  broadcastChunkMax: 256,
+  /** and at most so many bytes to all of them, unless it is one. */
+  broadcastChunkBytesMax: 256 * KIB,
+  /** Buckets of this node of which a chunk is being read or recorded. */
+  broadcastRoundsMax: 8,
+  /** A broadcast waits while its bucket has more messages than this that are not taken in, */
+  broadcastBacklogMax: 1_024,
+  /** looks again after this time, */
+  broadcastRestMs: 5,
+  /** and goes on by one chunk after this one. */
+  broadcastRestMaxMs: 1_000,
+
+  // Timers.
+  /** A repeating timer has at least this much time between two firings: each is a record. */
+  timerEveryMinMs: 1_000,
+  timerEveryMaxMs: 100 * 365 * 86_400_000,
+  /** The last moment that a date can name. */
+  timerDueMaxMs: 8_640_000_000_000_000,
+  cronBytesMax: 256,
+  /** Names of timers changed since the host last looked that a sandbox keeps for an actor; beyond, a firing is put off until the host has caught up. */
+  changedTimersMax: 256,
+  /** A firing that comes later than this after its time says so. */
+  timerLateMs: 1_000,
+  /** Of a timer with a calendar, so many missed firings are counted: each costs as much as finding the next. */
+  cronMissedMax: 100,
+  /** Patterns that are kept parsed; one takes some 80 KiB. */
+  cronPatternsMax: 64,
+  /** Firings on their way to their actors, of one bucket and of the node. */
+  firingsPerBucketMax: 256,
+  firingsMax: 4_096,
+  /** Records between two that armed what is due are read with them, when there are at most so many. */
+  firingReadGapMax: 16,
+  /** Whatever the clock does meanwhile, it is looked at after this time. */
+  timerLookMaxMs: 1_000,
+  /** What could not be fired is tried again after this time. */
+  firingRetryMs: 200,
   /** Actors whose parked messages are taken up again at the same time, on this node, */
   actorsResumedAtOnceMax: 64,
   /** and how many messages of one actor are read and entered at once: so many, or bytes, */
@@ -162,3 +199,8 @@ assert(limits.requestsInFlightPerConnectionMax <= limits.mailboxLengthMax);
 assert(limits.queuedBytesPauseAt + limits.frameBytesMax < limits.queuedBytesPerConnectionMax);
 // The isolate must reach its own limit before the process is killed for its size.
 assert(limits.isolateMemoryMaxMib < limits.sandboxRssMaxMib);
+// A timer is known by the position of its record times 128, plus its index there (actor/timers/timer-index.ts).
+assert(limits.timersPerDecisionMax < 128);
+// The next time of a repeating timer is still a whole number.
+assert(Number.isSafeInteger(limits.timerDueMaxMs + limits.timerEveryMaxMs));
+assert(limits.firingsPerBucketMax <= limits.firingsMax);

@@ -53,14 +53,58 @@ export interface Context<A extends ActorTypes = ActorTypes> {
     options?: { readonly every?: number },
   ): void;
   cancelTimer(name: string): void;
-  /** Asks to be told what the other actor broadcasts. */
+  /** Asks to be told what the other actor broadcasts from then on. */
   link(actor: string): void;
+  /**
+   * As `link` and `send`: the other actor gets the command when it has the link already. Its answer says what no later broadcast will tell, that
+   * a product is off sale for example.
+   */
+  link(actor: string, name: string, body: object, options?: { readonly onReply?: Name<A['commands']> }): void;
+  /** No longer. What was broadcast before the other actor has heard of it still comes. */
   unlink(actor: string): void;
-  /** Sends a command to every actor that is linked to this one. */
+  /** Sends a command to every actor that is linked to this one, of the types that have it. */
   broadcast(name: string, body: object): void;
 }
 
-export interface Behavior<A extends ActorTypes> {
+/** The actor that emitted an event. */
+export interface Source {
+  /** Its id, without type. */
+  readonly id: string;
+  readonly address: string;
+  /** Time of the decision in milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** A command that an event leads to. */
+export type Delivery<A extends ActorTypes> = {
+  [N in Name<A['commands']>]: {
+    /** Id, or address, of an actor of the own type. */
+    readonly to: string;
+    readonly command: N;
+    readonly body?: Draft<A['commands'][N]['command']>;
+  };
+}[Name<A['commands']>];
+
+/** What an event leads to; null: nothing. */
+export type Deliveries<A extends ActorTypes> = Delivery<A> | readonly Delivery<A>[] | null | undefined;
+
+/** Of each other type of the bundle, what its events lead to. */
+export type Subscriptions<A extends ActorTypes, All> = {
+  readonly [T in Exclude<Name<All>, A['type']>]?: All[T] extends ActorTypes
+    ? { readonly [E in Name<All[T]['events']>]?: (event: All[T]['events'][E], source: Source) => Deliveries<A> }
+    : never;
+};
+
+/** Without the types of the others, their events are not checked. */
+export interface AnySubscriptions<A extends ActorTypes> {
+  readonly [type: string]: { readonly [event: string]: (event: any, source: Source) => Deliveries<A> };
+}
+
+/**
+ * @typeParam A the types of this actor
+ * @typeParam All those of all actors of the bundle, `Actors` of `troupe types`: checks what `subscribe` says about the others
+ */
+export interface Behavior<A extends ActorTypes, All = never> {
   /** The state before the first event. */
   initialState: () => Draft<A['state']>;
   /** One function a command: reads, decides, returns the reply. It changes nothing itself. */
@@ -75,6 +119,8 @@ export interface Behavior<A extends ActorTypes> {
   evolve: {
     [N in Name<A['events']>]: (state: A['state'], event: A['events'][N]) => Draft<A['state']>;
   };
+  /** Events of other types of the bundle that become commands of this one. Runs in the decision that emits the event, without ctx or state. */
+  subscribe?: [All] extends [never] ? AnySubscriptions<A> : Subscriptions<A, All>;
   /** Carries a state of an older schema over, given as that schema had it. */
   migrate?: (oldState: any) => Draft<A['state']>;
 }
@@ -84,9 +130,10 @@ export interface AnyBehavior {
   initialState: () => object;
   decide: { [command: string]: (state: any, command: any, ctx: Context<any>) => object };
   evolve: { [event: string]: (state: any, event: any) => object };
+  subscribe?: { [type: string]: { [event: string]: (event: any, source: Source) => object | null | undefined } };
   migrate?: (oldState: any) => object;
 }
 
 /** Defines the behaviour of an actor type; the default export of its module. */
-export function defineActor<A extends ActorTypes>(type: A['type'], behavior: Behavior<A>): unknown;
+export function defineActor<A extends ActorTypes, All = never>(type: A['type'], behavior: Behavior<A, All>): unknown;
 export function defineActor(type: string, behavior: AnyBehavior): unknown;

@@ -8,6 +8,15 @@ const isQuantity = (quantity) => quantity >= 1 && quantity <= QUANTITY_MAX;
 const BAD_QUANTITY = `A quantity is 1 to ${QUANTITY_MAX}.`;
 
 /**
+ * A reservation is the order's own affair: were anybody else to give it back, the order would sell what is not there.
+ * @param {string} orderId
+ * @param {import('troupe').Context<import('./types.js').Actors['shop.v1.Inventory']>} ctx
+ */
+function mustBeOrder(orderId, ctx) {
+  if (ctx.caller !== `shop.v1.Order:${orderId}`) ctx.reject('NOT_THE_ORDER', `Only order ${orderId} itself may ask for this.`);
+}
+
+/**
  * The open reservations without the one of this order.
  * @param {Readonly<Record<string, number>>} reservations
  * @param {string} orderId
@@ -37,6 +46,7 @@ const inventory = {
 
     Reserve(state, { orderId, quantity }, ctx) {
       if (orderId === '') ctx.reject('BAD_ORDER', 'Give the id of the order.');
+      mustBeOrder(orderId, ctx);
       if (!isQuantity(quantity)) ctx.reject('BAD_QUANTITY', BAD_QUANTITY);
       if (Object.hasOwn(state.reservations, orderId)) {
         const held = state.reservations[orderId];
@@ -49,6 +59,7 @@ const inventory = {
     },
 
     Confirm(state, { orderId }, ctx) {
+      mustBeOrder(orderId, ctx);
       if (!Object.hasOwn(state.reservations, orderId)) ctx.reject('NOT_RESERVED', `Nothing is reserved for order ${orderId}.`);
       const quantity = state.reservations[orderId] ?? 0;
       ctx.emit('ReservationConfirmed', { orderId, quantity });
@@ -56,6 +67,7 @@ const inventory = {
     },
 
     Release(state, { orderId }, ctx) {
+      mustBeOrder(orderId, ctx);
       // An order releases whatever it may have asked for, also where the answer was no.
       if (!Object.hasOwn(state.reservations, orderId)) return { quantity: 0 };
       const quantity = state.reservations[orderId] ?? 0;

@@ -1,7 +1,7 @@
 const added = ['StockAdded', { quantity: 10 }];
 const reserved = ['StockReserved', { orderId: 'o-1', quantity: 4 }];
 
-export default [
+const scenarios = [
   {
     name: 'takes stock in',
     when: ['AddStock', { quantity: 10 }],
@@ -72,4 +72,10 @@ export default [
     then: { events: [['ReservationReleased', { orderId: 'o-1', quantity: 4 }]], reply: { quantity: 4 }, state: { available: 10 } },
   },
   { name: 'has nothing to give back', given: [added], when: ['Release', { orderId: 'o-1' }], then: { events: [], reply: { quantity: 0 }, state: { available: 10 } } },
+  { name: 'nobody reserves for an order', given: [added], caller: 'ada', when: ['Reserve', { orderId: 'o-1', quantity: 1 }], then: { rejected: 'NOT_THE_ORDER' } },
+  { name: 'nobody sells for an order', given: [added, reserved], caller: 'ada', when: ['Confirm', { orderId: 'o-1' }], then: { rejected: 'NOT_THE_ORDER' } },
+  { name: 'nobody gives back for an order', given: [added, reserved], caller: 'shop.v1.Order:o-2', when: ['Release', { orderId: 'o-1' }], then: { rejected: 'NOT_THE_ORDER' } },
 ];
+
+/** What concerns an order comes from the order. */
+export default scenarios.map((scenario) => ({ caller: `shop.v1.Order:${scenario.when[1].orderId ?? ''}`, ...scenario }));

@@ -46,10 +46,13 @@ const product = {
       return {};
     },
 
-    CheckOffer(state, { unitPrice }, ctx) {
+    CheckOffer(state, { unitPrice, inventoryId }, ctx) {
       if (!state.created) ctx.reject('NOT_FOUND', `There is no product ${ctx.id}.`);
       if (!state.onSale) ctx.reject('NOT_ON_SALE', `Product ${ctx.id} is not on sale.`);
       if (unitPrice !== state.price) ctx.reject('PRICE_CHANGED', `Product ${ctx.id} costs ${state.price}, not ${unitPrice}.`);
+      if (inventoryId !== '' && inventoryId !== state.inventoryId) {
+        ctx.reject('WRONG_INVENTORY', `Product ${ctx.id} is in inventory ${state.inventoryId}, not ${inventoryId}.`);
+      }
       return { unitPrice };
     },
   },

@@ -61,4 +61,6 @@ export default [
   { name: 'no offer off sale', given: [created], when: ['CheckOffer', { unitPrice: 450 }], then: { rejected: 'NOT_ON_SALE' } },
   { name: 'no offer at an old price', given: [created, onSale], when: ['CheckOffer', { unitPrice: 449 }], then: { rejected: 'PRICE_CHANGED' } },
   { name: 'no offer of nothing', when: ['CheckOffer', { unitPrice: 450 }], then: { rejected: 'NOT_FOUND' } },
+  { name: 'stands by its offer where its stock is', given: [created, onSale], when: ['CheckOffer', { unitPrice: 450, inventoryId: 'p-1' }], then: { reply: { unitPrice: 450 } } },
+  { name: 'no offer from another inventory', given: [created, onSale], when: ['CheckOffer', { unitPrice: 450, inventoryId: 'p-2' }], then: { rejected: 'WRONG_INVENTORY' } },
 ];

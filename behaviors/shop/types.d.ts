@@ -2,6 +2,35 @@
 
 export namespace shop {
   namespace v1 {
+    interface ChangeAddress {
+      readonly address?: shop.v1.Address | undefined;
+    }
+
+    interface ChangeAddressReply {
+    }
+
+    interface ClearAddress {
+    }
+
+    interface ClearAddressReply {
+    }
+
+    interface AddressEvent {
+      readonly addressChanged?: shop.v1.AddressChanged | undefined;
+      readonly addressCleared?: shop.v1.AddressCleared | undefined;
+    }
+
+    interface AddressChanged {
+      readonly address?: shop.v1.Address | undefined;
+    }
+
+    interface AddressCleared {
+    }
+
+    interface AddressState {
+      readonly address?: shop.v1.Address | undefined;
+    }
+
     interface AddStock {
       readonly quantity: number;
     }
@@ -84,12 +113,37 @@ export namespace shop {
       readonly reservations: { readonly [key: string]: number };
     }
 
+    interface Notify {
+      readonly orderId: string;
+      readonly status: shop.v1.OrderStatus;
+      readonly reason: string;
+    }
+
+    interface NotifyReply {
+    }
+
+    interface NotificationEvent {
+      readonly notified?: shop.v1.Notified | undefined;
+    }
+
+    interface Notified {
+      readonly orderId: string;
+      readonly status: shop.v1.OrderStatus;
+      readonly reason: string;
+      readonly atMs: number;
+    }
+
+    interface NotificationState {
+      readonly notices: readonly shop.v1.Notified[];
+    }
+
     type OrderStatus = 'ORDER_STATUS_UNSPECIFIED' | 'ORDER_STATUS_AWAITING_PAYMENT' | 'ORDER_STATUS_PAID' | 'ORDER_STATUS_CONFIRMED' | 'ORDER_STATUS_EXPIRED' | 'ORDER_STATUS_VOID';
 
     interface PlaceOrder {
       readonly userId: string;
       readonly lines: readonly shop.v1.Line[];
       readonly paymentTimeSeconds: number;
+      readonly notify: string;
     }
 
     interface Line {
@@ -157,6 +211,7 @@ export namespace shop {
       readonly orderConfirmed?: shop.v1.OrderConfirmed | undefined;
       readonly orderExpired?: shop.v1.OrderExpired | undefined;
       readonly orderVoided?: shop.v1.OrderVoided | undefined;
+      readonly orderReserved?: shop.v1.OrderReserved | undefined;
     }
 
     interface OrderPlaced {
@@ -164,6 +219,7 @@ export namespace shop {
       readonly lines: readonly shop.v1.Line[];
       readonly total: number;
       readonly payBeforeMs: number;
+      readonly notify: string;
     }
 
     interface OfferConfirmed {
@@ -177,16 +233,28 @@ export namespace shop {
     interface OrderPaid {
       readonly amount: number;
       readonly paymentId: string;
+      readonly userId: string;
+    }
+
+    interface OrderReserved {
+      readonly userId: string;
+      readonly notify: string;
     }
 
     interface OrderConfirmed {
+      readonly userId: string;
+      readonly notify: string;
     }
 
     interface OrderExpired {
+      readonly userId: string;
+      readonly notify: string;
     }
 
     interface OrderVoided {
       readonly reason: string;
+      readonly userId: string;
+      readonly notify: string;
     }
 
     interface OrderState {
@@ -199,6 +267,7 @@ export namespace shop {
       readonly openReservations: readonly string[];
       readonly paymentId: string;
       readonly voidReason: string;
+      readonly notify: string;
     }
 
     type PaymentStatus = 'PAYMENT_STATUS_UNSPECIFIED' | 'PAYMENT_STATUS_AUTHORISED' | 'PAYMENT_STATUS_CAPTURED' | 'PAYMENT_STATUS_REFUNDED' | 'PAYMENT_STATUS_FAILED';
@@ -207,6 +276,7 @@ export namespace shop {
       readonly orderId: string;
       readonly amount: number;
       readonly method: string;
+      readonly capture: boolean;
     }
 
     interface AuthorisePaymentReply {
@@ -307,6 +377,7 @@ export namespace shop {
 
     interface CheckOffer {
       readonly unitPrice: number;
+      readonly inventoryId: string;
     }
 
     interface CheckOfferReply {
@@ -392,11 +463,55 @@ export namespace shop {
       readonly country: string;
     }
 
+    interface NoteOrder {
+      readonly orderId: string;
+      readonly total: number;
+      readonly placedMs: number;
+    }
+
+    interface NoteOrderReply {
+    }
+
+    interface NoteOrderStatus {
+      readonly orderId: string;
+      readonly status: shop.v1.OrderStatus;
+    }
+
+    interface NoteOrderStatusReply {
+    }
+
+    interface NoteAddress {
+      readonly name: string;
+      readonly gone: boolean;
+    }
+
+    interface NoteAddressReply {
+    }
+
     interface UserEvent {
       readonly userRegistered?: shop.v1.UserRegistered | undefined;
       readonly userRenamed?: shop.v1.UserRenamed | undefined;
       readonly addressAdded?: shop.v1.AddressAdded | undefined;
       readonly addressRemoved?: shop.v1.AddressRemoved | undefined;
+      readonly orderNoted?: shop.v1.OrderNoted | undefined;
+      readonly orderStatusNoted?: shop.v1.OrderStatusNoted | undefined;
+      readonly addressNoted?: shop.v1.AddressNoted | undefined;
+    }
+
+    interface OrderNoted {
+      readonly orderId: string;
+      readonly total: number;
+      readonly placedMs: number;
+    }
+
+    interface OrderStatusNoted {
+      readonly orderId: string;
+      readonly status: shop.v1.OrderStatus;
+    }
+
+    interface AddressNoted {
+      readonly name: string;
+      readonly gone: boolean;
     }
 
     interface UserRegistered {
@@ -423,12 +538,33 @@ export namespace shop {
       readonly email: string;
       readonly addresses: { readonly [key: string]: shop.v1.Address };
       readonly lastAddressId: number;
+      readonly orders: readonly shop.v1.NotedOrder[];
+      readonly addressNames: readonly string[];
+    }
+
+    interface NotedOrder {
+      readonly orderId: string;
+      readonly status: shop.v1.OrderStatus;
+      readonly total: number;
+      readonly placedMs: number;
     }
   }
 }
 
 /** The messages of each actor type. */
 export interface Actors {
+  'shop.v1.Address': {
+    type: 'shop.v1.Address';
+    state: shop.v1.AddressState;
+    commands: {
+      ChangeAddress: { command: shop.v1.ChangeAddress; reply: shop.v1.ChangeAddressReply };
+      ClearAddress: { command: shop.v1.ClearAddress; reply: shop.v1.ClearAddressReply };
+    };
+    events: {
+      AddressChanged: shop.v1.AddressChanged;
+      AddressCleared: shop.v1.AddressCleared;
+    };
+  };
   'shop.v1.Inventory': {
     type: 'shop.v1.Inventory';
     state: shop.v1.InventoryState;
@@ -445,6 +581,16 @@ export interface Actors {
       StockReserved: shop.v1.StockReserved;
       ReservationConfirmed: shop.v1.ReservationConfirmed;
       ReservationReleased: shop.v1.ReservationReleased;
+    };
+  };
+  'shop.v1.Notification': {
+    type: 'shop.v1.Notification';
+    state: shop.v1.NotificationState;
+    commands: {
+      Notify: { command: shop.v1.Notify; reply: shop.v1.NotifyReply };
+    };
+    events: {
+      Notified: shop.v1.Notified;
     };
   };
   'shop.v1.Order': {
@@ -466,6 +612,7 @@ export interface Actors {
       OrderConfirmed: shop.v1.OrderConfirmed;
       OrderExpired: shop.v1.OrderExpired;
       OrderVoided: shop.v1.OrderVoided;
+      OrderReserved: shop.v1.OrderReserved;
     };
   };
   'shop.v1.Payment': {
@@ -509,12 +656,18 @@ export interface Actors {
       RenameUser: { command: shop.v1.RenameUser; reply: shop.v1.RenameUserReply };
       AddAddress: { command: shop.v1.AddAddress; reply: shop.v1.AddAddressReply };
       RemoveAddress: { command: shop.v1.RemoveAddress; reply: shop.v1.RemoveAddressReply };
+      NoteOrder: { command: shop.v1.NoteOrder; reply: shop.v1.NoteOrderReply };
+      NoteOrderStatus: { command: shop.v1.NoteOrderStatus; reply: shop.v1.NoteOrderStatusReply };
+      NoteAddress: { command: shop.v1.NoteAddress; reply: shop.v1.NoteAddressReply };
     };
     events: {
       UserRegistered: shop.v1.UserRegistered;
       UserRenamed: shop.v1.UserRenamed;
       AddressAdded: shop.v1.AddressAdded;
       AddressRemoved: shop.v1.AddressRemoved;
+      OrderNoted: shop.v1.OrderNoted;
+      OrderStatusNoted: shop.v1.OrderStatusNoted;
+      AddressNoted: shop.v1.AddressNoted;
     };
   };
 }

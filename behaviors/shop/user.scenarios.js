@@ -2,6 +2,8 @@ const ada = { name: 'Ada', email: 'ada@example.org' };
 const home = { recipient: 'Ada', street: 'Rua Um 1', postcode: '1000-001', city: 'Lisboa', country: 'PT' };
 const registered = ['UserRegistered', ada];
 const added = (addressId) => ['AddressAdded', { addressId, address: home }];
+const noted = (orderId) => ['OrderNoted', { orderId, total: 900, placedMs: 5 }];
+const awaiting = (orderId) => ({ orderId, status: 'ORDER_STATUS_AWAITING_PAYMENT', total: 900, placedMs: 5 });
 
 export default [
   {
@@ -76,4 +78,70 @@ export default [
   },
   { name: 'removes no address that is not there', given: [registered], when: ['RemoveAddress', { addressId: 7 }], then: { rejected: 'ADDRESS_NOT_FOUND' } },
   { name: 'removes no address of nobody', when: ['RemoveAddress', { addressId: 1 }], then: { rejected: 'NOT_FOUND' } },
+
+  {
+    name: 'notes an order, registered or not',
+    caller: 'shop.v1.Order:o-1',
+    when: ['NoteOrder', { orderId: 'o-1', total: 900, placedMs: 5 }],
+    then: { events: [noted('o-1')], reply: {}, state: { orders: [awaiting('o-1')] } },
+  },
+  { name: 'notes no order that somebody makes up', caller: 'ada', when: ['NoteOrder', { orderId: 'o-1' }], then: { rejected: 'NOT_THE_ORDER' } },
+  {
+    name: 'keeps the newest hundred orders',
+    given: Array.from({ length: 100 }, (_, i) => noted(`o-${i}`)),
+    caller: 'shop.v1.Order:o-100',
+    when: ['NoteOrder', { orderId: 'o-100', total: 900, placedMs: 5 }],
+    then: { state: { orders: Array.from({ length: 100 }, (_, i) => awaiting(`o-${i + 1}`)) } },
+  },
+  {
+    name: 'notes how an order goes on',
+    given: [noted('o-1'), noted('o-2')],
+    caller: 'shop.v1.Order:o-1',
+    when: ['NoteOrderStatus', { orderId: 'o-1', status: 'ORDER_STATUS_PAID' }],
+    then: {
+      events: [['OrderStatusNoted', { orderId: 'o-1', status: 'ORDER_STATUS_PAID' }]],
+      state: { orders: [{ ...awaiting('o-1'), status: 'ORDER_STATUS_PAID' }, awaiting('o-2')] },
+    },
+  },
+  {
+    name: 'an order that is forgotten is not remembered for its end',
+    given: Array.from({ length: 101 }, (_, i) => noted(`o-${i}`)),
+    caller: 'shop.v1.Order:o-0',
+    when: ['NoteOrderStatus', { orderId: 'o-0', status: 'ORDER_STATUS_EXPIRED' }],
+    then: { events: [], reply: {} },
+  },
+  { name: 'notes no status that somebody makes up', given: [noted('o-1')], caller: 'ada', when: ['NoteOrderStatus', { orderId: 'o-1' }], then: { rejected: 'NOT_THE_ORDER' } },
+
+  {
+    name: 'notes an address that is an actor of its own',
+    actor: '{u-1}',
+    caller: 'shop.v1.Address:{u-1}/home',
+    when: ['NoteAddress', { name: 'home' }],
+    then: { events: [['AddressNoted', { name: 'home' }]], state: { addressNames: ['home'] } },
+  },
+  {
+    name: 'notes it once',
+    actor: '{u-1}',
+    given: [['AddressNoted', { name: 'home' }]],
+    caller: 'shop.v1.Address:{u-1}/home',
+    when: ['NoteAddress', { name: 'home' }],
+    then: { events: [] },
+  },
+  {
+    name: 'notes that it is gone',
+    actor: '{u-1}',
+    given: [['AddressNoted', { name: 'home' }], ['AddressNoted', { name: 'work' }]],
+    caller: 'shop.v1.Address:{u-1}/home',
+    when: ['NoteAddress', { name: 'home', gone: true }],
+    then: { events: [['AddressNoted', { name: 'home', gone: true }]], state: { addressNames: ['work'] } },
+  },
+  {
+    name: 'lists at most twenty of them',
+    actor: '{u-1}',
+    given: Array.from({ length: 20 }, (_, i) => ['AddressNoted', { name: `a-${i}` }]),
+    caller: 'shop.v1.Address:{u-1}/home',
+    when: ['NoteAddress', { name: 'home' }],
+    then: { events: [] },
+  },
+  { name: 'notes no address of another user', actor: '{u-1}', caller: 'shop.v1.Address:{u-2}/home', when: ['NoteAddress', { name: 'home' }], then: { rejected: 'NOT_THE_ADDRESS' } },
 ];

@@ -74,7 +74,8 @@ function startSubject(name: SubjectName, directory: string, options: CounterOpti
     case 'floor':
       return startFloor(directory);
     case 'product':
-      return startProduct(directory, { nodeArgs: options.nodeArgs, startArgs: options.startArgs });
+    case 'sends':
+      return startProduct(name, directory, { nodeArgs: options.nodeArgs, startArgs: options.startArgs });
     case 'redis':
     case 'cluster':
       return startCluster(name, directory, { nodeArgs: options.nodeArgs, startArgs: options.startArgs, fsync: options.redisFsync, nodes: name === 'redis' ? 1 : options.nodes });

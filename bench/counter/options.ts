@@ -37,7 +37,8 @@ in one run and taking turns. bench/README.md says how to read the result.
 
   --shape <c>x<n>        connections x commands in flight on each; may be repeated   (64x16, 64x1, 1x1)
   --connections <c> --in-flight <n>   the same as one --shape
-  --subjects <list>      of echo, floor, product, redis, cluster                    (the first three)
+  --subjects <list>      of echo, floor, product, sends, redis, cluster             (the first three); sends: every
+                         command is passed on to ten other actors
   --redis-fsync <when>   appendfsync of redis and cluster: everysec, always, no      (everysec)
   --nodes <n>            of cluster, on one Redis                                    (2)
   --rounds <n>           every subject once a round; medians are reported           (3)
@@ -118,8 +119,8 @@ function parseShapes(shapes: string[] | undefined, connections: string | undefin
 }
 
 function parseSubject(text: string): SubjectName {
-  if (text === 'echo' || text === 'floor' || text === 'product' || text === 'redis' || text === 'cluster') return text;
-  throw new Error(`--subjects: ${text} is not one of echo, floor, product, redis, cluster`);
+  if (text === 'echo' || text === 'floor' || text === 'product' || text === 'sends' || text === 'redis' || text === 'cluster') return text;
+  throw new Error(`--subjects: ${text} is not one of echo, floor, product, sends, redis, cluster`);
 }
 
 export type RedisFsync = 'everysec' | 'always' | 'no';

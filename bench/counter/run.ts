@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { COUNTER_TYPE, FAN_TYPE } from '../driver/format.ts';
 import { Histogram } from '../driver/histogram.ts';
 import type { DriverTotals } from '../driver/protocol.ts';
 import { RemoteDriver } from '../driver/remote.ts';
@@ -9,7 +10,11 @@ import { deviceBytesWritten } from '../machine/device.ts';
 import { sampleProcess } from '../../runtime/faults/proc.ts';
 import type { ProcessSample } from '../../runtime/faults/proc.ts';
 import type { RunningProcess, Subject, SubjectName } from '../subject/subject.ts';
+import { effectsOf } from './effects.ts';
 import type { CounterOptions, Shape } from './options.ts';
+
+const EFFECTS_MAX_MS = 60_000;
+const EFFECTS_POLL_MS = 50;
 
 export interface ProcessCost {
   readonly role: string;
@@ -66,6 +71,7 @@ export async function runOnce(subject: Subject, directory: string, shape: Shape,
           perFrame: options.perFrame,
           keys: options.keys,
           json: options.jsonFrames,
+          type: subject.drives,
           // Distinct per driver and run: keys are made from it.
           seed: options.seed * 1009 + round * 31 + i,
         }),
@@ -124,11 +130,26 @@ async function checkRun(subject: Subject, driver: RemoteDriver, totals: readonly
   const acknowledged = counts.reduce((a, b) => a + b, 0);
   if (acknowledged === 0) return { passed: false, detail: 'nothing was acknowledged' };
   if (!subject.keepsState) return { passed: true, detail: `${acknowledged} answers, each to an open request` };
-  const verdict = await driver.verify(counts, sums);
+  const verdict = await driver.verify(subject.drives, counts, sums);
   if (verdict.mismatches.length > 0 || verdict.failures.length > 0) {
     return { passed: false, detail: `state differs from what was acknowledged: ${JSON.stringify({ ...verdict })}` };
   }
-  return { passed: true, detail: `${verdict.actorsChecked} counters hold the sum and the count of ${acknowledged} acknowledged increments` };
+  const detail = `${verdict.actorsChecked} actors hold the sum and the count of ${acknowledged} acknowledged increments`;
+  return subject.drives === FAN_TYPE ? checkEffects(driver, counts, sums, detail) : { passed: true, detail };
+}
+
+/** Every message had its effect once, as soon as all of them have arrived. */
+async function checkEffects(driver: RemoteDriver, counts: Float64Array, sums: Float64Array, detail: string): Promise<Check> {
+  const since = performance.now();
+  for (;;) {
+    const verdict = await driver.verify(COUNTER_TYPE, effectsOf(counts), effectsOf(sums));
+    const tookMs = Math.round(performance.now() - since);
+    if (verdict.mismatches.length === 0 && verdict.failures.length === 0) {
+      return { passed: true, detail: `${detail}, and ${verdict.actorsChecked} counters their effects ${tookMs} ms after the last answer at most` };
+    }
+    if (tookMs > EFFECTS_MAX_MS) return { passed: false, detail: `effects differ from what was sent: ${JSON.stringify({ ...verdict })}` };
+    await sleep(EFFECTS_POLL_MS);
+  }
 }
 
 function costOf(role: string, before: ProcessSample | undefined, after: ProcessSample, commands: number, windowMs: number): ProcessCost {

@@ -14,6 +14,7 @@ import t from 'tap';
 import { WebSocketServer } from 'ws';
 
 import { Connection } from './connection.ts';
+import { COUNTER_TYPE } from './format.ts';
 import type { FrameFormat } from './format.ts';
 import { jsonFormat } from './json-format.ts';
 import { Load } from './load.ts';
@@ -110,7 +111,7 @@ async function drive(fault: Fault, json: boolean, perFrame: number): Promise<{ v
   server.on('connection', (client) => {
     client.on('message', (data: Buffer) => client.send(json ? answerJson(standIn, data) : answerProto(standIn, data)));
   });
-  const format: FrameFormat = json ? jsonFormat(20) : protoFormat(20);
+  const format: FrameFormat = json ? jsonFormat(COUNTER_TYPE, 20) : protoFormat(COUNTER_TYPE, 20);
   const { port } = server.address() as AddressInfo;
   const connections = await Promise.all([1, 2, 3].map(() => Connection.open(port, format.subprotocol, json)));
   const load = new Load(connections, format, { inFlight: 8, actors: 20, perFrame, keys: true, seed: 7 });

@@ -28,10 +28,12 @@ export interface KeySource {
 }
 
 export const COUNTER_TYPE = 'bench.v1.Counter';
+export const FAN_TYPE = 'bench.v1.Fan';
+export type DrivenType = typeof COUNTER_TYPE | typeof FAN_TYPE;
 export const BY_MAX = 7;
 
-export function actorAddress(index: number): string {
-  return `${COUNTER_TYPE}:c-${index}`;
+export function actorAddress(type: DrivenType, index: number): string {
+  return `${type}:c-${index}`;
 }
 
 /** Digits of a key's number, fixed width, so that every command has the same size. */

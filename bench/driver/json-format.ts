@@ -1,7 +1,7 @@
 /** Subprotocol troupe.v1.json, with JSON.parse on the way back as any client would do it. */
 
 import { actorAddress, keyText } from './format.ts';
-import type { AnswerSink, FrameFormat } from './format.ts';
+import type { AnswerSink, DrivenType, FrameFormat } from './format.ts';
 import type { WireWriter } from '../../runtime/codec/wire.ts';
 
 interface JsonAnswer {
@@ -14,8 +14,8 @@ interface JsonAnswer {
   readonly error?: { readonly code: string; readonly retryable?: boolean };
 }
 
-export function jsonFormat(actors: number): FrameFormat {
-  const heads = Array.from({ length: actors }, (_, i) => `"to":"${actorAddress(i)}","command":"Increment","body":{"by":`);
+export function jsonFormat(type: DrivenType, actors: number): FrameFormat {
+  const heads = Array.from({ length: actors }, (_, i) => `"to":"${actorAddress(type, i)}","command":"Increment","body":{"by":`);
   let parts: string[] = [];
   return {
     subprotocol: 'troupe.v1.json',
@@ -28,7 +28,7 @@ export function jsonFormat(actors: number): FrameFormat {
       parts.push(`{"id":"${slot}",${keyPart}${heads[actor]}${by}}}`);
     },
     get(_out, _index, slot, actor) {
-      parts.push(`{"id":"${slot}","get":"${actorAddress(actor)}"}`);
+      parts.push(`{"id":"${slot}","get":"${actorAddress(type, actor)}"}`);
     },
     last(out) {
       text(out, parts.length === 1 ? parts[0]! : `[${parts.join(',')}]`);

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Connection } from './connection.ts';
-import type { FrameFormat } from './format.ts';
+import type { DrivenType, FrameFormat } from './format.ts';
 import { jsonFormat } from './json-format.ts';
 import { Load } from './load.ts';
 import { protoFormat } from './proto-format.ts';
@@ -13,7 +13,7 @@ import { verify } from './verify.ts';
 const DRAIN_MAX_MS = 15_000;
 
 let connections: Connection[] = [];
-let format: FrameFormat;
+let isJson = false;
 let load: Load;
 let beganAt = 0;
 
@@ -44,17 +44,22 @@ async function handle(message: ToDriver): Promise<void> {
       await drain();
       return;
     case 'verify':
-      tell({ is: 'verified', verdict: await verify(connections[0]!, format, message.counts, message.sums) });
+      tell({ is: 'verified', verdict: await verify(connections[0]!, formatOf(message.type, message.counts.length), message.counts, message.sums) });
       return;
   }
 }
 
 async function start(job: DriverJob): Promise<void> {
-  format = job.json ? jsonFormat(job.actors) : protoFormat(job.actors);
+  isJson = job.json;
+  const format = formatOf(job.type, job.actors);
   connections = await Promise.all(Array.from({ length: job.connections }, (_, i) => Connection.open(job.ports[i % job.ports.length]!, format.subprotocol, format.text)));
   load = new Load(connections, format, job);
   load.start();
   tell({ is: 'started' });
+}
+
+function formatOf(type: DrivenType, actors: number): FrameFormat {
+  return isJson ? jsonFormat(type, actors) : protoFormat(type, actors);
 }
 
 function end(): void {

@@ -2,17 +2,17 @@
 
 import { WireReader, WireWriter } from '../../runtime/codec/wire.ts';
 import { BY_MAX, KEY_DIGITS, actorAddress } from './format.ts';
-import type { AnswerSink, FrameFormat, KeySource } from './format.ts';
+import type { AnswerSink, DrivenType, FrameFormat, KeySource } from './format.ts';
 
 const DIGITS = Buffer.from('0123456789abcdefghijklmnopqrstuv');
 
-export function protoFormat(actors: number): FrameFormat {
+export function protoFormat(type: DrivenType, actors: number): FrameFormat {
   // Address and name of every actor, and every body, are encoded once.
   const heads = encodeAll(actors, (writer, i) => {
-    writer.string(1, actorAddress(i));
+    writer.string(1, actorAddress(type, i));
     writer.string(2, 'Increment');
   });
-  const gets = encodeAll(actors, (writer, i) => writer.string(1, actorAddress(i)));
+  const gets = encodeAll(actors, (writer, i) => writer.string(1, actorAddress(type, i)));
   const bodies = encodeAll(BY_MAX + 1, (writer, by) => {
     const start = writer.begin(3);
     writer.uint(1, by);

@@ -1,5 +1,6 @@
 /** What the harness and a driver process say to each other over the child process channel. Silent while measuring. */
 
+import type { DrivenType } from './format.ts';
 import type { HistogramDump } from './histogram.ts';
 import type { LoadOptions } from './load.ts';
 import type { Verdict } from './verify.ts';
@@ -9,6 +10,7 @@ export interface DriverJob extends LoadOptions {
   readonly ports: readonly number[];
   readonly connections: number;
   readonly json: boolean;
+  readonly type: DrivenType;
 }
 
 export type ToDriver =
@@ -16,7 +18,7 @@ export type ToDriver =
   | { readonly do: 'begin' }
   | { readonly do: 'end' }
   | { readonly do: 'drain' }
-  | { readonly do: 'verify'; readonly counts: Float64Array; readonly sums: Float64Array };
+  | { readonly do: 'verify'; readonly type: DrivenType; readonly counts: Float64Array; readonly sums: Float64Array };
 
 export interface DriverMeasure {
   readonly acknowledged: number;

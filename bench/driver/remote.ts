@@ -5,6 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 
 import { stopChild } from '../subject/subject.ts';
+import type { DrivenType } from './format.ts';
 import type { DriverJob, DriverMeasure, DriverTotals, FromDriver, ToDriver } from './protocol.ts';
 import type { Verdict } from './verify.ts';
 
@@ -39,8 +40,8 @@ export class RemoteDriver {
     return (await this.ask({ do: 'drain' }, 'drained')).totals;
   }
 
-  async verify(counts: Float64Array, sums: Float64Array): Promise<Verdict> {
-    return (await this.ask({ do: 'verify', counts, sums }, 'verified')).verdict;
+  async verify(type: DrivenType, counts: Float64Array, sums: Float64Array): Promise<Verdict> {
+    return (await this.ask({ do: 'verify', type, counts, sums }, 'verified')).verdict;
   }
 
   stop(): Promise<void> {

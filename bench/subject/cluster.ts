@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 
+import { COUNTER_TYPE } from '../driver/format.ts';
 import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { ProductOptions } from './product.ts';
@@ -39,6 +40,7 @@ export async function startCluster(name: 'redis' | 'cluster', directory: string,
       ports: nodes.map(({ port }) => port),
       durability: await nodes[0]!.durability(),
       keepsState: true,
+    drives: COUNTER_TYPE,
       processes: () => [{ role: 'redis', pid: redis.pid }, ...nodes.flatMap((node, i) => numbered(rolesOf(node.pid), nodes.length > 1 ? ` ${i + 1}` : ''))],
       stop,
     };

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 
+import { COUNTER_TYPE, FAN_TYPE } from '../driver/format.ts';
 import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
 import { descendantsOf, sampleProcess } from '../../runtime/faults/proc.ts';
 import type { RunningProcess, Subject } from './subject.ts';
@@ -13,7 +14,8 @@ export interface ProductOptions {
   readonly startArgs: readonly string[];
 }
 
-export async function startProduct(directory: string, options: ProductOptions): Promise<Subject> {
+/** `sends` drives actors that pass everything on to ten others. */
+export async function startProduct(name: 'product' | 'sends', directory: string, options: ProductOptions): Promise<Subject> {
   const node = new NodeProcess({
     data: join(directory, 'data'),
     port: await freePort(),
@@ -30,10 +32,11 @@ export async function startProduct(directory: string, options: ProductOptions): 
     throw error;
   }
   return {
-    name: 'product',
+    name,
     ports: [node.port],
     durability: await node.durability(),
     keepsState: true,
+    drives: name === 'sends' ? FAN_TYPE : COUNTER_TYPE,
     processes: () => rolesOf(node.pid),
     stop: async () => void (await node.stop()),
   };

@@ -5,7 +5,10 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-export type SubjectName = 'echo' | 'floor' | 'product' | 'redis' | 'cluster';
+import { COUNTER_TYPE } from '../driver/format.ts';
+import type { DrivenType } from '../driver/format.ts';
+
+export type SubjectName = 'echo' | 'floor' | 'product' | 'sends' | 'redis' | 'cluster';
 
 export interface RunningProcess {
   readonly role: string;
@@ -20,6 +23,8 @@ export interface Subject {
   readonly durability: string;
   /** Whether state can be read back and checked. */
   readonly keepsState: boolean;
+  /** Whose actors are driven. */
+  readonly drives: DrivenType;
   processes(): RunningProcess[];
   stop(): Promise<void>;
 }
@@ -42,6 +47,7 @@ async function startBaseline(name: SubjectName, durability: string, args: string
     ports: [message.port],
     durability,
     keepsState: false,
+    drives: COUNTER_TYPE,
     processes: () => [{ role: 'server', pid: child.pid! }],
     stop: () => stopChild(child),
   };

@@ -85,12 +85,14 @@ message Tell {}
 message TellReply {}
 message Told {}
 message SenderEvent { oneof event { Told told = 1; } }
-service SenderCommands { rpc Tell(Tell) returns (TellReply); }
+message Note {}
+message NoteReply {}
+service SenderCommands { rpc Tell(Tell) returns (TellReply); rpc Note(Note) returns (NoteReply); }
 `, `
 import { defineActor } from 'troupe';
 export default defineActor('test.v1.Sender', {
   initialState: () => ({}),
-  decide: { Tell(state, command, ctx) { ctx.emit('Told', {}); ctx.send('test.v1.Sender:other', 'Tell', {}); return {}; } },
+  decide: { Tell(state, command, ctx) { ctx.emit('Told', {}); ctx.send('test.v1.Sender:other', 'Note', {}); return {}; }, Note() { return {}; } },
   evolve: { Told: (state) => ({ sent: state.sent + 1 }) },
 });`);
   const inner = createMemoryJournal();

@@ -14,6 +14,8 @@ export async function openFold(bucket: Bucket, head: BucketHead, journal: Journa
   bucket.served.clear();
   bucket.channels.clear();
   bucket.letters.clear();
+  bucket.linked.clear();
+  bucket.timers.clear();
   bucket.typeStrikes.clear();
   bucket.typeQuarantines.clear();
   bucket.opened(head);

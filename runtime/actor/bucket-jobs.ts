@@ -1,5 +1,6 @@
 /** Takes out of the engine what is under way for some buckets: their activations, and the jobs that wait for them. */
 
+import { LOADING } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { Catalog } from './catalog.ts';
 import { JOB_COMMAND, JOB_DROP, JOB_GET, JOB_NOTE, Job } from './job.ts';
@@ -26,11 +27,20 @@ export class BucketJobs {
     this.takeReady(buckets);
   }
 
-  /** Requests and messages that are on their way into the sandbox. */
+  /**
+   * Requests and messages that are on their way into the sandbox. Of those that wait for a history the requests stay, and go on with it; messages
+   * are dropped. [Sent in again by their channel, they would stand in the mailbox twice.]
+   */
   takeReady(buckets: readonly Bucket[]): void {
     const wanted = new Set(buckets);
     const taken = this.loop.takeOut(({ kind, bucket }) => (kind === JOB_COMMAND || kind === JOB_GET || kind === JOB_NOTE) && wanted.has(bucket!));
     for (const job of taken) this.hold(job);
+    for (const activation of this.catalog.all()) {
+      if (activation.phase !== LOADING || !wanted.has(activation.bucket)) continue;
+      const { mailbox } = activation;
+      activation.mailbox = mailbox.filter(({ origin }) => origin === null);
+      for (const job of mailbox) if (job.origin !== null) this.hold(job);
+    }
   }
 
   private hold(job: Job): void {

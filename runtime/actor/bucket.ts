@@ -13,10 +13,12 @@ import { hashToHex } from '../codec/hash64.ts';
 import type { DecodedActivation, RecordReader } from '../codec/record.ts';
 import type { AnswerError } from './engine.ts';
 import type { Job } from './job.ts';
+import { Linked } from './links/linked.ts';
 import { Channels } from './messages/channels.ts';
 import { Letters } from './messages/letters.ts';
 import type { SentMessage } from './messages/message.ts';
 import type { BucketHead } from '../journal/journal.ts';
+import { TimerIndex } from './timers/timer-index.ts';
 
 export interface ServedType {
   /** SHA-256, hex. */
@@ -66,6 +68,8 @@ export class Bucket {
   readonly served = new Map<string, ServedType>();
   readonly channels: Channels;
   readonly letters = new Letters();
+  readonly linked = new Linked();
+  readonly timers = new TimerIndex();
   /** Strikes per "<type> <bundle hex>". */
   readonly typeStrikes = new Map<string, number>();
   /** Reasons per "<type> <bundle hex>". */
@@ -118,12 +122,15 @@ export class Bucket {
   }
 
   /**
-   * Takes in what a record says about messages, as it is encoded and again when the log is read: what stands here live is what a
+   * Takes in what a record says about messages and timers, as it is encoded and again when the log is read: what stands here live is what a
    * restart makes of the log. Answers what the record sends.
    */
   foldMessages(record: RecordReader): readonly SentMessage[] {
     this.letters.fold(record);
-    return this.channels.fold(record);
+    this.timers.fold(record);
+    const sent = this.channels.fold(record);
+    this.linked.fold(record, this.channels);
+    return sent;
   }
 
   get messageCounts(): MessageCounts {

@@ -4,7 +4,8 @@ import { limits } from '../limits.ts';
 
 type EngineLimit =
   | 'mailboxLengthMax' | 'commandsWaitingMax' | 'commandBytesWaitingMax' | 'activationsMax' | 'stateBytesResidentMax'
-  | 'keysPerActorMax' | 'keyAgeMaxMs' | 'recordsPerSnapshotMax' | 'sampleOneIn';
+  | 'keysPerActorMax' | 'keyAgeMaxMs' | 'recordsPerSnapshotMax' | 'sampleOneIn'
+  | 'broadcastChunkMax' | 'broadcastBacklogMax';
 
 export type EngineLimits = { readonly [K in EngineLimit]: number };
 

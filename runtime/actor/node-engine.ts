@@ -165,10 +165,12 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
     this.messages = new Messages({
       journal, buckets, bundles, routing, clock, scheduler, log,
+      limits: limitsInForce,
       elsewhere: parts.courier ?? null,
       view: letterView(bundles, this.calls),
     });
     const { messages } = this;
+    turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
     turns.messages.onParked = (...parked) => messages.resumption.parked(...parked);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
     const isListed = parts.elsewhere !== undefined;
@@ -318,6 +320,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.state = 'stopping';
     this.routing.refusal = { code: 'NOT_READY', message: 'the node is stopping' };
     this.recovery.stopping = true;
+    this.messages.timers.stop();
     while (this.routing.waiting > 0 || this.gate.groupsInFlight > 0) {
       await new Promise<void>((resolve) => this.parts.scheduler.later(5, resolve));
     }
@@ -355,9 +358,11 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.sent(record);
   }
 
-  groupReleased(): void {
+  groupReleased(group: CommitGroup): void {
+    this.messages.timers.released(group);
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
+    if (group.watched.length > 0) this.touched.push(...group.watched);
     if (this.touched.length === 0) return;
     const touched = this.touched;
     this.touched = [];

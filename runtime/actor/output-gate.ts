@@ -44,6 +44,8 @@ export class CommitGroup {
   readonly reads = new Set<Bucket>();
   /** Records that send messages. */
   readonly sent: SentRecord[] = [];
+  /** Actors with watchers that have decided without anybody being answered. */
+  readonly watched: Activation[] = [];
   /** Called at release, with false when one of the group's appends failed. */
   readonly released: ((durable: boolean) => void)[] = [];
   /** What became of the appends, in the order of the runs. */
@@ -60,6 +62,7 @@ export class CommitGroup {
     this.checkpoints.length = 0;
     this.reads.clear();
     this.sent.length = 0;
+    this.watched.length = 0;
     this.released.length = 0;
     this.outcomes = [];
     this.appendSettled = this.confirmSettled = this.failed = false;

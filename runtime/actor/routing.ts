@@ -114,6 +114,10 @@ export class Routing {
       this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address.text}` });
       return;
     }
+    if (activation.bucket.channels.backlog > limits.messagesBehindMax && job.command !== null) {
+      this.failSoon(job, { code: 'OVERLOADED', message: `${activation.bucket.channels.backlog} messages of actors like ${address.text} are not delivered yet` });
+      return;
+    }
     job.activation = activation;
     activation.waiting++;
     if (isKeyed(job)) activation.keyedWaiting++;

@@ -26,6 +26,8 @@ function activation(): Activation {
   made.headMovedTo(2 ** 39 + 1, { hi: 0xffff_fff0, lo: 8 });
   made.seq = 12;
   made.strikes = 2;
+  made.armed = new Map([['expiry', { position: 2 ** 39, index: 2 }]]);
+  made.linked = new Map([['a.B:d', 7]]);
   const version = { foldHash: { hi: 10, lo: 11 } } as TypeVersion;
   made.stateBundle = { hashBytes: Buffer.alloc(32, 5), types: new Map([['a.B', version]]) } as unknown as LoadedBundleEntry;
   return made;
@@ -45,7 +47,9 @@ t.test('a snapshot is what the schema says', async (t) => {
     foldHash: ((10n << 32n) + 11n).toString(),
     state: Buffer.from('state'),
     strikes: 2,
-    version: 2,
+    version: 3,
+    timers: [{ name: 'expiry', position: String(2 ** 39), index: 2 }],
+    links: [{ actor: 'a.B:d', number: '7' }],
     keys: {
       hashes: [0xffff_ffff, 0, 9],
       positionSteps: ['3', String(2 ** 39 - 3), '1'],
@@ -57,6 +61,7 @@ t.test('what is read back is what was written', async (t) => {
   const { bytes } = encodeSnapshot(activation(), Buffer.from('state'));
   const read = decodeSnapshot(Buffer.from(bytes), 'a.B:c')!;
   t.match(read, { position: 2 ** 39 + 1, head: { hi: 0xffff_fff0, lo: 8 }, seq: 12, state: Buffer.from('state'), strikes: 2 });
+  t.same([...read.armed, ...read.linked], [['expiry', { position: 2 ** 39, index: 2 }], ['a.B:d', 7]]);
   const list: KeyList = read.keys;
   t.same(Array.from({ length: list.count }, (_, i) => ({ hash: list.hashes[i], position: list.positions[i] })), keys);
 });
@@ -66,7 +71,7 @@ t.test('a snapshot that is not whole, or not of this version or actor, is none',
   t.equal(decodeSnapshot(bytes, 'a.B:d'), null);
   for (let length = 1; length < bytes.length; length++) {
     const cut = decodeSnapshot(bytes.subarray(0, length), 'a.B:c');
-    t.ok(cut === null || cut.keys.count === 0, `cut at ${length}`);
+    t.ok(cut === null || cut.keys.count === 0 || cut.linked.size === 0, `cut at ${length}`);
   }
   const message = type.decode(bytes) as unknown as { version: number; keys: { hashes: number[] } };
   const again = (): Buffer => Buffer.from(type.encode(message as unknown as protobuf.Message).finish());

@@ -235,6 +235,8 @@ export function encodeCheckpoint(bucket: Bucket): CheckpointPut {
   }
   bucket.channels.encode(wire);
   bucket.letters.encode(wire);
+  bucket.linked.encode(wire);
+  bucket.timers.encode(wire);
   const keys = new Set([...bucket.typeStrikes.keys(), ...bucket.typeQuarantines.keys()]);
   for (const key of keys) {
     const [type, bundle] = key.split(' ') as [string, string];
@@ -265,7 +267,9 @@ export function restoreCheckpoint(bucket: Bucket, bytes: Buffer): boolean {
       wire.span();
       if (field === 6 || field === 8) restoreEntry(bucket, field, bytes, wire.from, wire.to);
       else if (field === 7 || field === 10) bucket.channels.restore(field, bytes, wire.from, wire.to, bucket.incarnation);
+      else if (field === 11 || field === 12) bucket.timers.restore(field, bytes, wire.from, wire.to);
       else if (field === 13 || field === 14) bucket.letters.restore(field, bytes, wire.from, wire.to);
+      else if (field === 15 || field === 16) bucket.linked.restore(field, bytes, wire.from, wire.to);
     } else wire.skip();
   }
   return true;

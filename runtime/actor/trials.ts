@@ -113,7 +113,7 @@ export class Trials {
     const now = Math.max(clock.now(), activation.bucket.nowMs);
     batch.decide(
       TRIAL_HANDLE, version.bundle.index, index, command.format, command.body, now, entropy.next(), entropy.next(), command.principal, false,
-      command.bodyFrom, command.bodyTo,
+      command.bodyFrom, command.bodyTo, job.origin?.trialFiring?.(now) ?? null,
     );
   }
 

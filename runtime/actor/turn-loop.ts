@@ -255,6 +255,7 @@ export class TurnLoop {
           job.sampled,
           command.bodyFrom,
           command.bodyTo,
+          job.origin?.firing?.(job) ?? null,
         );
         return;
       }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
-import { STATUS_FAILED } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED, STATUS_SKIPPED } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
 import type { Admission } from './admission.ts';
@@ -95,7 +95,8 @@ export class TurnResults {
     }
     // Nothing takes an actor out of memory while something of it is in the sandbox, but a history that cannot be folded.
     assert(activation.phase !== GONE || activation.loadError !== null);
-    if (job.deaths >= limits.suspicionMax) this.tookCulprit(job, activation, group);
+    if (result.status === STATUS_SKIPPED) origin.lost(job);
+    else if (job.deaths >= limits.suspicionMax) this.tookCulprit(job, activation, group);
     else this.tookCommand(job, activation, result, group);
   }
 
@@ -167,6 +168,7 @@ export class TurnResults {
       seedHi: job.seedHi,
       seedLo: job.seedLo,
       caller: job.command!.principal,
+      firing: job.origin?.trialFiring?.(job.nowMs) ?? null,
       status: result.status,
       tail: tailFrom < 0 ? NO_BYTES : Buffer.from(buffer.subarray(tailFrom, tailTo)),
     });

@@ -25,7 +25,7 @@ import {
 import type { WireWriter } from '../codec/wire.ts';
 import { WireReader } from '../codec/wire.ts';
 import type { ResultReader } from '../sandbox/sandbox.ts';
-import { STATUS_FAILED, STATUS_REJECTED, STATUS_SKIPPED } from '../sandbox/sandbox.ts';
+import { STATUS_FAILED, STATUS_REJECTED } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { TypeVersion } from './bundles.ts';
@@ -81,10 +81,6 @@ export class Turns {
   /** As `command`, for what no client has sent: nobody is answered, and whatever comes of it is in the log. */
   private message(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup): void {
     const activation = job.activation!;
-    if (result.status === STATUS_SKIPPED) {
-      job.origin!.lost(job);
-      return;
-    }
     if (result.status === STATUS_FAILED) {
       if (activation.loadError !== null) this.park(job, group);
       else this.messages.note(job, { kind: 'failed', ...itemError(result) }, group);
@@ -203,7 +199,10 @@ export class Turns {
     activation.strikes = 0;
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     job.seq = activation.seq;
-    job.origin?.recorded(position, group);
+    if (job.origin === null) return;
+    // Nobody is answered here, so nothing else would tell the watches.
+    if (activation.watchers !== null) group.watched.push(activation);
+    job.origin.recorded(position, group);
   }
 
   private betweenActors(wire: WireWriter, job: Job, result: ResultReader, group: CommitGroup): void {

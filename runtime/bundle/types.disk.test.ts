@@ -77,3 +77,25 @@ t.test('the types find a misspelt event, a wrong field, a missing handler and an
     t.match(output, 'inventory.js');
   }
 });
+
+t.test('the types find a misspelt event, field or command of a subscription', async (t) => {
+  const copy = await mkdtemp(join(tmpdir(), 'troupe-behaviors-'));
+  t.teardown(() => rm(copy, { recursive: true }));
+  await cp(behaviors, copy, { recursive: true });
+  const file = join(copy, 'shop', 'user.js');
+  const source = await readFile(file, 'utf8');
+  for (const [right, wrong] of [
+    [`OrderPlaced: ({ userId, total }, source)`, `OrderPlacid: ({ userId, total }, source)`],
+    [`OrderPlaced: ({ userId, total }, source)`, `OrderPlaced: ({ user, total }, source)`],
+    [`'shop.v1.Address': {`, `'shop.v1.Adress': {`],
+    [`command: 'NoteOrder', body`, `command: 'NoteOrders', body`],
+    [`placedMs: source.now`, `placedMs: source.time`],
+    [`placedMs: source.now`, `placedMs: source.id`],
+  ] as const) {
+    t.ok(source.includes(right), right);
+    await writeFile(file, source.replace(right, wrong));
+    const { ok, output } = await typeCheck(join(copy, 'jsconfig.json'));
+    t.notOk(ok, wrong);
+    t.match(output, 'user.js');
+  }
+});

@@ -128,6 +128,8 @@ function announce(settings: Settings, node: RunningNode | RunningClusterNode, de
   if (!demo) return;
   terminal.data('');
   terminal.data('Try, in another terminal, in this folder:');
+  terminal.data(`  node bin/troupe.cjs send${at} shop.v1.Product:p-1 CreateProduct '{"name":"Lamp","price":1250,"onSale":true}'`);
+  terminal.data(`  node bin/troupe.cjs send${at} shop.v1.Inventory:p-1 AddStock '{"quantity":5}'`);
   terminal.data(`  node bin/troupe.cjs send${at} shop.v1.Order:o-1 PlaceOrder '{"userId":"u-1","lines":[{"productId":"p-1","quantity":2,"unitPrice":1250}]}'`);
   terminal.data(`  node bin/troupe.cjs get${at} shop.v1.Order:o-1`);
   terminal.data(`  node bin/troupe.cjs events${adminAt} shop.v1.Order:o-1`);

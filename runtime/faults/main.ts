@@ -8,7 +8,9 @@ import { parseArgs } from 'node:util';
 import { runColdScale } from './cold-scale.ts';
 import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
+import { runMessagesCampaign } from './messages/campaign.ts';
 import { runScale } from './scale.ts';
+import { runTimers } from './timers.ts';
 
 const help = `Usage: npm run faults -- <kind> [options]
 
@@ -39,11 +41,28 @@ const help = `Usage: npm run faults -- <kind> [options]
     --json                the report as one JSON document; what is said on the way goes to stderr
     --start-args, --data, --keep as above
 
+  timers     very many pending timers beside none, after the same commands: time to ready, commands a second; many timers due at once
+    --timers <n>          pending, a hundred an actor                                    (1000000)
+    --commands <n>        of the load that is measured                                   (200000)
+    --burst <n>           timers that are due at once                                    (100000)
+    --start-args, --data, --keep as above
+
   hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
     --rate <n>            commands a second to the other actors                          (2000)
     --actors <n>          of those                                                       (1000)
     --phase <ms>          time of each kind of script                                    (15000)
     --every <ms>          between two hostile commands                                   (2000)
+    --start-args, --data, --keep as above
+
+  messages   kill -9 of a node and of its sandboxes while a shop is open; every message between its actors had its effect once
+    --rounds <n>          (50)
+    --proof-every <n>     rounds; the shop closes for it and comes to rest               (10)
+    --rate <n>            orders a second                                                (100)
+    --burst <n>           orders at once right in front of each fault                    (20)
+    --products <n>        (40)
+    --load-min <ms>, --load-max <ms>   the shop is open for a random time in between     (200, 1500)
+    --seed <n>            (from the clock)
+    --json                the report as one JSON document; what is said on the way goes to stderr
     --start-args, --data, --keep as above
 
   cluster    faults of nodes, of Redis and of the network between them, on a cluster under load; it has its own --help
@@ -149,6 +168,23 @@ async function coldScale(args: string[]): Promise<number> {
   }, talk);
 }
 
+async function timers(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { ...common, timers: { type: 'string', default: '1000000' }, commands: { type: 'string', default: '200000' }, burst: { type: 'string', default: '100000' } },
+  });
+  return inDirectory(values, (directory) =>
+    runTimers({
+      directory,
+      timers: whole('timers', values.timers),
+      commands: whole('commands', values.commands),
+      burst: whole('burst', values.burst),
+      startArgs: words(values['start-args']),
+      say,
+    }),
+  );
+}
+
 async function hostile(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -174,6 +210,50 @@ async function hostile(args: string[]): Promise<number> {
   });
 }
 
+async function messages(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...common,
+      json: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '50' },
+      'proof-every': { type: 'string', default: '10' },
+      rate: { type: 'string', default: '100' },
+      burst: { type: 'string', default: '20' },
+      products: { type: 'string', default: '40' },
+      'load-min': { type: 'string', default: '200' },
+      'load-max': { type: 'string', default: '1500' },
+      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    },
+  });
+  const talk = values.json ? (text: string): void => void process.stderr.write(`${text}\n`) : say;
+  talk(`seed ${values.seed}`);
+  return inDirectory(values, async (directory) => {
+    const result = await runMessagesCampaign({
+      directory,
+      rounds: whole('rounds', values.rounds),
+      proofEvery: whole('proof-every', values['proof-every']),
+      products: whole('products', values.products),
+      ordersPerSecond: whole('rate', values.rate),
+      burst: whole('burst', values.burst),
+      paymentTimeMaxSeconds: 3,
+      loadMinMs: whole('load-min', values['load-min']),
+      loadMaxMs: whole('load-max', values['load-max']),
+      seed: whole('seed', values.seed),
+      startArgs: words(values['start-args']),
+      say: talk,
+    });
+    if (values.json) say(JSON.stringify({ seed: whole('seed', values.seed), ...result }));
+    else {
+      const inFlight = result.rounds.map((round) => round.inFlight);
+      say(`${result.rounds.length} faults struck ${inFlight.reduce((sum, n) => sum + n, 0)} messages in flight, at most ${Math.max(0, ...inFlight)} at once`);
+      say(`${result.orders} orders ${JSON.stringify(result.outcomes)}; ${result.answered} commands answered, ${result.repeats} again; sent again after ${JSON.stringify(result.again)}`);
+      say(Object.entries(result.figures).map(([name, value]) => `${name} ${value}`).join(', '));
+    }
+    return result.findings;
+  }, talk);
+}
+
 /** Runs in a new directory, which stays when something was found. */
 async function inDirectory(values: { data: string; keep: boolean }, run: (directory: string) => Promise<readonly string[]>, tell = say): Promise<number> {
   const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
@@ -194,7 +274,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, 'cold-scale': coldScale, hostile };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, messages, scale, 'cold-scale': coldScale, timers, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {

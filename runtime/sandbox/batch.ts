@@ -4,7 +4,7 @@
  */
 
 import { WireReader, WireWriter } from '../codec/wire.ts';
-import type { Format } from './sandbox.ts';
+import type { Firing, Format } from './sandbox.ts';
 
 const BATCH_ITEMS = 4;
 
@@ -73,6 +73,7 @@ export class BatchWriter {
     sample: boolean,
     bodyFrom = 0,
     bodyTo = body.length,
+    firing: Firing | null = null,
   ): void {
     const item = this.open(3);
     const { wire } = this;
@@ -85,7 +86,18 @@ export class BatchWriter {
     wire.fixed64(7, seedHi, seedLo);
     wire.string(8, caller);
     if (sample) wire.uint(9, 1);
+    if (firing !== null) this.firing(firing);
     this.close(item);
+  }
+
+  private firing({ name, dueMs, missed, timerChanges }: Firing): void {
+    const { wire } = this;
+    const start = wire.begin(10);
+    wire.string(1, name);
+    wire.uint(2, dueMs);
+    wire.uint(3, missed);
+    wire.uint(4, timerChanges);
+    wire.end(start);
   }
 
   read(handle: number, bundle: number, format: Format): void {

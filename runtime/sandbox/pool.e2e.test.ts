@@ -150,7 +150,7 @@ t.test('samples are run again in the spare and compared', async (t) => {
   const answer = await driver.decide(1, 1, 0, Buffer.from([8, 5]), FORMAT_PROTO, true);
   const sample: Sample = {
     bundle: 1, type: 'test.v1.Counter', id: 'a', stateBefore: answer.stateBefore, command: 0, body: Buffer.from([8, 5]),
-    nowMs: 1_700_000_000_000, seedHi: 7, seedLo: 9, caller: 'tester', status: 0, tail: answer.tail!,
+    nowMs: 1_700_000_000_000, seedHi: 7, seedLo: 9, caller: 'tester', firing: null, status: 0, tail: answer.tail!,
   };
   pool.sample(sample);
   while (pool.stat().samplesCompared < 1) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -315,7 +315,7 @@ class ProcessPool implements SandboxPool {
     const writer = this.internal;
     writer.begin(0, 0);
     writer.activate(1, sample.type, sample.id, sample.bundle, sample.stateBefore, []);
-    writer.decide(1, sample.bundle, sample.command, FORMAT_PROTO, sample.body, sample.nowMs, sample.seedHi, sample.seedLo, sample.caller, false);
+    writer.decide(1, sample.bundle, sample.command, FORMAT_PROTO, sample.body, sample.nowMs, sample.seedHi, sample.seedLo, sample.caller, false, 0, sample.body.length, sample.firing);
     writer.drop(1);
     member.samples++;
     const deadline = batchDeadlineMs(3, writer.bytes, this.options.decideTimeMaxMs);

@@ -7,6 +7,7 @@ import { codecSource } from './codec-source.ts';
 import type { ColumnShift } from './module-source.ts';
 import { realmAdvice, realmGlobals, realmMembers } from './realm-globals.ts';
 import type { Schema, TypeSchema } from './schema.ts';
+import { timeZones } from './time-zones.ts';
 
 function guest(name: string): string {
   return readFileSync(new URL(`./guest/${name}`, import.meta.url), 'utf8');
@@ -15,8 +16,10 @@ function guest(name: string): string {
 const intrinsics = guest('intrinsics.js');
 const lockdown = guest('lockdown.js');
 const wire = guest('wire.js');
+const calendar = guest('calendar.js');
 const actors = guest('actors.js');
 const hub = guest('hub.js');
+const subscriptions = guest('subscriptions.js');
 const modules = guest('modules.js');
 const codecFile = readFileSync(new URL(import.meta.url.replace('realm-source', 'codec-source')), 'utf8');
 
@@ -34,12 +37,19 @@ const constants = Object.entries({
   COMMAND_NAME_BYTES_MAX: limits.commandNameBytesMax,
   ACTOR_TYPE_BYTES_MAX: limits.actorTypeBytesMax,
   ACTOR_ID_BYTES_MAX: limits.actorIdBytesMax,
+  TIMER_EVERY_MIN_MS: limits.timerEveryMinMs,
+  TIMER_EVERY_MAX_MS: limits.timerEveryMaxMs,
+  TIMER_DUE_MAX_MS: limits.timerDueMaxMs,
+  TIMER_LATE_MS: limits.timerLateMs,
+  CRON_BYTES_MAX: limits.cronBytesMax,
+  CHANGED_TIMERS_MAX: limits.changedTimersMax,
+  TIME_ZONES: JSON.stringify(timeZones.join(' ')),
 })
   .map(([name, value]) => `const ${name} = ${value};`)
   .join('\n');
 
 /** What decides how a decision comes out, besides V8 and the bundle: hashed into `engineHash`. */
-export const guestSources: readonly string[] = [intrinsics, lockdown, wire, actors, modules, constants, codecFile];
+export const guestSources: readonly string[] = [intrinsics, lockdown, wire, calendar, actors, subscriptions, modules, constants, codecFile];
 
 /** Makes the realm fit for scripts. */
 export const lockdownSource = `(function () {
@@ -123,7 +133,9 @@ const MISSING_TYPES = ${JSON.stringify(missing)};
 const COLUMN_SHIFTS = ${JSON.stringify(shifts)};
 ${wire}
 ${codecSource(schema)}
+${calendar}
 ${actors}
+${subscriptions}
 ${modules}
 globalThis.$troupe = freeze({ defineActor: freeze(defineActor), caught: freeze(caught), installModules: freeze(installModules) });
 return freeze(realm);

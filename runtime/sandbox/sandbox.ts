@@ -67,6 +67,18 @@ export interface SandboxLoss {
   readonly unanswered: readonly number[];
 }
 
+/** The timer that has brought a command. */
+export interface Firing {
+  readonly name: string;
+  readonly dueMs: number;
+  readonly missed: number;
+  /** Decisions with changes to timers that the engine has seen of the actor since it came into the sandbox. */
+  readonly timerChanges: number;
+}
+
+/** Of a decision that is run again elsewhere: there, nothing has changed a timer. */
+export const TIMER_CHANGES_ALL = 0xffff_ffff;
+
 /** A decision to run again in the spare, with what it gave the first time. The bytes are the pool's from then on. */
 export interface Sample {
   readonly bundle: number;
@@ -81,6 +93,7 @@ export interface Sample {
   readonly seedHi: number;
   readonly seedLo: number;
   readonly caller: string;
+  readonly firing: Firing | null;
   readonly status: number;
   readonly tail: Buffer;
 }

@@ -48,6 +48,8 @@ export interface TakenMark {
 export class Channels {
   /** By destination; of the log's incarnation as it is. */
   readonly outgoing = new Map<number, OutChannel>();
+  /** Messages that are not known to be taken in. */
+  backlog = 0;
   /** Of earlier incarnations, as long as not all of them is known to be taken in. */
   readonly ended: OutChannel[] = [];
   private readonly incoming = new Map<number, TakenMark>();
@@ -64,6 +66,7 @@ export class Channels {
     this.ended.length = 0;
     this.incoming.clear();
     this.incarnation = { hi: 0, lo: 0 };
+    this.backlog = 0;
   }
 
   /** The log has this incarnation from here on (M3). */
@@ -77,7 +80,14 @@ export class Channels {
 
   /** The next number to a bucket, given out (M1). */
   next(destination: number): number {
+    this.backlog++;
     return ++this.to(destination).sent;
+  }
+
+  /** The other side has taken a channel in that far, or stands there again. */
+  takenThrough(channel: OutChannel, through: number): void {
+    this.backlog -= through - channel.taken;
+    channel.taken = through;
   }
 
   /** What a source's messages were taken in up to, by the records that were encoded so far. */
@@ -96,22 +106,21 @@ export class Channels {
     const sent = messagesOf(record, this.bits);
     for (const { destination, message } of sent) {
       const channel = this.to(destination);
+      this.backlog += message.number - channel.sent;
       channel.sent = message.number;
       if (channel.from === 0 && message.number > channel.taken) channel.from = record.position;
     }
     return sent;
   }
 
-  /** Messages that are not known to be taken in. */
-  get backlog(): number {
-    let count = 0;
-    for (const { sent, taken } of this.all()) count += sent - taken;
-    return count;
-  }
-
   *all(): Generator<OutChannel> {
     yield* this.ended;
     yield* this.outgoing.values();
+  }
+
+  /** Whether messages of more than one incarnation of a source were taken in (M3). */
+  hasEnded(source: number): boolean {
+    return (this.incoming.get(source)?.older ?? null) !== null;
   }
 
   find(source: number, incarnationHi: number, incarnationLo: number): TakenMark | null {
@@ -203,6 +212,7 @@ export class Channels {
     }
     const channel = new OutChannel(destination, { hi, lo });
     Object.assign(channel, { sent, taken, from });
+    this.backlog += sent - taken;
     this.incarnation = incarnation;
     if (hi === incarnation.hi && lo === incarnation.lo) this.outgoing.set(destination, channel);
     else this.ended.push(channel);

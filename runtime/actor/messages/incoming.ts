@@ -1,5 +1,7 @@
 /** A message on its way into the log of the bucket that receives it: as a command of its actor, or as a note. */
 
+import assert from 'node:assert/strict';
+
 import type { WireWriter } from '../../codec/wire.ts';
 import { writeCause } from '../../codec/record-messages.ts';
 import { FORMAT_PROTO } from '../../sandbox/sandbox.ts';
@@ -65,6 +67,8 @@ export class IncomingMessage implements CommandRequest, Origin {
   write(wire: WireWriter): void {
     const { position, entry, number } = this.message;
     const { source, incarnationHi, incarnationLo, bucket } = this.channel;
+    // M2, whatever has happened on the way here: a message that is recorded out of turn is one that is lost, or doubled, for ever.
+    assert.equal(number, bucket.channels.mark(source, incarnationHi, incarnationLo) + 1, 'a message is recorded in its turn');
     writeCause(wire, { incarnationHi, incarnationLo, bits: bucket.id.bits, index: source, position, entry, number });
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { KIND_DROPPED, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
+import { KIND_CURSOR, KIND_DROPPED, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
 import { linksOf, timersOf, writeLinkNote, writeLinkTaken, writeSend, writeTimerNote } from '../../codec/record-messages.ts';
 import type { ResultReader } from '../../sandbox/sandbox.ts';
 import { ASK_LINKS, ASK_TIMERS, STATUS_REJECTED } from '../../sandbox/sandbox.ts';
@@ -30,6 +30,8 @@ export class MessageRecords {
   onParked: ParkedListener | null = null;
   private readonly reader = new RecordReader();
   private readonly numbers: number[] = [];
+  /** Called when a record with a broadcast to somebody is durable. */
+  onBroadcast: (bucket: Bucket) => void = () => {};
 
   /** The host's fields of a decision, in front of the sandbox's. */
   writeNotes(wire: WireWriter, job: Job, result: ResultReader): void {
@@ -68,7 +70,9 @@ export class MessageRecords {
   taken(bucket: Bucket, activation: Activation | null, group: CommitGroup): void {
     const record = group.records.readOpen(this.reader);
     if (activation !== null) foldActor(activation, record);
+    const broadcasts = bucket.linked.begun;
     const sent = bucket.foldMessages(record);
+    if (bucket.linked.begun > broadcasts) group.released.push(() => this.onBroadcast(bucket));
     if (sent.length > 0) group.sent.push({ bucket, position: record.position, messages: sent });
   }
 
@@ -80,7 +84,8 @@ export class MessageRecords {
     bucket.recordedMs = Math.max(bucket.recordedMs, job.nowMs);
     const wire = this.begin(bucket, kindOf(verdict), group);
     origin.write(wire);
-    if (verdict.kind === 'dropped') this.writeDropped(wire, job, origin);
+    if (verdict.kind === 'cursor') verdict.write(wire);
+    else if (verdict.kind === 'dropped') this.writeDropped(wire, job, origin);
     else if (verdict.kind === 'linked') {
       const { message } = origin as IncomingMessage;
       const { from: actor, to: target, kind, linkedNumber } = message;
@@ -146,20 +151,19 @@ export class MessageRecords {
       }
     }
     if ((result.asks & ASK_LINKS) === 0) return;
-    const linked = new Map(activation.linked);
+    // What changes here, 0 for an unlink, over what is so far: an actor may have many links.
+    const changed = new Map<string, number>();
     for (const { actor, unlink } of linksOf(tail)) {
-      const linkedNumber = linked.get(actor) ?? 0;
+      const linkedNumber = changed.get(actor) ?? activation.linked?.get(actor) ?? 0;
       // Linked twice is linked; not linked need not be ended.
       const number = unlink === linkedNumber > 0 ? bucket.channels.next(bucketOf(actor, bucket.id.bits)) : 0;
       writeLinkNote(wire, { number, linkedNumber: unlink ? linkedNumber : 0 });
-      if (number === 0) continue;
-      if (unlink) linked.delete(actor);
-      else linked.set(actor, number);
+      if (number > 0) changed.set(actor, unlink ? 0 : number);
     }
   }
 }
 
-const KINDS = { linked: KIND_LINKED, parked: KIND_PARKED, failed: KIND_FAILED, dropped: KIND_DROPPED } as const satisfies Record<Verdict['kind'], number>;
+const KINDS = { linked: KIND_LINKED, cursor: KIND_CURSOR, parked: KIND_PARKED, failed: KIND_FAILED, dropped: KIND_DROPPED } as const satisfies Record<Verdict['kind'], number>;
 
 function kindOf(verdict: Verdict): number {
   return KINDS[verdict.kind];

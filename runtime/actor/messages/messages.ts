@@ -1,5 +1,6 @@
 /**
- * What goes on between actors, of one engine: the outbox, the intake, and the way between them where both are of this node.
+ * What goes on between actors, of one engine: the outbox, the intake, the way between them where both are of this node, and timers,
+ * which are messages of an actor to itself.
  *
  *   decision -> record (message-records.ts) -> durable -> outbox.ts -> courier -> intake.ts -> turn of the other actor -> its record
  *
@@ -8,17 +9,20 @@
 
 import type { Bucket, MessageCounts } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
+import { BroadcastService } from '../links/broadcast-service.ts';
+import type { BroadcastParts } from '../links/broadcast-service.ts';
 import { Outbox } from './outbox.ts';
 import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
+import { TimerService } from '../timers/timer-service.ts';
 import { LetterDesk } from './letter-desk.ts';
 import type { LetterView } from './letter-view.ts';
 import { Resumption } from './resumption.ts';
 import type { Bundles } from '../bundles.ts';
 
-export interface MessagesParts extends OutboxParts {
+export interface MessagesParts extends OutboxParts, BroadcastParts {
   readonly bundles: Bundles;
   readonly view: LetterView;
   readonly buckets: readonly Bucket[];
@@ -40,6 +44,8 @@ export interface MessagesStat extends MessageCounts {
 export class Messages {
   readonly outbox: Outbox;
   readonly intake: Intake;
+  readonly broadcasts: BroadcastService;
+  readonly timers: TimerService;
   readonly resumption: Resumption;
   readonly desk: LetterDesk;
   private readonly parts: MessagesParts;
@@ -49,6 +55,8 @@ export class Messages {
     this.parts = parts;
     this.outbox = new Outbox(parts);
     this.intake = new Intake(parts.routing);
+    this.broadcasts = new BroadcastService(parts);
+    this.timers = new TimerService(parts);
     this.resumption = new Resumption(parts);
     this.desk = new LetterDesk({ ...parts, resumption: this.resumption });
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
@@ -59,6 +67,8 @@ export class Messages {
     this.outbox.open(bucket);
     this.intake.restart(bucket);
     this.outbox.ownersChanged([bucket.id.index]);
+    this.broadcasts.serves(bucket);
+    this.timers.serves(bucket);
     this.resumption.open(bucket);
   }
 
@@ -66,19 +76,25 @@ export class Messages {
   gone(bucket: Bucket): void {
     this.outbox.close(bucket);
     this.intake.restart(bucket);
+    this.broadcasts.gone(bucket);
+    this.timers.gone(bucket);
     this.desk.gone(bucket);
     this.resumption.close(bucket);
   }
 
-  /** What was under way is gone; it goes on with `resume`. */
+  /** The sandbox is gone, and with it what was on its way through; what is not durable enters again with `resume`. */
   interrupt(): void {
     this.intake.interrupt();
+    this.broadcasts.interrupt();
+    this.timers.interrupt();
     this.resumption.interrupt();
     this.desk.interrupt();
   }
 
   resume(): void {
     this.intake.resume();
+    this.broadcasts.resume();
+    this.timers.resume();
     this.resumption.resume();
     this.desk.resume();
   }
@@ -86,6 +102,8 @@ export class Messages {
   /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
   again(bucket: Bucket): void {
     this.intake.again(bucket);
+    this.broadcasts.again(bucket);
+    this.timers.again(bucket);
     this.resumption.again(bucket);
     this.desk.again(bucket);
   }
@@ -102,6 +120,18 @@ export class Messages {
       failed += messageCounts.failed;
     }
     return { delivered, redelivered, taken: this.intake.taken, waiting: this.intake.waiting, backlog, outboxBytes: bytes, parked, failed };
+  }
+
+  /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */
+  underWay(): { readonly running: number; readonly backlog: number; readonly waiting: number } {
+    let running = 0;
+    let backlog = 0;
+    for (const { owned, linked, channels } of this.parts.buckets) {
+      if (!owned) continue;
+      running += linked.running.size;
+      backlog += channels.backlog;
+    }
+    return { running, backlog, waiting: this.intake.waiting };
   }
 
   sent(record: SentRecord): void {

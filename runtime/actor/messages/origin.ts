@@ -4,6 +4,7 @@
  */
 
 import type { WireWriter } from '../../codec/wire.ts';
+import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
 import type { Job } from '../job.ts';
 import type { CommitGroup } from '../output-gate.ts';
@@ -23,6 +24,10 @@ export interface Origin {
   readonly isParked: boolean;
   /** Whether it is still its turn: asked last thing before it enters a batch. When it is not, `lost` is called. */
   isNext(job: Job): boolean;
+  /** What a timer's command is told beside its body; the job's time is known. It is asked once, as the job enters a batch. */
+  firing?(job: Job): Firing | null;
+  /** The same for a trial, of which nothing comes. */
+  trialFiring?(nowMs: number): Firing | null;
   /** Writes the fields of its record that say where it came from. */
   write(wire: WireWriter): void;
   /** It stands in the queue for the sandbox: whatever is put there from now on comes behind it. */
@@ -36,10 +41,14 @@ export interface Origin {
 }
 
 /**
- * What becomes of a message for which no behaviour runs: a link changes, the actor cannot take it now (parked), or never will without
- * somebody's help (failed), an operator has dropped it. It keeps its place in the queue all the same, with an item that does nothing.
+/**
+ * What is recorded without a behaviour: a link changes, a broadcast goes on, or of a message that the actor cannot take it now (parked), or
+ * never will without somebody's help (failed), or that an operator has dropped it. It keeps its place in the queue all the same, with an item
+ * that does nothing.
  */
 export type Verdict =
   | { readonly kind: 'linked' }
   | { readonly kind: 'dropped' }
+  /** A chunk of a broadcast; `write` gives its record what it has beside its place. */
+  | { readonly kind: 'cursor'; readonly write: (wire: WireWriter) => void }
   | { readonly kind: 'parked' | 'failed'; readonly code: string; readonly message: string };

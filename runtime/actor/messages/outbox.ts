@@ -48,6 +48,8 @@ class Outlet {
   delivered: number;
   /** How far the other side has come is not known: it was not heard since the bucket was opened. */
   isAsked = false;
+  /** It is said to have gone back, by somebody who may not be its owner any more. */
+  isDoubted = false;
   /** Of the last record whose messages were looked at; 0 while nothing is missing from the queue. */
   behindFrom = 0;
   retryAt = 0;
@@ -141,10 +143,18 @@ export class Outbox {
     const channel = find(box.bucket, destination, incarnationHi, incarnationLo);
     const outlet = channel === null ? undefined : box.outlets.get(channel);
     if (channel === null || outlet === undefined || through > channel.sent) return;
-    outlet.isAsked = false;
+    if (through < channel.taken && again && !outlet.isDoubted) {
+      outlet.isDoubted = outlet.isAsked = true;
+      this.ask(box, outlet);
+      return;
+    }
     outlet.retryMs = limits.messageRetryMs;
-    if (through >= channel.taken) this.trim(box, outlet, through);
-    else if (again) this.rewind(outlet, through);
+    if (through < channel.taken) {
+      // What was under way when the question was put says nothing about it.
+      if (!again) return;
+      this.rewind(box, outlet, through);
+    } else this.trim(box, outlet, through);
+    outlet.isAsked = outlet.isDoubted = false;
     if (again && through < outlet.delivered) {
       this.redelivered += outlet.delivered - through;
       outlet.delivered = outlet.channel.taken;
@@ -156,7 +166,7 @@ export class Outbox {
   /** Buckets that messages are for have another owner, or serve again: what was sent to them may be lost. */
   ownersChanged(destinations: readonly number[]): void {
     const changed = new Set(destinations);
-    for (const [outlet, box] of this.waiting) {
+    for (const [outlet, box] of [...this.waiting]) {
       if (!changed.has(outlet.channel.destination)) continue;
       outlet.retryMs = limits.messageRetryMs;
       this.again(box, outlet);
@@ -188,19 +198,20 @@ export class Outbox {
     outlet.queue.splice(0, done);
     outlet.bytes -= bytes;
     this.bytes -= bytes;
-    channel.taken = through;
+    box.bucket.channels.takenThrough(channel, through);
     outlet.delivered = Math.max(outlet.delivered, through);
     if (through >= channel.sent) channel.from = outlet.behindFrom = 0;
     else channel.from = outlet.queue[0]?.position ?? (outlet.behindFrom || box.seen + 1);
   }
 
   /** What was taken in is gone over there: everything behind it is sent again, out of the log. */
-  private rewind(outlet: Outlet, through: number): void {
+  private rewind(box: Box, outlet: Outlet, through: number): void {
     this.parts.log.warn({ destination: outlet.channel.destination, taken: outlet.channel.taken, through }, 'a bucket has lost messages that it had taken in; they are sent again');
     this.bytes -= outlet.bytes;
     outlet.queue = [];
     outlet.bytes = 0;
-    outlet.channel.taken = outlet.delivered = through;
+    box.bucket.channels.takenThrough(outlet.channel, through);
+    outlet.delivered = through;
     outlet.channel.from = outlet.behindFrom = 1;
   }
 
@@ -231,7 +242,7 @@ export class Outbox {
 
   /** Nothing of it is on its way any more. */
   private settle(box: Box, outlet: Outlet): void {
-    if (outlet.delivered <= outlet.channel.taken) this.waiting.delete(outlet);
+    if (!outlet.isAsked && outlet.delivered <= outlet.channel.taken) this.waiting.delete(outlet);
     if (!outlet.isIdle) return;
     box.outlets.delete(outlet.channel);
     const { ended } = box.bucket.channels;
@@ -254,7 +265,7 @@ export class Outbox {
     this.parts.scheduler.later(limits.messageRetryMs / 2, () => {
       this.isTimed = false;
       const now = this.parts.clock.monotonic();
-      for (const [outlet, box] of this.waiting) {
+      for (const [outlet, box] of [...this.waiting]) {
         if (outlet.retryAt > now) continue;
         outlet.retryMs = Math.min(outlet.retryMs * 2, limits.messageRetryMsMax);
         this.again(box, outlet);

@@ -13,8 +13,9 @@ import type { BundleStore } from '../bundles.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 import { Address } from '../engine.ts';
 import type { AnswerError, Elsewhere } from '../engine.ts';
+import type { Courier } from '../messages/outbox.ts';
 import { NodeEngine } from '../node-engine.ts';
-import type { Clock, Log } from '../seams.ts';
+import type { Clock, Log, Scheduler } from '../seams.ts';
 import { systemClock, systemEntropy, systemScheduler } from '../seams-node.ts';
 
 export interface Answer {
@@ -40,8 +41,10 @@ export interface TestEngineOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly bucketBits?: number;
   readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
   readonly pool?: SandboxPool;
   readonly elsewhere?: Elsewhere;
+  readonly courier?: Courier;
 }
 
 export async function startEngine(options: TestEngineOptions): Promise<TestEngine> {
@@ -61,10 +64,11 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     checks: { hash: bundleHash, compatible: checkStateCompatible },
     clock: options.clock ?? systemClock,
     entropy: systemEntropy(),
-    scheduler: systemScheduler,
+    scheduler: options.scheduler ?? systemScheduler,
     log,
     bucketBits: options.bucketBits ?? 3,
     ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
+    ...(options.courier === undefined ? {} : { courier: options.courier }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   await engine.start();

@@ -108,6 +108,7 @@ class Refused { constructor(location, reason) { this.location = location; this.r
 function install(modules) {
   try {
     for (const [file, definition] of modules) installType(file, definition);
+    connectSubscriptions();
     for (const schema of SCHEMA_TYPES) {
       for (const { name, request } of schema.commands) {
         const known = broadcastMessages.get(name);
@@ -133,7 +134,9 @@ function installType(file, definition) {
   if (schema === undefined) refuse(MISSING_TYPES[type] ?? 'no schema for ' + clip(type, 100) + ': the service ' + clip(type, 100) + 'Commands is missing');
   if (typesByName.has(type)) refuse('the bundle defines ' + type + ' twice');
   for (const key of ownKeys(behaviour)) {
-    if (key !== 'initialState' && key !== 'decide' && key !== 'evolve' && key !== 'migrate') refuse('a behaviour has initialState, decide, evolve and migrate, not ' + clip(key, 60));
+    if (key !== 'initialState' && key !== 'decide' && key !== 'evolve' && key !== 'migrate' && key !== 'subscribe') {
+      refuse('a behaviour has initialState, decide, evolve, migrate and subscribe, not ' + clip(key, 60));
+    }
   }
   const initialState = ownData(behaviour, 'initialState');
   if (typeof initialState !== 'function') refuse('initialState must be a function');
@@ -142,7 +145,8 @@ function installType(file, definition) {
   const decide = handlers(ownData(behaviour, 'decide'), 'decide', schema.commands.map((item) => item.name), 'command', refuse);
   const evolve = handlers(ownData(behaviour, 'evolve'), 'evolve', schema.events.map((item) => item.name), 'event', refuse);
   const T = {
-    type, file, migrate, decide, evolve, foldHash: '',
+    type, file, location, migrate, decide, evolve, foldHash: '',
+    subscribe: ownData(behaviour, 'subscribe'), subscribers: null,
     commands: schema.commands.map((item) => commandOf(item)),
     events: schema.events.map((item) => eventOf(item)),
     commandIndex: new Map(schema.commands.map((item, i) => [item.name, i])),
@@ -206,6 +210,8 @@ let actorId = '';
 let nowMs = 0;
 let callerFrom = 0;
 let callerTo = 0;
+let firing = null;
+let shownFiring;
 let failure = null;
 let refusal = null;
 let produced = 0;
@@ -269,6 +275,7 @@ const ctx = freeze({
   get id() { alive(); return actorId; },
   get now() { alive(); return nowMs; },
   get caller() { alive(); return utf8Text(callerFrom, callerTo); },
+  get firing() { alive(); return firing === null ? undefined : (shownFiring ??= showFiring()); },
   random() { alive(); return nextRandom(); },
   emit(event, body) {
     alive();
@@ -293,43 +300,37 @@ const ctx = freeze({
   },
   send(to, command, body, options) {
     alive();
-    const type = address(to);
-    const target = typesByName.get(type);
-    if (target === undefined) stop('BAD_OUTPUT', 'send: the bundle has no actor type ' + type);
-    const index = typeof command === 'string' ? target.commandIndex.get(command) : undefined;
-    if (index === undefined) stop('BAD_OUTPUT', 'send: ' + type + ' has no command ' + show(command));
-    count(sends, SENDS_MAX, 'sends');
-    const onReply = option(options, 'onReply', 'send');
-    if (onReply !== undefined) ownCommand(onReply, 'send: onReply');
-    const value = bodyFor(target.commands[index], body, 'send ' + command);
-    weigh(bytesOf(value) + to.length + 64);
-    sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
+    sendCommand('send', to, command, body, options);
   },
   timer(timer, when, command, body, options) {
     alive();
     name(timer, 'timer: the name');
-    const every = option(options, 'every', 'timer') ?? 0;
-    if (!isSafeInteger(every) || every < 0) stop('BAD_OUTPUT', 'timer: every must be whole milliseconds');
-    let due = when;
-    if (typeof when === 'object' && when !== null) {
-      const delay = option(when, 'in', 'timer');
-      due = isSafeInteger(delay) && delay >= 0 ? nowMs + delay : -1;
+    const every = option(options, 'every', 'timer');
+    const { due, cron, zone } = dueBy(when);
+    if (every !== undefined) {
+      if (cron !== '') stop('BAD_OUTPUT', 'timer: a timer with cron repeats already, there is no every beside it');
+      if (!isSafeInteger(every) || every < TIMER_EVERY_MIN_MS || every > TIMER_EVERY_MAX_MS) {
+        stop('BAD_OUTPUT', 'timer: every must be whole milliseconds, ' + TIMER_EVERY_MIN_MS + ' to ' + TIMER_EVERY_MAX_MS);
+      }
     }
-    if (!isSafeInteger(due) || due < 0) stop('BAD_OUTPUT', 'timer: when is milliseconds since 1970, or { in: milliseconds }');
     count(timers, TIMERS_MAX, 'timer changes');
     const own = ownCommand(command, 'timer');
     const value = bodyFor(own, body, 'timer ' + command);
-    weigh(bytesOf(value) + timer.length * 3 + 64);
-    timers.push({ name: timer, due: due + 0, every: every + 0, command: own.name, body: value, write: own.write });
+    weigh(bytesOf(value) + timer.length * 3 + cron.length + zone.length + 64);
+    timers.push({ name: timer, due, every: every ?? 0, cron, zone, command: own.name, body: value, write: own.write });
   },
   cancelTimer(timer) {
     alive();
     name(timer, 'cancelTimer: the name');
     count(timers, TIMERS_MAX, 'timer changes');
     weigh(timer.length * 3 + 16);
-    timers.push({ name: timer, due: -1, every: 0, command: '', body: null, write: null });
+    timers.push({ name: timer, due: -1, every: 0, cron: '', zone: '', command: '', body: null, write: null });
   },
-  link(actor) { linkChange(actor, false); },
+  link(actor, command, body, options) {
+    linkChange(actor, false);
+    // Of one record links go in front of sends: whoever is told has the link already.
+    if (command !== undefined || body !== undefined || options !== undefined) sendCommand('link', actor, command, body, options);
+  },
   unlink(actor) { linkChange(actor, true); },
   broadcast(command, body) {
     alive();
@@ -348,6 +349,19 @@ for (const key of ownKeys(ctx)) {
   const property = describeOwn(ctx, key);
   freeze(property.value ?? property.get);
 }
+function sendCommand(what, to, command, body, options) {
+  const type = address(to);
+  const target = typesByName.get(type);
+  if (target === undefined) stop('BAD_OUTPUT', what + ': the bundle has no actor type ' + type);
+  const index = typeof command === 'string' ? target.commandIndex.get(command) : undefined;
+  if (index === undefined) stop('BAD_OUTPUT', what + ': ' + type + ' has no command ' + show(command));
+  count(sends, SENDS_MAX, 'sends');
+  const onReply = option(options, 'onReply', what);
+  if (onReply !== undefined) ownCommand(onReply, what + ': onReply');
+  const value = bodyFor(target.commands[index], body, what + ' ' + command);
+  weigh(bytesOf(value) + to.length + 64);
+  sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
+}
 function linkChange(actor, unlink) {
   alive();
   address(actor);
@@ -358,9 +372,36 @@ function linkChange(actor, unlink) {
 /** One option of an options object, which has no other fields than those asked for. */
 function option(options, key, what) {
   if (options === undefined) return undefined;
-  if (typeof options !== 'object' || options === null) stop('BAD_OUTPUT', what + ': the options must be an object');
-  for (const other of ownKeys(options)) if (other !== key) stop('BAD_OUTPUT', what + ': there is no option ' + clip(other, 60));
+  checkOptions(options, [key], what);
   return options[key];
+}
+function checkOptions(options, known, what) {
+  if (typeof options !== 'object' || options === null) stop('BAD_OUTPUT', what + ': the options must be an object');
+  for (const other of ownKeys(options)) if (!known.includes(other)) stop('BAD_OUTPUT', what + ': there is no option ' + clip(other, 60));
+}
+/** When a timer is due: at a time, or by a calendar, of which the host finds the times. */
+function dueBy(when) {
+  let due = when;
+  if (typeof when === 'object' && when !== null) {
+    checkOptions(when, ['in', 'cron', 'zone'], 'timer');
+    const { in: delay, cron, zone } = when;
+    if (delay === undefined && cron !== undefined) return calendar(cron, zone);
+    due = cron === undefined && zone === undefined && isSafeInteger(delay) && delay >= 0 ? nowMs + delay : -1;
+  }
+  if (!isSafeInteger(due) || due < 0 || due > TIMER_DUE_MAX_MS) {
+    stop('BAD_OUTPUT', 'timer: when is milliseconds since 1970, { in: milliseconds }, or { cron, zone }');
+  }
+  return { due: due + 0, cron: '', zone: '' };
+}
+function calendar(cron, zone) {
+  const { text, wrong } = readCron(cron);
+  if (wrong !== '') stop('BAD_OUTPUT', 'timer: cron: ' + wrong);
+  if (zone !== undefined && !isZone(zone)) stop('BAD_OUTPUT', 'timer: there is no time zone ' + show(zone) + '; one is written as in "Europe/Berlin"');
+  return { due: 0, cron: text, zone: zone === 'UTC' ? '' : zone ?? '' };
+}
+function showFiring() {
+  const { name, due, missed } = firing;
+  return freeze({ name, due, missed, late: nowMs - due > TIMER_LATE_MS });
 }
 
 // --- random: xoshiro128**, seeded by splitmix32 from the two halves of the seed. Frozen: recorded decisions depend on it. ---
@@ -415,9 +456,13 @@ function parsed(source) {
   try { return parseJson(source); } catch { throw new Fault('', 'the body is not JSON'); }
 }
 
-/** Decides one command and writes the fields of its Result. False: it failed, `io` says why, the actor is as before. */
-function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo_, withState, migrated) {
+/**
+ * Decides one command and writes the fields of its Result; `io.timers` holds the changes to timers, if there are any. False: it failed,
+ * `io` says why, the actor is as before.
+ */
+function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo_, withState, migrated, firing_) {
   begin();
+  io.timers = null;
   T = actor.T;
   const command = T.commands[index];
   if (command === undefined) return failed('UNKNOWN_COMMAND', T.type + ' has no such command', '');
@@ -425,6 +470,7 @@ function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo
   let body;
   try { body = readBody(command, json, from, to); } catch (error) { return failedBy(error, 'BAD_BODY', ''); }
   actorId = actor.id; nowMs = now; seedHi = hi; seedLo = lo; callerFrom = callerFrom_; callerTo = callerTo_;
+  firing = firing_; shownFiring = undefined;
   const before = actor.state;
   const handler = T.decide[index];
   let reply;
@@ -450,6 +496,7 @@ function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo
     if (state === null) return false;
   }
   if (exhausted) return failed('BEHAVIOR_ERROR', 'evolve ran out of stack or memory, and caught the error', '');
+  if (T.subscribers !== null && eventBodies.length > 0 && !deliverEvents()) return false;
   return accepted(actor, command, json, body, before, state, reply, withState, migrated);
 }
 
@@ -502,6 +549,7 @@ function accepted(actor, command, json, body, before, state, reply, withState, m
   actor.state = state;
   if (events > 0) actor.fresh = false;
   out[op++] = 80; wVar(bytesOf(state));
+  if (timers.length > 0) io.timers = timers;
   if (timers.length + links.length + broadcasts.length > 0) {
     out[op++] = 88; out[op++] = (timers.length > 0 ? 1 : 0) + (links.length > 0 ? 2 : 0) + (broadcasts.length > 0 ? 4 : 0);
   }
@@ -566,17 +614,18 @@ function writeSend({ to, name, body, write, onReply }) {
 }
 function sNumber(value) { return value === 0 ? 0 : 1 + sUint64Number(value); }
 function wNumber(tag, value) { if (value !== 0) { out[op++] = tag; wUint64Number(value); } }
-function writeTimer({ name, due, every, command, body, write }) {
+function writeTimer({ name, due, every, cron, zone, command, body, write }) {
   out[op++] = 0x9a; out[op++] = 2;
   if (due < 0) { wVar(sText(name)); wField(10, name); return; }
   const bytes = bytesOf(body);
-  const armed = sNumber(due) + sText(command) + sData(bytes) + sNumber(every);
+  const armed = sNumber(due) + sText(command) + sData(bytes) + sNumber(every) + sText(cron) + sText(zone);
   wVar(sText(name) + 1 + sDelimited(armed));
   wField(10, name);
   out[op++] = 18; wVar(armed);
   wNumber(8, due); wField(18, command);
   wData(26, body, bytes, write);
   wNumber(40, every);
+  wField(50, cron); wField(58, zone);
 }
 function writeLink({ actor, unlink }) {
   out[op++] = 0xa2; out[op++] = 2;

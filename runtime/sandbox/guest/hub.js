@@ -4,9 +4,12 @@
 // H1  Result i answers item i: every item adds exactly one result, whatever happens in it.
 // H2  An item that fails leaves its actor, and the output before it, as they were.
 
-const io = { buf: NO_BYTES, out: NO_BYTES, op: 0, code: '', message: '', location: '' };
+// H3  A timer that was changed by a decision which the host has not seen yet does not fire: the count of such decisions, and the names they
+//     changed, belong to the actor here, whatever realm it is in.
+
+const io = { buf: NO_BYTES, out: NO_BYTES, op: 0, code: '', message: '', location: '', timers: null };
 const realms = new Map();
-/** By handle: { realm, actor, type, id }. */
+/** By handle: { realm, actor, type, id, changes, changed, forgotten }. */
 const residents = new Map();
 
 let fieldNumber = 0;
@@ -110,7 +113,7 @@ function dispatch(kind, start, end) {
 }
 
 function decideItem(end) {
-  let handle = 0, bundle = 0, command = 0, format = 0, bodyFrom = 0, bodyTo = 0, now = 0, hi = 0, lo = 0, callerFrom = 0, callerTo = 0, sample = 0;
+  let handle = 0, bundle = 0, command = 0, format = 0, bodyFrom = 0, bodyTo = 0, now = 0, hi = 0, lo = 0, callerFrom = 0, callerTo = 0, sample = 0, firingFrom = -1, firingTo = -1;
   while (field(end)) {
     switch (fieldNumber) {
       case 1: handle = value; break;
@@ -122,21 +125,59 @@ function decideItem(end) {
       case 7: lo = word(from); hi = word(from + 4); break;
       case 8: callerFrom = from; callerTo = to; break;
       case 9: sample = value; break;
+      case 10: firingFrom = from; firingTo = to; break;
     }
   }
   const realm = realmOf(bundle);
   if (realm === undefined) return false;
   const resident = residents.get(handle);
   if (resident === undefined) return fail('INTERNAL', 'no actor stands under handle ' + handle);
+  const firing = firingFrom < 0 ? null : readFiring(firingFrom, firingTo);
+  if (firing !== null && isOutdated(resident, firing)) return skipped();
   if (resident.realm === realm) {
-    return realm.decide(resident.actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, false);
+    const done = realm.decide(resident.actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, false, firing);
+    if (done && io.timers !== null) noteChanges(resident, io.timers);
+    return done;
   }
   const differs = foldDiffers(resident, realm);
   const actor = carry(resident, realm, differs);
   if (actor === null) return false;
-  const done = realm.decide(actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, differs);
-  if (done) { resident.realm = realm; resident.actor = actor; }
-  return done;
+  const done = realm.decide(actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, differs, firing);
+  if (!done) return false;
+  resident.realm = realm; resident.actor = actor;
+  if (io.timers !== null) noteChanges(resident, io.timers);
+  return true;
+}
+function readFiring(start, end) {
+  const firing = { name: '', due: 0, missed: 0, changes: 0 };
+  pos = start;
+  while (field(end)) {
+    switch (fieldNumber) {
+      case 1: firing.name = utf8Text(from, to); break;
+      case 2: firing.due = value; break;
+      case 3: firing.missed = value; break;
+      case 4: firing.changes = value; break;
+    }
+  }
+  return firing;
+}
+/** H3: of more names than fit, it is not known which have changed. */
+function isOutdated({ changed, forgotten }, { name, changes }) {
+  return forgotten > changes || (changed !== null && (changed.get(name) ?? 0) > changes);
+}
+function noteChanges(resident, timers) {
+  const count = ++resident.changes;
+  const changed = (resident.changed ??= new Map());
+  for (const { name } of timers) changed.set(name, count);
+  if (changed.size <= CHANGED_TIMERS_MAX) return;
+  changed.clear();
+  resident.forgotten = count;
+}
+function skipped() {
+  out = io.out; op = io.op;
+  out[op++] = 8; out[op++] = 3;
+  io.op = op;
+  return true;
 }
 /** An actor in its initial state has nothing that could differ: it takes the initial state of the other bundle. */
 function foldDiffers(resident, realm) {
@@ -189,7 +230,7 @@ function activateItem(end) {
   if (realm === undefined) return false;
   const actor = stateFrom < 0 ? realm.fresh(type, id) : realm.restore(type, id, null, stateFrom, stateTo, 'BAD_STATE');
   if (actor === null) return false;
-  const resident = { realm, actor, type, id };
+  const resident = { realm, actor, type, id, changes: 0, changed: null, forgotten: 0 };
   for (let i = 0; i < records.length; i += 2) if (!foldRecord(resident, records[i], records[i + 1])) return false;
   residents.set(handle, resident);
   out = io.out; op = io.op;

@@ -1,4 +1,4 @@
-// Guest runtime, part 4: modules. What a module holds is frozen before the first decision: an object that could change would carry
+// Guest runtime, part 5: modules. What a module holds is frozen before the first decision: an object that could change would carry
 // state from one actor to another. Maps and sets keep their contents where freezing does not reach, so they are marked.
 
 const { marks, loaded } = globalThis.$troupe;

@@ -1,0 +1,152 @@
+/** Who cancels or replaces a timer is not overtaken by a firing that is on its way already. */
+
+import t from 'tap';
+import type { Test } from 'tap';
+
+import { clock, clockBundle, pause, startClock, until, untilRings } from '../testing/timer-actor.ts';
+import type { TimerRig } from '../testing/timer-actor.ts';
+
+t.setTimeout(120_000);
+
+interface Loop {
+  hold(): void;
+  resume(): void;
+  readonly jobsReady: number;
+  readonly batchesSent: number;
+}
+
+interface Rig extends TimerRig {
+  readonly loop: Loop;
+}
+
+/** Actor `a` is in memory, and its timer `t` is due in an hour. */
+async function rigOf(t: Test, armed: object = {}): Promise<Rig> {
+  const rig = await startClock();
+  t.teardown(() => rig.close());
+  await rig.arm('a', 't', { in: 3_600_000, word: 'old', ...armed });
+  return { ...rig, loop: (rig.engine as unknown as { loop: Loop }).loop };
+}
+
+/** Brings the firing into the queue for the sandbox, behind what stands there. */
+async function makeDue(rig: Rig, standing: number): Promise<void> {
+  await until(() => rig.loop.jobsReady === standing, 'the commands in the queue');
+  rig.time.advance(3_600_000);
+  await until(() => rig.loop.jobsReady === standing + 1, 'the firing behind them');
+}
+
+t.test('cancelled in the same batch, in front of the firing', async (t) => {
+  const rig = await rigOf(t);
+  rig.loop.hold();
+  const cancelled = rig.send(clock('a'), 'Cancel', { name: 't' });
+  await makeDue(rig, 1);
+  const { batchesSent } = rig.loop;
+  rig.loop.resume();
+  t.equal((await cancelled).error, null);
+  await until(() => rig.engine.messages.timers.underWay === 0, 'the firing is gone');
+  await pause(50);
+  t.same(await rig.rings('a'), []);
+  t.equal(rig.engine.messages.timers.dropped, 1);
+  t.equal(rig.loop.batchesSent, batchesSent + 2, 'one batch of both, one for the reading');
+});
+
+t.test('cancelled in the batch before, which is in the sandbox while the firing enters the next one', async (t) => {
+  const rig = await rigOf(t);
+  const before = rig.loop.batchesSent;
+  const { activePid } = rig.pool.stat();
+  process.kill(activePid, 'SIGSTOP');
+  const cancelled = rig.send(clock('a'), 'Cancel', { name: 't' });
+  await until(() => rig.loop.batchesSent === before + 1, 'the cancellation in the sandbox');
+  rig.time.advance(3_600_000);
+  await until(() => rig.loop.batchesSent === before + 2, 'the firing in the sandbox');
+  process.kill(activePid, 'SIGCONT');
+  t.equal((await cancelled).error, null);
+  await until(() => rig.engine.messages.timers.underWay === 0, 'the firing is gone');
+  t.same(await rig.rings('a'), []);
+  t.equal(rig.engine.messages.timers.dropped, 1);
+});
+
+t.test('replaced in front of the firing: the new one alone rings, at its time', async (t) => {
+  const rig = await rigOf(t);
+  rig.loop.hold();
+  const replaced = rig.send(clock('a'), 'Arm', { name: 't', in: 7_200_000, word: 'new' });
+  await makeDue(rig, 1);
+  rig.loop.resume();
+  t.equal((await replaced).error, null);
+  await pause(300);
+  t.same(await rig.rings('a'), []);
+  rig.time.advance(7_200_000);
+  t.match(await untilRings(rig, 'a', 1), [{ name: 't', word: 'new' }]);
+});
+
+t.test('replaced by one with the very same due time', async (t) => {
+  const rig = await rigOf(t);
+  await rig.arm('a', 't', { in: 3_600_000, word: 'newer' });
+  rig.loop.hold();
+  const replaced = rig.send(clock('a'), 'Arm', { name: 't', in: 0, word: 'newest' });
+  await makeDue(rig, 1);
+  rig.loop.resume();
+  t.equal((await replaced).error, null);
+  t.match(await untilRings(rig, 'a', 1), [{ word: 'newest' }]);
+  await pause(300);
+  t.equal((await rig.rings('a')).length, 1);
+});
+
+t.test('a change of another timer in front of it holds up no firing', async (t) => {
+  const rig = await rigOf(t);
+  rig.loop.hold();
+  const others = [
+    rig.send(clock('a'), 'Arm', { name: 'other', in: 9_000_000, word: 'other' }),
+    rig.send(clock('a'), 'Cancel', { name: 'third' }),
+  ];
+  await makeDue(rig, 2);
+  rig.loop.resume();
+  for (const { error } of await Promise.all(others)) t.equal(error, null);
+  t.match(await untilRings(rig, 'a', 1), [{ name: 't', word: 'old' }]);
+  t.equal(rig.engine.messages.timers.dropped, 0);
+});
+
+t.test('more changes than the sandbox names put the firing off until the engine has seen them', async (t) => {
+  const rig = await rigOf(t);
+  rig.loop.hold();
+  const others = Array.from({ length: 3 }, (_, i) => rig.send(clock('a'), 'Arm', { name: `o${i}-`, in: 90_000_000, times: 100 }));
+  await makeDue(rig, 3);
+  rig.loop.resume();
+  for (const { error } of await Promise.all(others)) t.equal(error, null);
+  t.match(await untilRings(rig, 'a', 1), [{ name: 't', word: 'old' }]);
+});
+
+t.test('the count goes along when the actor is carried to another bundle', async (t) => {
+  const rig = await rigOf(t);
+  // Events, so that there is a state to carry.
+  await rig.send(clock('a'), 'Other');
+  await rig.engine.deploy(clockBundle('two'));
+  await rig.arm('a', 'u', { in: 3_600_000 * 5, word: 'u' });
+  await rig.engine.deploy(clockBundle('three'));
+  rig.loop.hold();
+  const cancelled = rig.send(clock('a'), 'Cancel', { name: 't' });
+  await makeDue(rig, 1);
+  rig.loop.resume();
+  t.equal((await cancelled).error, null);
+  await until(() => rig.engine.messages.timers.underWay === 0, 'the firing is gone');
+  const { body } = await rig.get(clock('a'));
+  t.match(body, { bundle: 'three', rings: [], others: 1 });
+  // And a firing that stands behind a change that the engine has seen runs, carried or not.
+  await rig.engine.deploy(clockBundle('four'));
+  rig.time.advance(3_600_000 * 5);
+  t.match(await untilRings(rig, 'a', 1), [{ name: 'u' }]);
+});
+
+t.test('a repeating timer that is cancelled while its firing is in the sandbox fires that once', async (t) => {
+  const rig = await rigOf(t, { every: 60_000 });
+  const before = rig.loop.batchesSent;
+  const { activePid } = rig.pool.stat();
+  process.kill(activePid, 'SIGSTOP');
+  rig.time.advance(3_600_000);
+  await until(() => rig.loop.batchesSent === before + 1, 'the firing in the sandbox');
+  const cancelled = rig.send(clock('a'), 'Cancel', { name: 't' });
+  process.kill(activePid, 'SIGCONT');
+  t.equal((await cancelled).error, null);
+  rig.time.advance(3_600_000);
+  await pause(300);
+  await untilRings(rig, 'a', 1);
+});

@@ -1,0 +1,185 @@
+/**
+ * `faults timers`: a node with very many pending timers beside one with none, after the same commands: time to ready, commands a second, the
+ * node's CPU time for each. Then many timers that are due at once, and nobody's beat may be missing or doubled.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import protobuf from 'protobufjs';
+
+import { Findings } from './book.ts';
+import { Link } from './link.ts';
+import { memoryText, nodeMemory } from './memory.ts';
+import { NodeProcess, freePort } from './node-process.ts';
+import { descendantsOf, sampleProcess } from './proc.ts';
+import { diskMib } from './scale.ts';
+
+export interface TimersOptions {
+  readonly directory: string;
+  readonly timers: number;
+  /** Commands of the load that is measured. */
+  readonly commands: number;
+  /** Timers that are due at once. */
+  readonly burst: number;
+  readonly startArgs: readonly string[];
+  readonly say: (text: string) => void;
+}
+
+const BEHAVIORS = join(import.meta.dirname, 'timer-behaviors');
+const PER_ACTOR = 100;
+const LOAD_ACTORS = 1_000;
+const IN_FLIGHT = 256;
+const DAY_MS = 86_400_000;
+const BURST_IN_MS = 5_000;
+const BURST_MAX_MS = 300_000;
+
+const root = new protobuf.Root();
+root.loadSync(join(BEHAVIORS, 'proto/timers/v1/pacer.proto'));
+const arm = root.lookupType('timers.v1.Arm');
+const beatReply = root.lookupType('timers.v1.BeatReply');
+const NO_BYTES = new Uint8Array(0);
+
+interface Command {
+  readonly to: string;
+  readonly name: 'Arm' | 'Beat';
+  readonly body: Uint8Array;
+}
+
+export async function runTimers(options: TimersOptions): Promise<readonly string[]> {
+  const findings = new Findings();
+  for (const pending of [0, options.timers]) {
+    const run = new Run(options, pending, findings);
+    try {
+      await run.all();
+    } finally {
+      await run.node.kill();
+    }
+  }
+  return findings.list;
+}
+
+class Run {
+  node: NodeProcess;
+  private readonly options: TimersOptions;
+  private readonly pending: number;
+  private readonly findings: Findings;
+  private readonly data: string;
+  private readonly ports = { port: 0, adminPort: 0 };
+
+  constructor(options: TimersOptions, pending: number, findings: Findings) {
+    this.options = options;
+    this.pending = pending;
+    this.findings = findings;
+    this.data = join(options.directory, `data-${pending}`);
+    mkdirSync(this.data, { recursive: true });
+    this.node = undefined as unknown as NodeProcess;
+  }
+
+  async all(): Promise<void> {
+    const { options, pending } = this;
+    options.say(`${pending} pending timers`);
+    this.ports.port = await freePort();
+    this.ports.adminPort = await freePort();
+    this.node = this.start();
+    await this.node.ready();
+    await this.node.deploy(BEHAVIORS);
+    await this.arm();
+    await this.load('as armed');
+    await this.restart('after SIGKILL', () => this.node.kill());
+    await this.restart('after an end in order', () => this.node.stop());
+    await this.load('after the restarts');
+    if (pending > 0) await this.burst();
+  }
+
+  private async arm(): Promise<void> {
+    const { options, pending } = this;
+    const actors = Math.ceil(options.timers / PER_ACTOR);
+    // Spread over a day that comes tomorrow.
+    const body = arm.encode({ count: pending === 0 ? 0 : PER_ACTOR, in: DAY_MS, apart: DAY_MS / PER_ACTOR }).finish();
+    const began = performance.now();
+    await this.send(actors, (n) => ({ to: `timers.v1.Pacer:p-${n}`, name: 'Arm', body }));
+    const seconds = (performance.now() - began) / 1_000;
+    options.say(`  armed by ${actors} commands in ${seconds.toFixed(1)} s; ${memoryText(nodeMemory(this.node.pid))}; ${diskMib(this.data)} MiB on disk`);
+  }
+
+  private async load(what: string): Promise<void> {
+    const { commands } = this.options;
+    const to = (n: number): Command => ({ to: `timers.v1.Pacer:load-${n % LOAD_ACTORS}`, name: 'Beat', body: NO_BYTES });
+    await this.send(LOAD_ACTORS * 10, to);
+    const cpu = this.cpuMs();
+    const began = performance.now();
+    await this.send(commands, to);
+    const seconds = (performance.now() - began) / 1_000;
+    const each = ((this.cpuMs() - cpu) * 1_000) / commands;
+    this.options.say(`  ${what}: ${commands} commands in ${seconds.toFixed(2)} s, ${Math.round(commands / seconds)}/s; ${each.toFixed(2)} us of the node's CPU time each`);
+  }
+
+  private async restart(what: string, end: () => Promise<unknown>): Promise<void> {
+    await end();
+    this.node = this.start();
+    const readyMs = await this.node.ready();
+    const fresh = memoryText(nodeMemory(this.node.pid));
+    this.options.say(`  restart ${what}: process start to ready ${Math.round(readyMs)} ms; ${fresh}`);
+  }
+
+  /** All of them are due at one moment, of actors of their own. */
+  private async burst(): Promise<void> {
+    const { burst, say } = this.options;
+    const actors = Math.ceil(burst / PER_ACTOR);
+    const body = arm.encode({ count: PER_ACTOR, in: BURST_IN_MS, apart: 0 }).finish();
+    await this.send(actors, (n) => ({ to: `timers.v1.Pacer:burst-${n}`, name: 'Arm', body }));
+    await sleep(BURST_IN_MS);
+    const began = performance.now();
+    // The last one armed is the last to fire; asking it is a beat of its own.
+    let asked = 0;
+    for (let beats = 0; beats - asked < PER_ACTOR && performance.now() - began < BURST_MAX_MS; ) {
+      [beats] = (await this.send(1, () => ({ to: `timers.v1.Pacer:burst-${actors - 1}`, name: 'Beat', body: NO_BYTES }))) as [number];
+      asked++;
+      await sleep(20);
+    }
+    const seconds = (performance.now() - began) / 1_000;
+    say(`  ${actors * PER_ACTOR} timers due at once had fired ${seconds.toFixed(2)} s later, ${Math.round((actors * PER_ACTOR) / seconds)}/s`);
+    await sleep(1_000);
+    const beats = await this.send(actors, (n) => ({ to: `timers.v1.Pacer:burst-${n}`, name: 'Beat', body: NO_BYTES }));
+    beats.forEach((count, n) => {
+      const wanted = PER_ACTOR + 1 + (n === actors - 1 ? asked : 0);
+      if (count !== wanted) this.findings.add(`burst-${n} has ${count} beats, not ${wanted}`);
+    });
+  }
+
+  /** Answers the beats of each reply, in the order of the commands. */
+  private async send(count: number, command: (n: number) => Command): Promise<number[]> {
+    const link = await Link.open(this.node.port, 64);
+    const replies: number[] = new Array<number>(count).fill(0);
+    let sent = 0;
+    let answered = 0;
+    await new Promise<void>((resolve, reject) => {
+      const one = (n: number): void => link.command({ id: String(n), key: '', ...command(n) });
+      link.onLost = () => reject(new Error('the connection was lost'));
+      link.onAnswer = ({ id, done, error }) => {
+        if (done === undefined) {
+          reject(new Error(`${error?.code}: ${error?.message}`));
+          return;
+        }
+        replies[Number(id)] = (beatReply.decode(done.body ?? NO_BYTES) as unknown as { beats: number }).beats;
+        answered++;
+        if (sent < count) one(sent++);
+        else if (answered === count) resolve();
+      };
+      while (sent < Math.min(count, IN_FLIGHT)) one(sent++);
+    });
+    link.close();
+    return replies;
+  }
+
+  private cpuMs(): number {
+    const pids = [this.node.pid, ...descendantsOf(this.node.pid)];
+    return pids.reduce((sum, pid) => sum + (sampleProcess(pid).cpuMs ?? 0), 0);
+  }
+
+  private start(): NodeProcess {
+    return new NodeProcess({ ...this.ports, data: this.data, log: join(this.options.directory, 'node.log'), startArgs: this.options.startArgs });
+  }
+}
