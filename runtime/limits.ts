@@ -142,6 +142,17 @@ export const limits = {
   timerLookMaxMs: 1_000,
   /** What could not be fired is tried again after this time. */
   firingRetryMs: 200,
+  /** Actors whose parked messages are taken up again at the same time, on this node, */
+  actorsResumedAtOnceMax: 64,
+  /** and how many messages of one actor are read and entered at once: so many, or bytes, */
+  messagesResumedAtOnceMax: 32,
+  messageBytesResumedAtOnceMax: 256 * KIB,
+  /** and how many actors a look for them passes by before others have their turn. */
+  parkedActorsPassedMax: 4_096,
+  /** An operator who retries or drops a message is answered within this time, if only that it is not done yet. */
+  letterTimeMaxMs: 15_000,
+  /** Records that are read for one page of parked and failed messages, whatever of them is wanted. */
+  lettersReadPerPageMax: 2_000,
 
   // Journal.
   appendBytesMax: 16 * MIB,

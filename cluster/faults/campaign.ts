@@ -5,6 +5,8 @@
  * How a round is measured. When the fault has struck, a command is sent to an actor in every bucket, over the gateways that are left; and
  * again when it is healed. Each is sent again until it is answered. So the worst of them is the time for which the last bucket was out of
  * service, as clients see it.
+ *
+ * With `shop`, a shop is open beside the load, and every message between its actors is proved too (shop-beside.ts).
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +22,8 @@ import { EpochWitness } from './epoch-witness.ts';
 import { atMost } from './fault.ts';
 import type { Fault, World } from './fault.ts';
 import { proveAnswers, proveLog } from './proof.ts';
+import { ShopBeside } from './shop-beside.ts';
+import type { ShopReport } from './shop-beside.ts';
 import { Watchers } from './watchers.ts';
 
 export interface CampaignOptions extends RigOptions {
@@ -29,6 +33,8 @@ export interface CampaignOptions extends RigOptions {
   readonly perSecond: number;
   /** Commands sent at once right in front of each strike. */
   readonly burst: number;
+  /** Orders a second of a shop that is open beside; 0: there is none. */
+  readonly shop?: number;
   readonly seed: number;
   readonly say: (text: string) => void;
 }
@@ -43,6 +49,8 @@ export interface RoundResult {
   readonly fault: string;
   /** Commands without an answer when it struck. */
   readonly inFlight: number;
+  /** Messages between the shop's actors that were sent and not taken in then. */
+  readonly messages: number;
   /** Stale appends and reads that the store refused: one a bucket that a node did not know it had lost. */
   readonly fenced: number;
   /** From the strike until each bucket answered a command that was sent behind the strike. */
@@ -64,6 +72,7 @@ export interface CampaignResult {
   readonly eventsWatched: number;
   /** Longest time between two answers of an actor in a bucket that changed hands, by how it did. */
   readonly pauses: Readonly<Record<string, Times & { readonly buckets: number }>>;
+  readonly shop: ShopReport | null;
   readonly findings: readonly string[];
   readonly findingsCount: number;
 }
@@ -104,6 +113,7 @@ class Campaign {
   private readonly witness: EpochWitness;
   private readonly watchers: Watchers;
   private readonly ids: readonly BucketId[];
+  private readonly shop: ShopBeside | null;
   private records = 0;
   private proofs = 0;
 
@@ -116,6 +126,7 @@ class Campaign {
     this.world = { rig, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
     this.ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
     this.watchers = new Watchers(book);
+    this.shop = options.shop ? new ShopBeside(rig, this.ids, { ordersPerSecond: options.shop, findings: this.findings, random }) : null;
     this.witness = new EpochWitness(rig.redis.port, this.ids, (what) => this.findings.add(what));
   }
 
@@ -133,6 +144,7 @@ class Campaign {
     }
     await load.connected();
     void this.witness.watch();
+    await this.shop?.begin();
     load.start();
     await sleep(CALM_MS);
   }
@@ -141,9 +153,11 @@ class Campaign {
     const { rig, load } = this.world;
     this.isProved = false;
     load.start();
+    this.shop?.open();
     await sleep(CALM_MS);
     const fencedBefore = rig.fenced;
     const lateBefore = load.late;
+    const cut = await this.shop?.struck();
     load.burst(this.options.burst);
     await sleep(this.world.random() * 5);
     const inFlight = load.inFlight;
@@ -158,12 +172,13 @@ class Campaign {
       struck: await struck,
       healed: await healed,
       wholeMs: Math.round(await whole),
+      messages: cut === undefined ? 0 : await this.shop!.inFlightAt(cut),
       fenced: rig.fenced - fencedBefore,
       late: load.late - lateBefore,
     };
     this.rounds.push(result);
     this.options.say(
-      `${name}: ${fault.name}: ${inFlight} in flight, ${result.fenced} refused as stale; every bucket answered ${shown(result.struck)} after the strike, `
+      `${name}: ${fault.name}: ${inFlight} in flight${cut === undefined ? '' : `, ${result.messages} messages`}, ${result.fenced} refused as stale; every bucket answered ${shown(result.struck)} after the strike, `
       + `${shown(result.healed)} after the heal; whole after ${result.wholeMs} ms, ${result.late} late`,
     );
     for (const what of load.lateList.splice(0)) this.findings.add(`${fault.name}: ${what} was not answered within 30 s`);
@@ -176,11 +191,12 @@ class Campaign {
     this.records = await proveLog(book, rig.redis.port, this.ids, this.witness);
     await proveAnswers(book, await load.link());
     await this.watchers.check();
+    await this.shop?.prove();
     this.proofs++;
     this.isProved = true;
     this.options.say(
       `proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, `
-      + `${this.watchers.events} events watched, ${this.findings.count} findings`,
+      + `${this.watchers.events} events watched${this.shop === null ? '' : `; ${this.shop.text}`}; ${this.findings.count} findings`,
     );
   }
 
@@ -203,12 +219,14 @@ class Campaign {
       proofs: this.proofs,
       eventsWatched: this.watchers.events,
       pauses: Object.fromEntries([...pauses].map(([what, list]) => [what, { buckets: list.length, ...timesOf(list) }])),
+      shop: this.shop?.report ?? null,
       findings: this.findings.list,
       findingsCount: this.findings.count,
     };
   }
 
   close(): void {
+    this.shop?.close();
     this.witness.close();
     this.watchers.close();
     this.world.load.close();

@@ -1,7 +1,7 @@
 /** The faults of a campaign, by the names of the command line, and how some are drawn at random. */
 
 import type { Fault, World } from './fault.ts';
-import { drain, handOff, join, killAll, killAllAndStore, killNode, killScheduler, leave, leaveWithoutStore, restartNode, stopAll, suspendBriefly, suspendNode } from './node-faults.ts';
+import { drain, handOff, join, killAll, killAllAndStore, killNode, killSandboxes, killScheduler, leave, leaveWithoutStore, restartNode, stopAll, suspendBriefly, suspendNode } from './node-faults.ts';
 import { noPeers, peersOneWay, silentToPeers, unreachableByPeers } from './peer-faults.ts';
 import { busyStore, cutFromStore, cutOneWay, cutRequests, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
 
@@ -9,6 +9,7 @@ export const faultsByName = {
   'kill': killNode,
   'kill-scheduler': killScheduler,
   'restart': restartNode,
+  'kill-sandboxes': killSandboxes,
   'kill-all': killAll,
   'kill-all-and-store': killAllAndStore,
   'suspend': suspendNode,
@@ -35,7 +36,7 @@ export const faultsByName = {
 
 /** What can happen together: neither needs a cluster at rest, and both leave somebody to answer. */
 const together: readonly Fault[] = [
-  killNode, killScheduler, restartNode, suspendNode, suspendBriefly, killStore, suspendStore, slowStore, cutRequests, cutFromStore, refusedByStore, cutOneWay,
+  killNode, killScheduler, restartNode, killSandboxes, suspendNode, suspendBriefly, killStore, suspendStore, slowStore, cutRequests, cutFromStore, refusedByStore, cutOneWay,
   unreachableByPeers, silentToPeers, peersOneWay, noPeers,
 ];
 

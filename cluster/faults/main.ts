@@ -19,6 +19,7 @@ Faults one after the other on a running cluster under load, with a proof every f
   --nodes <n>           (3)
   --rate <n>            commands a second                                            (300)
   --burst <n>           commands sent at once right in front of each fault           (100)
+  --shop <n>            a shop is open beside, with so many orders a second: every message between its actors is proved too
   --proof-every <n>     rounds                                                       (10)
   --appendfsync <how>   of Redis: always or everysec                                 (everysec)
   --seed <n>            (from the clock)
@@ -40,6 +41,7 @@ async function main(): Promise<number> {
       nodes: { type: 'string', default: '3' },
       rate: { type: 'string', default: '300' },
       burst: { type: 'string', default: '100' },
+      shop: { type: 'string', default: '0' },
       'proof-every': { type: 'string', default: '10' },
       appendfsync: { type: 'string', default: 'everysec' },
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
@@ -68,6 +70,7 @@ async function main(): Promise<number> {
     proofEvery: whole('proof-every', values['proof-every']),
     perSecond: whole('rate', values.rate),
     burst: whole('burst', values.burst),
+    ...(values.shop === '0' ? {} : { shop: whole('shop', values.shop) }),
   });
   if (values.json) process.stdout.write(`${JSON.stringify({ seed, ...result })}\n`);
   else report(result, say);
@@ -86,7 +89,7 @@ function faultsOf(names: readonly string[], rounds: number, seed: number): Fault
   });
 }
 
-function report({ rounds, load, fenced, epochsTaken, records, pauses, findings }: CampaignResult, say: (text: string) => void): void {
+function report({ rounds, load, fenced, epochsTaken, records, pauses, shop, findings }: CampaignResult, say: (text: string) => void): void {
   for (const [fault, list] of Map.groupBy(rounds, (round) => round.fault)) {
     const worst = list.map(({ struck }) => struck.worstMs).sort((a, b) => a - b);
     say(`${fault}: ${list.length} times; the last bucket answered after ${worst[Math.floor(worst.length / 2)]} ms (median), ${worst.at(-1)} ms (worst)`);
@@ -97,6 +100,11 @@ function report({ rounds, load, fenced, epochsTaken, records, pauses, findings }
   const inFlight = rounds.reduce((sum, round) => sum + round.inFlight, 0);
   say(`${rounds.length} faults struck ${inFlight} commands in flight; ${load.commands} commands acknowledged, ${load.repeats} answered again, ${load.late} late, worst ${load.worstMs} ms`);
   say(`${fenced} refused as stale, ${epochsTaken} epochs seen taken, ${records} records in the log; sent again after ${JSON.stringify(load.again)}`);
+  if (shop !== null) {
+    const messages = rounds.map((round) => round.messages);
+    say(`${messages.reduce((sum, n) => sum + n, 0)} messages between the shop's actors were in flight at the faults, at most ${Math.max(...messages)} at once`);
+    say(`${shop.orders} orders ${JSON.stringify(shop.outcomes)}, ${Object.entries(shop.figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
+  }
   for (const finding of findings) say(`FOUND ${finding}`);
 }
 

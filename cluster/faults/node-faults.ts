@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { descendantsOf, isAlive } from '../../runtime/faults/proc.ts';
 import type { RigNode } from './cluster-rig.ts';
 import { anyNode, atMost, between } from './fault.ts';
 import type { Fault, Strike, World } from './fault.ts';
@@ -45,6 +46,16 @@ export const restartNode: Fault = {
     const node = anyNode(world);
     await node.kill();
     node.start();
+    return { lasts: async () => undefined, heal: async () => undefined };
+  },
+};
+
+/** The node lives on, and brings its actors back in another process. */
+export const killSandboxes: Fault = {
+  name: 'kill -9 of the sandboxes of a node',
+  async strike(world) {
+    const node = anyNode(world);
+    for (const pid of descendantsOf(node.process!.pid)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
     return { lasts: async () => undefined, heal: async () => undefined };
   },
 };

@@ -21,6 +21,12 @@ export interface BucketStanding {
   readonly trimmed: number;
 }
 
+/** Where a log was read up to. */
+export interface LogEnd {
+  readonly position: number;
+  readonly head: Hash64;
+}
+
 const ENTRIES_PER_READ = 200;
 
 function keyOf({ bits, index }: BucketId, what: 'meta' | 'log', namespace: string): string {
@@ -45,19 +51,24 @@ export async function standingOf(client: RespClient, id: BucketId, namespace = '
   return standing;
 }
 
-/** All records of a bucket of which nothing is appended meanwhile. `client` gives bytes; `say` hears what does not fit. */
+/**
+ * The records of a bucket up to where it stands, all of them or those behind `after`, which is the end of an append. `client` gives bytes; `say`
+ * hears what does not fit.
+ */
 export async function* readStoredLog(
-  client: RespClient, id: BucketId, standing: BucketStanding, say: (what: string) => void, namespace = 'main',
+  client: RespClient, id: BucketId, standing: BucketStanding, say: (what: string) => void, namespace = 'main', after: LogEnd | null = null,
 ): AsyncIterable<StoredRecord> {
   const walker = new RunWalker();
   const name = `bucket ${id.index}`;
-  let position = 0;
-  let head = standing.origin;
-  let from = '-';
-  for (;;) {
+  let position = after?.position ?? 0;
+  let head = after?.head ?? standing.origin;
+  let from = after === null ? '-' : `(${after.position}-0`;
+  reading: for (;;) {
     const entries = (await client.command('XRANGE', keyOf(id, 'log', namespace), from, '+', 'COUNT', ENTRIES_PER_READ)) as [Buffer, Buffer[]][];
     for (const [entry, [, headAfter, , run]] of entries) {
       const last = Number.parseInt(entry.toString(), 10);
+      // Appended since the bucket was looked at.
+      if (last > standing.position) break reading;
       const claimed = hashIn(headAfter!);
       walker.over(run!);
       const records: StoredRecord[] = [];

@@ -117,6 +117,10 @@ export class Activation {
     return { hi: this.hashHi >>> 0, lo: this.hashLo >>> 0 };
   }
 
+  get shardHash(): Hash64 {
+    return { hi: this.shardHi >>> 0, lo: this.shardLo >>> 0 };
+  }
+
   get lastHead(): Hash64 {
     return { hi: this.lastHeadHi >>> 0, lo: this.lastHeadLo >>> 0 };
   }

@@ -82,7 +82,14 @@ export class Admission {
       else if (index === undefined) job.verdict = { kind: 'failed', ...unknownCommand(activation.type, job.command!.name) };
       else job.commandIndex = index;
     }
-    return true;
+    return job.verdict?.kind !== 'parked' || !job.origin!.isParked || this.leaveParked(job, job.verdict);
+  }
+
+  /** What is parked stays so, and nothing is written. */
+  private leaveParked(job: Job, { code, message }: { readonly code: string; readonly message: string }): false {
+    this.parts.routing.leave(job);
+    job.origin!.refused(job, code, message);
+    return false;
   }
 
   private isInTurn(job: Job): boolean {

@@ -36,6 +36,8 @@ export interface DeploymentParts {
   readonly log: Log;
   /** What is in service is kept outside the logs, too: a node may own no bucket, and buckets that it takes over may lag behind. */
   readonly isListed: boolean;
+  /** Other types are in service, or others of their bundles. */
+  readonly changed: () => void;
 }
 
 /** A bundle that was checked and is durable. */
@@ -180,6 +182,7 @@ export class Deployments {
       const durable = new Promise<boolean>((resolve) => group.released.push(resolve));
       gate.commit(group);
       for (const type of types) bundles.served.set(type, entry.types.get(type)!);
+      this.parts.changed();
       // A bucket that another node has taken meanwhile gets its record there.
       if (!(await durable) && !this.parts.isListed) throw new TroupeError('UNKNOWN_OUTCOME', 'the activation may not be durable in every bucket');
     } finally {

@@ -124,6 +124,76 @@ export interface RecordView {
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
+/** A record, by its place: the only name that it has for ever. */
+export interface RecordPlace {
+  readonly bucket: number;
+  readonly position: number;
+}
+
+/** A message that was taken in and has had no effect: parked, because its actor could not take it, or failed. Known by its record. */
+export interface DeadLetter extends RecordPlace {
+  readonly state: 'parked' | 'failed';
+  /** Why. */
+  readonly code: string;
+  readonly message: string;
+  readonly nowMs: number;
+  /** Under which it failed; '' when no behaviour was in service. */
+  readonly bundle: string;
+  /** The sending actor. */
+  readonly from: string;
+  readonly to: string;
+  readonly command: string;
+  /** A ProtoJSON value, or base64 where no bundle tells what it is. */
+  readonly body: unknown;
+  /** The sender's command that takes the reply; '' when nobody waits for one. */
+  readonly onReply: string;
+  /** Name of the timer that brought it; '' for none. */
+  readonly timer: string;
+  /** Position of the record of the failure before, when it was retried; 0 for none. */
+  readonly resumes: number;
+}
+
+export interface DeadLetterQuery {
+  /** Only messages to actors of this type; '' for all. */
+  readonly type: string;
+  /** Only those behind this one. They are ordered by bucket, and within it by position. */
+  readonly after: RecordPlace;
+  readonly max: number;
+}
+
+export interface DeadLetterPage {
+  readonly letters: readonly DeadLetter[];
+  /** Where to go on; null when these were all. */
+  readonly next: RecordPlace | null;
+  /** Nodes that did not answer: their buckets are missing. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * What has become of a message that was retried or dropped. `failed` and `parked`: it is listed again, by the record that `record` names; a
+ * parked one that still cannot be taken keeps its own.
+ */
+export interface LetterOutcome {
+  readonly became: 'decision' | 'rejection' | 'failed' | 'parked' | 'dropped';
+  readonly record: RecordPlace;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface DeadLetters {
+  deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
+
+  /**
+   * A failed message comes to its actor once more, behind what is there. Of a parked one its actor's messages are tried in their order.
+   * @throws TroupeError BAD_REQUEST when there is none at this place (any more), NOT_READY while somebody else is busy with it or its bucket
+   * does not serve, UNKNOWN_OUTCOME; doing it twice does no harm
+   */
+  retry(place: RecordPlace): Promise<LetterOutcome>;
+
+  /** It is taken out of the way for good; whoever waits for its reply gets the refusal MESSAGE_DROPPED. @throws as `retry` */
+  drop(place: RecordPlace): Promise<LetterOutcome>;
+}
+
 /** Takes the requests that an engine got and whose actor another node owns. Must not throw. */
 export interface Elsewhere {
   command(request: CommandRequest): void;

@@ -156,6 +156,19 @@ export class Job {
     return this.activation !== null ? this.activation.bucket : this.origin === null ? null : this.origin.bucket;
   }
 
+  /**
+   * The same to be sent on its way once more, while this one may still stand in a queue: whoever keeps account of it tells the two apart. What it is
+   * suspected of goes along, or a message that ends sandboxes would begin anew for ever.
+   */
+  again(origin = this.origin, kind = this.kind): Job {
+    const job = new Job(kind, null, this.command, origin);
+    job.deaths = this.deaths;
+    if (this.acquittals > 0) job.acquittals = this.acquittals;
+    if (this.strike !== null) job.strike = this.strike;
+    job.verdict = this.verdict;
+    return job;
+  }
+
   /** Hands the answer over; `arena` holds the body. */
   deliver(arena: Buffer): void {
     const target = this.command ?? this.get;

@@ -39,6 +39,7 @@ import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
+import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
@@ -160,12 +161,18 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     });
     const { routing } = this;
     this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
-    this.messages = new Messages({ journal, buckets, bundles, routing, clock, scheduler, log, limits: limitsInForce, elsewhere: parts.courier ?? null });
+    this.messages = new Messages({
+      journal, buckets, bundles, routing, clock, scheduler, log,
+      limits: limitsInForce,
+      elsewhere: parts.courier ?? null,
+      view: letterView(bundles, this.calls),
+    });
     const { messages } = this;
     turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
+    turns.messages.onParked = (...parked) => messages.resumption.parked(...parked);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
     const isListed = parts.elsewhere !== undefined;
-    this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed });
+    this.deployments = new Deployments({ bundles, store, checks, pool, buckets, loop, gate, turns, clock, log, isListed, changed: () => messages.resumption.servedChanged() });
     const { deployments } = this;
     const jobs = new BucketJobs(catalog, loop, routing);
     const isClaimed = parts.isClaimed ?? null;

@@ -7,7 +7,7 @@ import type { ActorAddress } from '../codec/address.ts';
 import { bucketIndex, hashText, parseAddress, shardKey, splitAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { limits } from '../limits.ts';
-import { Activation, LOADING, RESIDENT } from './activation.ts';
+import { Activation, GONE, LOADING, RESIDENT } from './activation.ts';
 import { answerErrorOf } from './answer-error.ts';
 import type { Catalog } from './catalog.ts';
 import type { Bucket } from './bucket.ts';
@@ -18,6 +18,7 @@ import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, Job } from './job.ts';
 import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import type { ActivationPlan, Loader } from './loader.ts';
+import { Proofs } from './proofs.ts';
 import type { Log, Scheduler } from './seams.ts';
 import type { Trials } from './trials.ts';
 import type { TurnLoop } from './turn-loop.ts';
@@ -41,6 +42,7 @@ export interface RoutingParts {
 
 export class Routing {
   private readonly parts: RoutingParts;
+  private readonly proofs: Proofs;
   private nextHandle = 1;
   private submitted = 0;
   private holds = 0;
@@ -55,6 +57,7 @@ export class Routing {
 
   constructor(parts: RoutingParts) {
     this.parts = parts;
+    this.proofs = new Proofs(parts.loader, parts.trials, parts.slab, parts.limits.keysPerActorMax);
   }
 
   /** Takes a new job in, or refuses it. */
@@ -184,6 +187,10 @@ export class Routing {
           activation.mailbox.push(job);
           return true;
         }
+        if (job.deaths > 0 && job.deaths < limits.suspicionMax) {
+          void this.prove(job, activation);
+          return true;
+        }
       } catch (error) {
         this.leave(job);
         this.refuse(job, error);
@@ -193,6 +200,19 @@ export class Routing {
     this.parts.loop.push(job);
     origin.entered(job);
     return true;
+  }
+
+  private async prove(job: Job, activation: Activation): Promise<void> {
+    const failure: unknown = await this.proofs.examine(job, activation).then(() => null, (error: unknown) => error);
+    const isGone = activation.phase === GONE || activation.bucket.isHeld || this.isHeld;
+    if (isGone || failure !== null) {
+      this.leave(job);
+      if (isGone) job.origin!.lost(job);
+      else this.refuse(job, failure);
+      return;
+    }
+    this.parts.loop.push(job);
+    job.origin!.entered(job);
   }
 
   /** See MessageRouting. */

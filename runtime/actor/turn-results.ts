@@ -112,12 +112,11 @@ export class TurnResults {
   /** What may not enter the sandbox has come to its turn. */
   private tookCulprit(job: Job, activation: Activation, group: CommitGroup): void {
     if (activation.loadError !== null) {
-      const error = loadErrorOf(activation);
       if (job.origin !== null) {
-        this.parts.turns.messages.note(job, { kind: 'parked', code: error.code, message: error.message }, group);
+        this.parts.turns.park(job, group);
         return;
       }
-      job.error = error;
+      job.error = loadErrorOf(activation);
       group.jobs.push(job);
     } else if (job.kind === JOB_GET) this.parts.strikes.refuse(job, group);
     else {

@@ -82,13 +82,19 @@ export class Turns {
   private message(job: Job, version: TypeVersion, result: ResultReader, group: CommitGroup): void {
     const activation = job.activation!;
     if (result.status === STATUS_FAILED) {
-      const isUnreadable = activation.loadError !== null;
-      const { code, message } = isUnreadable ? loadErrorOf(activation) : itemError(result);
-      this.messages.note(job, { kind: isUnreadable ? 'parked' : 'failed', code, message }, group);
+      if (activation.loadError !== null) this.park(job, group);
+      else this.messages.note(job, { kind: 'failed', ...itemError(result) }, group);
       return;
     }
     this.migration(activation, version, result, job.nowMs, group);
     this.decision(job, version, result, result.status === STATUS_REJECTED, group);
+  }
+
+  /** The history of a message's actor cannot be folded. What is parked already stays so. */
+  park(job: Job, group: CommitGroup): void {
+    const { code, message } = loadErrorOf(job.activation!);
+    if (job.origin!.isParked) job.origin!.refused(job, code, message);
+    else this.messages.note(job, { kind: 'parked', code, message }, group);
   }
 
   /**

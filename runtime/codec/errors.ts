@@ -43,6 +43,7 @@ export const catalogue = {
   OUTPUT_TOO_LARGE: entry('The decision produced more events or bytes than the limits in docs/OPERATING.md allow.'),
   MIGRATION_FAILED: entry('The stored state cannot be carried to the new schema; add or fix `migrate`.'),
   QUARANTINED: entry('The actor or its type was taken out of service after repeated failures; deploy a fixed bundle.'),
+  MESSAGE_DROPPED: entry('An operator has dropped the message, which waited or had failed; its sender decides what to do without it.'),
   // Load and life.
   MAILBOX_FULL: entry('The actor has too many commands waiting; slow down and send again.', true),
   OVERLOADED: entry('The node has too many commands waiting; slow down and send again.', true),

@@ -31,7 +31,7 @@ export class Findings {
 
   add(text: string): void {
     this.count++;
-    const rule = /^[BLVW]\d(?=:)/.exec(text)?.[0] ?? '';
+    const rule = /^[A-Z]\d(?=:)/.exec(text)?.[0] ?? '';
     const before = this.perRule.get(rule) ?? 0;
     this.perRule.set(rule, before + 1);
     if (before < SHOWN_PER_RULE_MAX) this.list.push(text);

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { runColdScale } from './cold-scale.ts';
 import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
+import { runMessagesCampaign } from './messages/campaign.ts';
 import { runScale } from './scale.ts';
 import { runTimers } from './timers.ts';
 
@@ -51,6 +52,17 @@ const help = `Usage: npm run faults -- <kind> [options]
     --actors <n>          of those                                                       (1000)
     --phase <ms>          time of each kind of script                                    (15000)
     --every <ms>          between two hostile commands                                   (2000)
+    --start-args, --data, --keep as above
+
+  messages   kill -9 of a node and of its sandboxes while a shop is open; every message between its actors had its effect once
+    --rounds <n>          (50)
+    --proof-every <n>     rounds; the shop closes for it and comes to rest               (10)
+    --rate <n>            orders a second                                                (100)
+    --burst <n>           orders at once right in front of each fault                    (20)
+    --products <n>        (40)
+    --load-min <ms>, --load-max <ms>   the shop is open for a random time in between     (200, 1500)
+    --seed <n>            (from the clock)
+    --json                the report as one JSON document; what is said on the way goes to stderr
     --start-args, --data, --keep as above
 
   cluster    faults of nodes, of Redis and of the network between them, on a cluster under load; it has its own --help
@@ -198,6 +210,50 @@ async function hostile(args: string[]): Promise<number> {
   });
 }
 
+async function messages(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...common,
+      json: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '50' },
+      'proof-every': { type: 'string', default: '10' },
+      rate: { type: 'string', default: '100' },
+      burst: { type: 'string', default: '20' },
+      products: { type: 'string', default: '40' },
+      'load-min': { type: 'string', default: '200' },
+      'load-max': { type: 'string', default: '1500' },
+      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    },
+  });
+  const talk = values.json ? (text: string): void => void process.stderr.write(`${text}\n`) : say;
+  talk(`seed ${values.seed}`);
+  return inDirectory(values, async (directory) => {
+    const result = await runMessagesCampaign({
+      directory,
+      rounds: whole('rounds', values.rounds),
+      proofEvery: whole('proof-every', values['proof-every']),
+      products: whole('products', values.products),
+      ordersPerSecond: whole('rate', values.rate),
+      burst: whole('burst', values.burst),
+      paymentTimeMaxSeconds: 3,
+      loadMinMs: whole('load-min', values['load-min']),
+      loadMaxMs: whole('load-max', values['load-max']),
+      seed: whole('seed', values.seed),
+      startArgs: words(values['start-args']),
+      say: talk,
+    });
+    if (values.json) say(JSON.stringify({ seed: whole('seed', values.seed), ...result }));
+    else {
+      const inFlight = result.rounds.map((round) => round.inFlight);
+      say(`${result.rounds.length} faults struck ${inFlight.reduce((sum, n) => sum + n, 0)} messages in flight, at most ${Math.max(0, ...inFlight)} at once`);
+      say(`${result.orders} orders ${JSON.stringify(result.outcomes)}; ${result.answered} commands answered, ${result.repeats} again; sent again after ${JSON.stringify(result.again)}`);
+      say(Object.entries(result.figures).map(([name, value]) => `${name} ${value}`).join(', '));
+    }
+    return result.findings;
+  }, talk);
+}
+
 /** Runs in a new directory, which stays when something was found. */
 async function inDirectory(values: { data: string; keep: boolean }, run: (directory: string) => Promise<readonly string[]>, tell = say): Promise<number> {
   const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
@@ -218,7 +274,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, scale, 'cold-scale': coldScale, timers, hostile };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, messages, scale, 'cold-scale': coldScale, timers, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {

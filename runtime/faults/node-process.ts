@@ -151,3 +151,4 @@ export async function freePort(): Promise<number> {
 }
 
 export const BENCH_BEHAVIORS = join(ROOT, 'behaviors/bench');
+export const SHOP_BEHAVIORS = join(ROOT, 'behaviors/shop');

@@ -19,11 +19,11 @@ export interface IncomingChannel {
   readonly source: number;
   readonly incarnationHi: number;
   readonly incarnationLo: number;
-  isNext(number: number): boolean;
-  entered(number: number): void;
+  isNext(number: number, job: Job): boolean;
+  entered(number: number, job: Job): void;
   recorded(number: number, position: number, group: CommitGroup): void;
-  lost(number: number): void;
-  refused(number: number, code: string, message: string): void;
+  lost(number: number, job: Job): void;
+  refused(number: number, job: Job, code: string, message: string): void;
 }
 
 export class IncomingMessage implements CommandRequest, Origin {
@@ -60,8 +60,8 @@ export class IncomingMessage implements CommandRequest, Origin {
     return onReply === '' ? null : { actor: from, command: onReply, destination: this.channel.source };
   }
 
-  isNext(_job: Job): boolean {
-    return this.channel.isNext(this.message.number);
+  isNext(job: Job): boolean {
+    return this.channel.isNext(this.message.number, job);
   }
 
   write(wire: WireWriter): void {
@@ -72,20 +72,20 @@ export class IncomingMessage implements CommandRequest, Origin {
     writeCause(wire, { incarnationHi, incarnationLo, bits: bucket.id.bits, index: source, position, entry, number });
   }
 
-  entered(_job: Job): void {
-    this.channel.entered(this.message.number);
+  entered(job: Job): void {
+    this.channel.entered(this.message.number, job);
   }
 
   recorded(position: number, group: CommitGroup): void {
     this.channel.recorded(this.message.number, position, group);
   }
 
-  lost(_job: Job): void {
-    this.channel.lost(this.message.number);
+  lost(job: Job): void {
+    this.channel.lost(this.message.number, job);
   }
 
-  refused(_job: Job, code: string, message: string): void {
-    this.channel.refused(this.message.number, code, message);
+  refused(job: Job, code: string, message: string): void {
+    this.channel.refused(this.message.number, job, code, message);
   }
 
   /** Nobody waits here: what comes of it is in the log. */

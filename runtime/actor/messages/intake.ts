@@ -96,8 +96,10 @@ class Inlet implements IncomingChannel {
   readonly incarnationLo: number;
   private readonly intake: Intake;
   private readonly routing: MessageRouting;
-  /** Not durable yet, in the order of their numbers, which have no gap. */
+  /** Not durable yet, in the order of their numbers, which have no gap. What is heard of any other job is about one that was sent in anew since. */
   private queue: Job[] = [];
+  /** The last in the queue that was ever sent on its way: those up to it go as copies. */
+  private sentIn: number;
   /** Number of the first in the queue. */
   private first: number;
   /** The last that was sent on its way, the last that stands in the queue for the sandbox, and the last that entered a batch. */
@@ -120,7 +122,7 @@ class Inlet implements IncomingChannel {
     this.incarnationHi = incarnationHi;
     this.incarnationLo = incarnationLo;
     // Records that are encoded and not durable yet would be acknowledged too early: a new inlet asks for what is behind them only.
-    this.durable = this.routed = this.queued = this.admitted = this.mark;
+    this.durable = this.routed = this.queued = this.admitted = this.sentIn = this.mark;
     this.first = this.durable + 1;
   }
 
@@ -146,8 +148,8 @@ class Inlet implements IncomingChannel {
   pump(): void {
     if (this.isPumping || this.isDropped || this.routing.isHeld || this.bucket.isHeld) return;
     this.isPumping = true;
-    let job: Job | undefined;
-    while (this.routed === this.queued && (job = this.queue[this.routed + 1 - this.first]) !== undefined) {
+    let job: Job | null;
+    while (this.routed === this.queued && (job = this.following()) !== null) {
       this.routed++;
       if (this.routing.enter(job)) continue;
       this.routed--;
@@ -157,14 +159,31 @@ class Inlet implements IncomingChannel {
     if (this.routed > this.queued) this.readAhead();
   }
 
-  isNext(number: number): boolean {
-    if (this.isDropped || number !== this.admitted + 1) return false;
+  /** The one to be sent on its way now. */
+  private following(): Job | null {
+    const number = this.routed + 1;
+    const at = number - this.first;
+    const job = this.queue[at];
+    if (job === undefined) return null;
+    if (number > this.sentIn) {
+      this.sentIn = number;
+      return job;
+    }
+    return (this.queue[at] = job.again());
+  }
+
+  private isOld(number: number, job: Job): boolean {
+    return this.isDropped || this.queue[number - this.first] !== job;
+  }
+
+  isNext(number: number, job: Job): boolean {
+    if (this.isOld(number, job) || number > this.routed || number !== this.admitted + 1) return false;
     this.admitted = number;
     return true;
   }
 
-  entered(number: number): void {
-    if (this.isDropped || number !== this.routed) return;
+  entered(number: number, job: Job): void {
+    if (this.isOld(number, job) || number !== this.routed) return;
     this.queued = number;
     this.pump();
   }
@@ -180,20 +199,19 @@ class Inlet implements IncomingChannel {
     group.released.push(() => this.released());
   }
 
-  lost(number: number): void {
-    if (this.isDropped || number > this.routed) return;
+  lost(number: number, job: Job): void {
+    if (this.isOld(number, job) || number > this.routed) return;
     this.routed = this.queued = number - 1;
     this.admitted = Math.min(this.admitted, number - 1);
     this.routing.soon(() => this.pump());
   }
 
-  refused(number: number, code: string, message: string): void {
-    const job = this.queue[number - this.first];
-    if (this.isDropped || job === undefined) return;
+  refused(number: number, job: Job, code: string, message: string): void {
+    if (this.isOld(number, job)) return;
     const note = new Job(JOB_NOTE, null, job.command, job.origin);
     note.verdict = { kind: 'parked', code, message };
     this.queue[number - this.first] = note;
-    this.lost(number);
+    this.lost(number, note);
   }
 
   interrupt(): void {

@@ -4,7 +4,7 @@
  */
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { KIND_CURSOR, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
+import { KIND_CURSOR, KIND_DROPPED, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
 import { linksOf, timersOf, writeLinkNote, writeLinkTaken, writeSend, writeTimerNote } from '../../codec/record-messages.ts';
 import type { ResultReader } from '../../sandbox/sandbox.ts';
 import { ASK_LINKS, ASK_TIMERS, STATUS_REJECTED } from '../../sandbox/sandbox.ts';
@@ -23,7 +23,11 @@ export function isBetweenActors(job: Job, result: ResultReader): boolean {
   return job.origin !== null || result.sendTo !== null || result.asks !== 0;
 }
 
+/** A record that parks a message was encoded. */
+export type ParkedListener = (bucket: Bucket, actor: string, position: number, group: CommitGroup) => void;
+
 export class MessageRecords {
+  onParked: ParkedListener | null = null;
   private readonly reader = new RecordReader();
   private readonly numbers: number[] = [];
   /** Called when a record with a broadcast to somebody is durable. */
@@ -79,13 +83,25 @@ export class MessageRecords {
     const wire = this.begin(bucket, kindOf(verdict), group);
     origin.write(wire);
     if (verdict.kind === 'cursor') verdict.write(wire);
+    else if (verdict.kind === 'dropped') this.writeDropped(wire, job, origin);
     else if (verdict.kind === 'linked') {
       const { message } = origin as IncomingMessage;
       const { from: actor, to: target, kind, linkedNumber } = message;
       wire.string(13, actor);
       writeLinkTaken(wire, { target, actor, unlink: kind === UNLINK, linkedNumber });
     } else this.writeUnhandled(wire, job, origin, verdict);
-    this.finish(bucket, origin, group);
+    const position = this.finish(bucket, origin, group);
+    if (verdict.kind === 'parked') this.onParked?.(bucket, job.command!.to.text, position, group);
+  }
+
+  /** Whoever waits for the reply is told, by the record that drops the message. */
+  private writeDropped(wire: WireWriter, job: Job, { bucket, reply }: Origin): void {
+    const { principal, name, to } = job.command!;
+    wire.string(13, principal);
+    wire.string(14, name);
+    if (reply !== null) writeNumbers(wire, [bucket.channels.next(reply.destination)]);
+    wire.string(30, to.text);
+    if (reply !== null) writeRefusal(wire, reply, to.text, 'MESSAGE_DROPPED', `${name} was dropped by an operator`);
   }
 
   private writeUnhandled(wire: WireWriter, job: Job, origin: Origin, { code, message }: Extract<Verdict, { code: string }>): void {
@@ -145,7 +161,7 @@ export class MessageRecords {
   }
 }
 
-const KINDS = { linked: KIND_LINKED, cursor: KIND_CURSOR, parked: KIND_PARKED, failed: KIND_FAILED } as const;
+const KINDS = { linked: KIND_LINKED, cursor: KIND_CURSOR, parked: KIND_PARKED, failed: KIND_FAILED, dropped: KIND_DROPPED } as const satisfies Record<Verdict['kind'], number>;
 
 function kindOf(verdict: Verdict): number {
   return KINDS[verdict.kind];

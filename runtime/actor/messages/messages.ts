@@ -3,6 +3,8 @@
  * which are messages of an actor to itself.
  *
  *   decision -> record (message-records.ts) -> durable -> outbox.ts -> courier -> intake.ts -> turn of the other actor -> its record
+ *
+ * What could not be taken, or failed, is taken up again by resumption.ts and, for operators, by letter-desk.ts.
  */
 
 import type { Bucket } from '../bucket.ts';
@@ -15,8 +17,14 @@ import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
 import { TimerService } from '../timers/timer-service.ts';
+import { LetterDesk } from './letter-desk.ts';
+import type { LetterView } from './letter-view.ts';
+import { Resumption } from './resumption.ts';
+import type { Bundles } from '../bundles.ts';
 
 export interface MessagesParts extends OutboxParts, BroadcastParts {
+  readonly bundles: Bundles;
+  readonly view: LetterView;
   readonly buckets: readonly Bucket[];
   readonly routing: MessageRouting;
   /** Takes what is for buckets of other nodes; null where there is no other. */
@@ -28,6 +36,8 @@ export class Messages {
   readonly intake: Intake;
   readonly broadcasts: BroadcastService;
   readonly timers: TimerService;
+  readonly resumption: Resumption;
+  readonly desk: LetterDesk;
   private readonly parts: MessagesParts;
   private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
 
@@ -37,6 +47,8 @@ export class Messages {
     this.intake = new Intake(parts.routing);
     this.broadcasts = new BroadcastService(parts);
     this.timers = new TimerService(parts);
+    this.resumption = new Resumption(parts);
+    this.desk = new LetterDesk({ ...parts, resumption: this.resumption });
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
 
@@ -47,6 +59,7 @@ export class Messages {
     this.outbox.ownersChanged([bucket.id.index]);
     this.broadcasts.serves(bucket);
     this.timers.serves(bucket);
+    this.resumption.open(bucket);
   }
 
   /** It has stopped, or is somebody else's. */
@@ -55,6 +68,8 @@ export class Messages {
     this.intake.restart(bucket);
     this.broadcasts.gone(bucket);
     this.timers.gone(bucket);
+    this.desk.gone(bucket);
+    this.resumption.close(bucket);
   }
 
   /** The sandbox is gone, and with it what was on its way through; what is not durable enters again with `resume`. */
@@ -62,12 +77,16 @@ export class Messages {
     this.intake.interrupt();
     this.broadcasts.interrupt();
     this.timers.interrupt();
+    this.resumption.interrupt();
+    this.desk.interrupt();
   }
 
   resume(): void {
     this.intake.resume();
     this.broadcasts.resume();
     this.timers.resume();
+    this.resumption.resume();
+    this.desk.resume();
   }
 
   /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
@@ -75,6 +94,8 @@ export class Messages {
     this.intake.again(bucket);
     this.broadcasts.again(bucket);
     this.timers.again(bucket);
+    this.resumption.again(bucket);
+    this.desk.again(bucket);
   }
 
   /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */

@@ -20,7 +20,7 @@ export interface ReplyTo {
 export interface Origin {
   readonly bucket: Bucket;
   readonly reply: ReplyTo | null;
-  /** It is parked already, and taken up again. */
+  /** It is parked already, and taken up again: when it still cannot be taken, nothing is written, and `refused` is called. */
   readonly isParked: boolean;
   /** Whether it is still its turn: asked last thing before it enters a batch. When it is not, `lost` is called. */
   isNext(job: Job): boolean;
@@ -36,16 +36,19 @@ export interface Origin {
   recorded(position: number, group: CommitGroup): void;
   /** It has not run, or nothing is left of it. It may be sent in again, when whatever is wrong has passed. */
   lost(job: Job): void;
-  /** Its actor cannot be brought into memory, and waiting does not change that. */
+  /** Its actor cannot take it, and waiting does not change that. Called for what is parked, and where the actor cannot be brought into memory. */
   refused(job: Job, code: string, message: string): void;
 }
 
 /**
+/**
  * What is recorded without a behaviour: a link changes, a broadcast goes on, or of a message that the actor cannot take it now (parked), or
- * never will without somebody's help (failed). It keeps its place in the queue all the same, with an item that does nothing.
+ * never will without somebody's help (failed), or that an operator has dropped it. It keeps its place in the queue all the same, with an item
+ * that does nothing.
  */
 export type Verdict =
   | { readonly kind: 'linked' }
+  | { readonly kind: 'dropped' }
   /** A chunk of a broadcast; `write` gives its record what it has beside its place. */
   | { readonly kind: 'cursor'; readonly write: (wire: WireWriter) => void }
   | { readonly kind: 'parked' | 'failed'; readonly code: string; readonly message: string };

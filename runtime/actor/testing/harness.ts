@@ -108,12 +108,12 @@ function parse(buffer: Buffer, from: number, to: number): unknown {
   return from === to ? null : JSON.parse(buffer.toString('utf8', from, to));
 }
 
-/** A bundle of one module and one proto file. */
-export function makeBundle(proto: string, module: string, name = 'test'): Buffer {
+/** A bundle of one proto file and one module, or of several by name. */
+export function makeBundle(proto: string, module: string, name = 'test', modules: Readonly<Record<string, string>> = { 'main.js': module }): Buffer {
   return encodeBundle(
     new Map([
-      ['troupe.json', JSON.stringify({ name, modules: ['main.js'] })],
-      ['main.js', module],
+      ['troupe.json', JSON.stringify({ name, modules: Object.keys(modules) })],
+      ...Object.entries(modules),
       ['proto/test/v1/test.proto', proto],
     ]),
   );

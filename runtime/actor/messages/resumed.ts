@@ -1,0 +1,97 @@
+/** A parked or failed message on its way to its actor once more, or out of the way. */
+
+import type { WireWriter } from '../../codec/wire.ts';
+import { writeCause, writeFiring } from '../../codec/record-messages.ts';
+import { FORMAT_PROTO } from '../../sandbox/sandbox.ts';
+import type { Bucket } from '../bucket.ts';
+import { Address } from '../engine.ts';
+import type { CommandRequest } from '../engine.ts';
+import { Job } from '../job.ts';
+import type { JobKind } from '../job.ts';
+import type { CommitGroup } from '../output-gate.ts';
+import type { Letter } from './letter.ts';
+import type { Origin, ReplyTo } from './origin.ts';
+
+/** Who has taken it up. */
+export interface Resuming {
+  isNext(resumed: Resumed): boolean;
+  recorded(resumed: Resumed, position: number, group: CommitGroup): void;
+  lost(resumed: Resumed): void;
+  refused(resumed: Resumed, code: string, message: string): void;
+}
+
+export class Resumed implements CommandRequest, Origin {
+  readonly bucket: Bucket;
+  readonly letter: Letter;
+  readonly isParked: boolean;
+  readonly job: Job;
+  readonly to: Address;
+  readonly name: string;
+  readonly format = FORMAT_PROTO;
+  readonly body: Buffer;
+  readonly bodyFrom = 0;
+  readonly bodyTo: number;
+  readonly key = '';
+  readonly principal: string;
+  readonly session = '';
+  readonly reply: ReplyTo | null;
+  private owner: Resuming | null;
+
+  constructor(kind: JobKind, bucket: Bucket, letter: Letter, isParked: boolean, owner: Resuming, before: Job | null = null) {
+    this.bucket = bucket;
+    this.letter = letter;
+    this.isParked = isParked;
+    this.owner = owner;
+    this.to = new Address(letter.to);
+    this.name = letter.name;
+    this.body = letter.body;
+    this.bodyTo = letter.body.length;
+    this.principal = letter.from;
+    const { onReply, cause, from } = letter;
+    this.reply = onReply === '' || cause === null ? null : { actor: from, command: onReply, destination: cause.index };
+    this.job = before === null ? new Job(kind, null, this, this) : before.again(this, kind);
+  }
+
+  /** The same to be entered once more. Of this one nothing is heard from here on, whatever is still to come of it. */
+  again(kind: JobKind = this.job.kind): Resumed {
+    const owner = this.owner!;
+    this.owner = null;
+    return new Resumed(kind, this.bucket, this.letter, this.isParked, owner, this.job);
+  }
+
+  /** As above, for good. */
+  forget(): void {
+    this.owner = null;
+  }
+
+  /** Its cause has no number here: the mark of the channel went by when it was taken in (M2), and stands further on by now. */
+  write(wire: WireWriter): void {
+    const { cause, firing, position } = this.letter;
+    if (cause !== null) writeCause(wire, { ...cause, number: 0 });
+    if (firing !== null) writeFiring(wire, firing);
+    wire.uint(28, position);
+  }
+
+  isNext(_job: Job): boolean {
+    return this.owner !== null && this.owner.isNext(this);
+  }
+
+  entered(_job: Job): void {}
+
+  recorded(position: number, group: CommitGroup): void {
+    this.owner?.recorded(this, position, group);
+  }
+
+  lost(_job: Job): void {
+    this.owner?.lost(this);
+  }
+
+  refused(_job: Job, code: string, message: string): void {
+    this.owner?.refused(this, code, message);
+  }
+
+  /** Nobody waits here: what comes of it is in the log. */
+  done(): void {}
+
+  failed(): void {}
+}

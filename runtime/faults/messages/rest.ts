@@ -1,0 +1,46 @@
+/** When a shop is at rest, and what its actors' states are then. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { CarefulClient } from './careful-client.ts';
+import type { MessagesCheck } from './messages-check.ts';
+import type { ShopLoad } from './shop-load.ts';
+
+const ANSWERS_MAX_MS = 60_000;
+const REST_MAX_MS = 60_000;
+const POLL_MS = 200;
+/** Logs that have not grown for so long grow no more: longer than anything here waits before it tries again (messageRetryMsMax). */
+const STILL_MS = 1_000;
+const GETS = 64;
+
+/**
+ * Resolves when the shop is closed, every order has its outcome, and the logs do not grow any more. `positions` says how far they have come.
+ * @throws Error with what is not at rest in time
+ */
+export async function atRest(load: ShopLoad, client: CarefulClient, positions: () => Promise<string>): Promise<void> {
+  if (!(await load.close(ANSWERS_MAX_MS))) throw new Error(`rest: ${client.open} commands are not answered ${ANSWERS_MAX_MS} ms after the last was sent, the oldest for ${Math.round(client.oldestMs)} ms`);
+  const until = performance.now() + REST_MAX_MS;
+  for (let restless = await load.restless(); restless.length > 0; restless = await load.restless()) {
+    if (performance.now() > until) throw new Error(`rest: after ${REST_MAX_MS} ms ${restless.length} actors have come to no end, among them ${restless.slice(0, 3).join(', ')}`);
+    await sleep(POLL_MS);
+  }
+  let before = await positions();
+  for (let since = performance.now(); performance.now() - since < STILL_MS; ) {
+    await sleep(POLL_MS);
+    const now = await positions();
+    if (now !== before) since = performance.now();
+    before = now;
+    if (performance.now() > until + STILL_MS) throw new Error('rest: every order has come to its end, and the logs go on growing');
+  }
+}
+
+/** C7: every actor's state, as a node gives it, against the fold of its events. */
+export async function compareStates({ shop }: MessagesCheck, client: CarefulClient): Promise<void> {
+  const actors = shop.actors;
+  for (let at = 0; at < actors.length; at += GETS) {
+    await Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
+      const { seq, body } = await client.get(actor);
+      shop.compare(actor, seq, body);
+    }));
+  }
+}
