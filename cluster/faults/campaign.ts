@@ -167,6 +167,8 @@ class Campaign {
     await strike.heal();
     const healed = this.probe(`${fault.name}: behind the heal`);
     const whole = rig.whole();
+    // It may fail before it is waited for below, which is where it counts.
+    whole.catch(() => undefined);
     const result: RoundResult = {
       fault: fault.name, inFlight,
       struck: await struck,
