@@ -482,6 +482,9 @@ t.test('black hole for one client: what it says and is told is held, on new conn
     await other.until('2 heard two');
     other.tell('on');
     await other.until('2 heard on');
+    other.tell('dial');
+    other.tell('new');
+    await other.until('3 heard new');
     t.equal(proxy.heldBytes, 0);
   }
 });
