@@ -41,21 +41,24 @@ await t.test('no key that a journal writes has an end', async (t) => {
   for (const key of keys) t.equal(await redis.command('PTTL', key), -1, key);
 });
 
-await t.test('the clock of the server jumps an hour either way under owners at work', async (t) => {
-  const clock = await makeShiftedClock(folderOf(t));
-  const { redis, history, owner } = await rigFor(t, { env: clock.env });
-  const one = await owner('one');
-  const two = await owner('two');
-  one.start();
-  two.start();
-  for (const shiftS of [3_600, -3_600, 0]) {
-    await until(() => one.inFlight + two.inFlight > 0);
-    await clock.jump(shiftS, redis);
-    await progress(history, [one, two], 30);
-  }
-  await one.stop();
-  await two.stop();
-  t.comment(`${history.count('appended')} appended, ${history.count('fenced')} fenced, ${history.count('unknown')} unknown`);
-  t.equal(history.count('unknown') + history.count('refused'), 0);
-  t.same(await complaintsOf(history, BITS, async () => redis), []);
-});
+for (const areRivals of [true, false]) {
+  await t.test(`the clock of the server jumps an hour either way under owners at work, of ${areRivals ? 'the same buckets' : 'buckets of their own'}`, async (t) => {
+    const clock = await makeShiftedClock(folderOf(t));
+    const { redis, history, owner } = await rigFor(t, { env: clock.env });
+    const one = await owner('one', areRivals ? {} : { ids: ids.slice(0, 2) });
+    const two = await owner('two', areRivals ? {} : { ids: ids.slice(2) });
+    one.start();
+    two.start();
+    for (const shiftS of [3_600, -3_600, 0]) {
+      await until(() => one.inFlight + two.inFlight > 0);
+      await clock.jump(shiftS, redis);
+      await progress(history, [one, two], 30);
+    }
+    await one.stop();
+    await two.stop();
+    t.comment(`${history.count('appended')} appended, ${history.count('fenced')} fenced, ${history.count('unknown')} unknown`);
+    t.equal(history.count('unknown') + history.count('refused'), 0);
+    if (!areRivals) t.equal(history.count('fenced'), 0, 'nobody loses what nobody takes');
+    t.same(await complaintsOf(history, BITS, async () => redis), []);
+  });
+}
