@@ -25,7 +25,7 @@ import { Admission } from './admission.ts';
 import { newBuckets, openBuckets } from './bucket-fold.ts';
 import { BucketJobs } from './bucket-jobs.ts';
 import { BucketRecovery } from './bucket-recovery.ts';
-import type { Bucket } from './bucket.ts';
+import type { Bucket, MessageCounts } from './bucket.ts';
 import type { BundleStore } from './bundles.ts';
 import { Bundles } from './bundles.ts';
 import { Calls } from './calls.ts';
@@ -41,6 +41,7 @@ import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
+import type { MessagesStat } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
@@ -97,10 +98,11 @@ export interface EngineStat {
   readonly groupsInFlight: number;
   /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
   readonly bucketStops: number;
+  readonly messages: MessagesStat;
 }
 
 /** A bucket that this node owns, as it stands. */
-export interface BucketStat extends BucketSizes {
+export interface BucketStat extends BucketSizes, MessageCounts {
   readonly index: number;
   readonly epoch: number;
   /** Durable records in its log. */
@@ -291,15 +293,17 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       items: this.loop.itemsSent,
       groupsInFlight: this.gate.groupsInFlight,
       bucketStops: this.bucketStops,
+      messages: this.messages.stat(),
     };
   }
 
   /** The buckets of this node by ascending index. Read from where their logs stand: turns count nothing for it. */
   bucketStats(): BucketStat[] {
     const { journal } = this.parts;
-    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition }) => ({
+    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition, messageCounts }) => ({
       index: id.index, epoch,
       position: durablePosition,
+      ...messageCounts,
       ...journal.sizesOf?.(id),
     }));
   }

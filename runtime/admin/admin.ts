@@ -7,13 +7,14 @@ import fastify from 'fastify';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { AddressInfo } from 'node:net';
 
-import type { Engine } from '../actor/engine.ts';
+import type { DeadLetters, Engine } from '../actor/engine.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { ErrorCode } from '../codec/errors.ts';
 import type { Authenticator } from '../gateway/auth.ts';
 import { limits } from '../limits.ts';
 import { admit, checkExposure } from './guard.ts';
 import type { Metrics } from './metrics.ts';
+import { addDeadLetters } from './dead-letter-routes.ts';
 import { addOperations } from './operations-routes.ts';
 import type { Operations } from './operations.ts';
 
@@ -32,6 +33,8 @@ export interface AdminSettings {
   readonly metrics: Metrics;
   /** Left out: there are no paths for nodes and buckets. */
   readonly operations?: Operations;
+  /** Left out: there are no paths for dead letters. */
+  readonly deadLetters?: DeadLetters;
   readonly bundleBytesMax?: number;
   /** A defect met while answering. */
   readonly onDefect?: (error: unknown) => void;
@@ -65,6 +68,7 @@ export function createAdmin(settings: AdminSettings): Admin {
   addBundles(server, settings);
   addViews(server, settings);
   if (settings.operations !== undefined) addOperations(server, settings.operations);
+  if (settings.deadLetters !== undefined) addDeadLetters(server, settings.deadLetters);
   return {
     async listen() {
       const { host, port } = settings;

@@ -15,7 +15,7 @@ import { WireReader } from '../../codec/wire.ts';
 export class Letters {
   /** Positions of parked messages by actor, the oldest first. */
   readonly parked = new Map<string, number[]>();
-  /** Positions of failed messages, the oldest first. A million of them take about 40 MB of memory, and 1 to 3 MB of every checkpoint. */
+  /** Positions of failed messages, the oldest first. A million of them take 21 MB of memory, and one to two MB of every checkpoint. */
   readonly failed = new Set<number>();
   parkedCount = 0;
 

@@ -81,6 +81,8 @@ export class MessageRecords {
   note(job: Job, verdict: Verdict, group: CommitGroup): void {
     const origin = job.origin!;
     const { bucket } = origin;
+    // It has kept its place among the decisions, and its time with it.
+    bucket.recordedMs = Math.max(bucket.recordedMs, job.nowMs);
     const wire = this.begin(bucket, kindOf(verdict), group);
     origin.write(wire);
     if (verdict.kind === 'cursor') verdict.write(wire);
