@@ -72,7 +72,8 @@ export class Admission {
     job.verdict = null;
     job.version = version ?? null;
     const { letters } = activation.bucket;
-    if (version === undefined) job.verdict = { kind: 'parked', ...unknownType(activation.type) };
+    if (job.origin!.isParked && job.origin!.isOver?.(job) === true) job.verdict = { kind: 'dropped' };
+    else if (version === undefined) job.verdict = { kind: 'parked', ...unknownType(activation.type) };
     else if (letters.isParked(activation.address) && !job.origin!.isParked) {
       job.verdict = { kind: 'parked', code: 'PARKED', message: 'an earlier message of this actor is parked' };
     } else {

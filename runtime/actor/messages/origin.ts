@@ -22,6 +22,8 @@ export interface Origin {
   readonly reply: ReplyTo | null;
   /** It is parked already, and taken up again: when it still cannot be taken, nothing is written, and `refused` is called. */
   readonly isParked: boolean;
+  /** Of what is parked: whether what it is about is over, so that it is dropped. */
+  isOver?(job: Job): boolean;
   /** Whether it is still its turn: asked last thing before it enters a batch. When it is not, `lost` is called. */
   isNext(job: Job): boolean;
   /** What a timer's command is told beside its body; the job's time is known. It is asked once, as the job enters a batch. */

@@ -2,13 +2,15 @@
 
 import type { WireWriter } from '../../codec/wire.ts';
 import { writeCause, writeFiring } from '../../codec/record-messages.ts';
-import { FORMAT_PROTO } from '../../sandbox/sandbox.ts';
+import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
+import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
 import { Address } from '../engine.ts';
 import type { CommandRequest } from '../engine.ts';
 import { Job } from '../job.ts';
 import type { JobKind } from '../job.ts';
 import type { CommitGroup } from '../output-gate.ts';
+import { isTimer } from './actor-fold.ts';
 import type { Letter } from './letter.ts';
 import type { Origin, ReplyTo } from './origin.ts';
 
@@ -70,6 +72,26 @@ export class Resumed implements CommandRequest, Origin {
     if (cause !== null) writeCause(wire, { ...cause, number: 0 });
     if (firing !== null) writeFiring(wire, firing);
     wire.uint(28, position);
+  }
+
+  /** The firing is what it was when it was parked or failed, however late it is by now. */
+  firing(job: Job): Firing | null {
+    return this.firingAt(job.activation!.timerChanges);
+  }
+
+  trialFiring(_nowMs: number): Firing | null {
+    return this.firingAt(TIMER_CHANGES_ALL);
+  }
+
+  /** The actor's record of a timer stays until the actor has a record of its firing, so what was parked can be cancelled like any other. */
+  isOver({ activation }: Job): boolean {
+    const { firing } = this.letter;
+    return firing !== null && activation !== null && !isTimer(activation.armed?.get(firing.name), firing.timer);
+  }
+
+  private firingAt(timerChanges: number): Firing | null {
+    const { firing } = this.letter;
+    return firing === null ? null : { name: firing.name, dueMs: firing.dueMs, missed: firing.missed, timerChanges };
   }
 
   isNext(_job: Job): boolean {

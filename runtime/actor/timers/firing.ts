@@ -82,14 +82,8 @@ export class Firing implements CommandRequest, Origin {
 
   /** Another job for another try; what it is suspected of goes along (trials.ts). */
   again(): Job {
-    const { job } = this;
-    const next = new Job(job.kind, null, this, this);
-    next.deaths = job.deaths;
-    next.acquittals = job.acquittals;
-    next.strike = job.strike;
-    next.verdict = job.kind === JOB_NOTE ? job.verdict : null;
     this.isAdmitted = false;
-    return (this.job = next);
+    return (this.job = this.job.again());
   }
 
   isNext(job: Job): boolean {
