@@ -199,7 +199,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       throw new TroupeError('UNKNOWN_OUTCOME', `the bundle is listed, and in service as soon as every node has it; not heard from: ${names}`);
     },
   });
-  await deployments.follow();
+  await whenStoreAnswers(log, () => deployments.follow());
   const tellMapChanged = (): void => {
     const version: MapChangedValue = plane.state?.map.version ?? 0;
     for (const { peer } of peers.others()) peer.tell(MAP_CHANGED, version + 1);

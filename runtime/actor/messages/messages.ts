@@ -49,7 +49,8 @@ export class Messages {
   readonly resumption: Resumption;
   readonly desk: LetterDesk;
   private readonly parts: MessagesParts;
-  private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
+  /** Of this node's own intake. They take effect in a turn of their own: what the outbox does about one may lead to the next. */
+  private receipts: Receipt[] = [];
 
   constructor(parts: MessagesParts) {
     this.parts = parts;
@@ -147,6 +148,16 @@ export class Messages {
   received(receipt: Receipt): void {
     this.outbox.taken(receipt);
   }
+
+  private readonly acknowledge: Acknowledge = (receipt) => {
+    this.receipts.push(receipt);
+    if (this.receipts.length > 1) return;
+    this.parts.scheduler.soon(() => {
+      const { receipts } = this;
+      this.receipts = [];
+      for (const each of receipts) this.outbox.taken(each);
+    });
+  };
 
   private deliver(delivery: Delivery): void {
     const bucket = this.parts.buckets[delivery.destination]!;
