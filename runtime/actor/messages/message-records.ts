@@ -5,8 +5,9 @@
 
 import type { WireWriter } from '../../codec/wire.ts';
 import { KIND_CURSOR, KIND_DROPPED, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
-import { linksOf, timersOf, writeLinkNote, writeLinkTaken, writeSend, writeTimerNote } from '../../codec/record-messages.ts';
-import type { TimerRef } from '../../codec/record-messages.ts';
+import { linksOf, writeLinkNote, writeLinkTaken, writeSend } from '../../codec/record-messages.ts';
+import { timersOf, writeTimerNote } from '../../codec/record-timers.ts';
+import type { TimerRef } from '../../codec/record-timers.ts';
 import type { ResultReader } from '../../sandbox/sandbox.ts';
 import { ASK_LINKS, ASK_TIMERS, STATUS_REJECTED } from '../../sandbox/sandbox.ts';
 import type { Activation } from '../activation.ts';

@@ -22,14 +22,14 @@ export interface Origin {
   readonly reply: ReplyTo | null;
   /** It is parked already, and taken up again: when it still cannot be taken, nothing is written, and `refused` is called. */
   readonly isParked: boolean;
-  /** Of what is parked: whether what it is about is over, so that it is dropped. */
-  isOver?(job: Job): boolean;
   /** Whether it is still its turn: asked last thing before it enters a batch. When it is not, `lost` is called. */
   isNext(job: Job): boolean;
   /** What a timer's command is told beside its body; the job's time is known. It is asked once, as the job enters a batch. */
   firing?(job: Job): Firing | null;
   /** The same for a trial, of which nothing comes. */
   trialFiring?(nowMs: number): Firing | null;
+  /** Whether what it is about is over: it is dropped then, when its turn has come. */
+  isOver?(job: Job): boolean;
   /** Writes the fields of its record that say where it came from. */
   write(wire: WireWriter): void;
   /** It stands in the queue for the sandbox: whatever is put there from now on comes behind it. */
@@ -42,7 +42,6 @@ export interface Origin {
   refused(job: Job, code: string, message: string): void;
 }
 
-/**
 /**
  * What is recorded without a behaviour: a link changes, a broadcast goes on, or of a message that the actor cannot take it now (parked), or
  * never will without somebody's help (failed), or that an operator has dropped it. It keeps its place in the queue all the same, with an item

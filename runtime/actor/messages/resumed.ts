@@ -1,7 +1,8 @@
 /** A parked or failed message on its way to its actor once more, or out of the way. */
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { writeCause, writeFiring } from '../../codec/record-messages.ts';
+import { writeCause } from '../../codec/record-messages.ts';
+import { writeFiring } from '../../codec/record-timers.ts';
 import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
 import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
@@ -74,28 +75,27 @@ export class Resumed implements CommandRequest, Origin {
     wire.uint(28, position);
   }
 
-  /** The firing is what it was when it was parked or failed, however late it is by now. */
-  firing(job: Job): Firing | null {
-    return this.firingAt(job.activation!.timerChanges);
-  }
-
-  trialFiring(_nowMs: number): Firing | null {
-    return this.firingAt(TIMER_CHANGES_ALL);
-  }
-
-  /** The actor's record of a timer stays until the actor has a record of its firing, so what was parked can be cancelled like any other. */
-  isOver({ activation }: Job): boolean {
-    const { firing } = this.letter;
-    return firing !== null && activation !== null && !isTimer(activation.armed?.get(firing.name), firing.timer);
-  }
-
-  private firingAt(timerChanges: number): Firing | null {
-    const { firing } = this.letter;
-    return firing === null ? null : { name: firing.name, dueMs: firing.dueMs, missed: firing.missed, timerChanges };
-  }
-
   isNext(_job: Job): boolean {
     return this.owner !== null && this.owner.isNext(this);
+  }
+
+  firing(job: Job): Firing | null {
+    return this.firingAfter(job.activation!.timerChanges);
+  }
+
+  trialFiring(): Firing | null {
+    return this.firingAfter(TIMER_CHANGES_ALL);
+  }
+
+  /** A timer that was cancelled or armed anew since it fired does not fire late. */
+  isOver(job: Job): boolean {
+    const { firing } = this.letter;
+    return firing !== null && !isTimer(job.activation!.armed?.get(firing.name), firing.timer);
+  }
+
+  private firingAfter(timerChanges: number): Firing | null {
+    const { firing } = this.letter;
+    return firing === null ? null : { name: firing.name, dueMs: firing.dueMs, missed: firing.missed, timerChanges };
   }
 
   entered(_job: Job): void {}

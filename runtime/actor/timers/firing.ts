@@ -1,7 +1,7 @@
 /** A timer on its way to its actor: a command that the actor has sent to itself, to a later time. */
 
-import { writeFiring } from '../../codec/record-messages.ts';
-import type { TimerRef } from '../../codec/record-messages.ts';
+import { writeFiring } from '../../codec/record-timers.ts';
+import type { TimerRef } from '../../codec/record-timers.ts';
 import type { WireWriter } from '../../codec/wire.ts';
 import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
 import type { Firing as FiringItem } from '../../sandbox/sandbox.ts';

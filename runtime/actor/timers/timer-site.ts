@@ -1,8 +1,8 @@
 /** The firings of one bucket: from what is due in its index to the records that they leave. F1 to F4 are in timer-service.ts. */
 
 import { RecordReader } from '../../codec/record.ts';
-import { timersOf } from '../../codec/record-messages.ts';
-import type { TimerChange } from '../../codec/record-messages.ts';
+import { timersOf } from '../../codec/record-timers.ts';
+import type { TimerChange } from '../../codec/record-timers.ts';
 import { limits } from '../../limits.ts';
 import type { Bucket } from '../bucket.ts';
 import type { CommitGroup } from '../output-gate.ts';
