@@ -55,6 +55,9 @@ export type LoadValue = boolean;
 export const LETTERS = 41;
 export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number];
 
+/** Request with an actor's address. Answer: its PendingTimers. */
+export const TIMERS = 44;
+
 /** Requests. Answer: a LetterOutcome. */
 export const RETRY_LETTER = 42;
 export const DROP_LETTER = 43;

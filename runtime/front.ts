@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 
 import type { EngineLimits } from './actor/engine-limits.ts';
-import type { DeadLetters, Engine } from './actor/engine.ts';
+import type { ActorTimers, DeadLetters, Engine } from './actor/engine.ts';
 import type { EngineStat } from './actor/node-engine.ts';
 import { createAdmin } from './admin/admin.ts';
 import type { ClusterMetrics, EngineMetrics } from './admin/metrics.ts';
@@ -34,6 +34,7 @@ export interface FrontParts {
   readonly auth: Authenticator;
   readonly engine: Engine;
   readonly deadLetters: DeadLetters;
+  readonly timers: ActorTimers;
   readonly journal: Journal;
   readonly pool: SandboxPool;
   readonly stat: () => EngineStat;
@@ -50,7 +51,7 @@ export interface Front {
 }
 
 /** @throws TroupeError ADDRESS_IN_USE, with nothing left open */
-export async function openFront({ settings, log, auth, engine, deadLetters, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
+export async function openFront({ settings, log, auth, engine, deadLetters, timers, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
   // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
   let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
   const ownVersion = await version();
@@ -86,7 +87,7 @@ export async function openFront({ settings, log, auth, engine, deadLetters, jour
   let addresses: Readonly<Record<string, string>> = {};
   const operations = cluster?.operations ?? new SingleNode({ id: settings.node, version: ownVersion, monitor, addresses: () => addresses, sizes: () => journal.stat() });
   const admin = createAdmin({
-    engine, auth, metrics, operations, deadLetters,
+    engine, auth, metrics, operations, deadLetters, timers,
     host: settings.adminHost,
     port: settings.adminPort,
     onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),

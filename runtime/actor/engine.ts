@@ -196,6 +196,31 @@ export interface DeadLetters {
   drop(place: RecordPlace): Promise<LetterOutcome>;
 }
 
+/** A timer that is still to fire. */
+export interface PendingTimer {
+  readonly name: string;
+  /** When it is due next. */
+  readonly dueMs: number;
+  /** 0: it does not repeat, or by a calendar. */
+  readonly everyMs: number;
+  /** '' without a calendar. */
+  readonly cron: string;
+  readonly zone: string;
+  readonly command: string;
+  readonly body: unknown;
+  readonly armedMs: number;
+  /** The record that armed it. */
+  readonly record: RecordPlace;
+}
+
+export interface ActorTimers {
+  /**
+   * The next one first, 1,000 at most; of what is durable.
+   * @throws TroupeError BAD_ADDRESS, NOT_OWNER, NOT_READY
+   */
+  pendingTimers(actor: string): Promise<readonly PendingTimer[]>;
+}
+
 /** Takes the requests that an engine got and whose actor another node owns. Must not throw. */
 export interface Elsewhere {
   command(request: CommandRequest): void;

@@ -167,7 +167,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       journal, buckets, bundles, routing, clock, scheduler, log,
       limits: limitsInForce,
       elsewhere: parts.courier ?? null,
-      view: letterView(bundles, this.calls),
+      view: letterView(bundles, this.calls), viewRecords: (stored) => viewRecords(stored, bundles, this.calls),
     });
     const { messages } = this;
     turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);

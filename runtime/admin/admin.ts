@@ -7,7 +7,7 @@ import fastify from 'fastify';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { AddressInfo } from 'node:net';
 
-import type { DeadLetters, Engine } from '../actor/engine.ts';
+import type { ActorTimers, DeadLetters, Engine } from '../actor/engine.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { ErrorCode } from '../codec/errors.ts';
 import type { Authenticator } from '../gateway/auth.ts';
@@ -17,6 +17,7 @@ import type { Metrics } from './metrics.ts';
 import { addDeadLetters } from './dead-letter-routes.ts';
 import { addOperations } from './operations-routes.ts';
 import type { Operations } from './operations.ts';
+import { addTimers } from './timer-routes.ts';
 
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.troupe.bundle+json';
 
@@ -35,6 +36,8 @@ export interface AdminSettings {
   readonly operations?: Operations;
   /** Left out: there are no paths for dead letters. */
   readonly deadLetters?: DeadLetters;
+  /** Left out: there is no path for timers. */
+  readonly timers?: ActorTimers;
   readonly bundleBytesMax?: number;
   /** A defect met while answering. */
   readonly onDefect?: (error: unknown) => void;
@@ -69,6 +72,7 @@ export function createAdmin(settings: AdminSettings): Admin {
   addViews(server, settings);
   if (settings.operations !== undefined) addOperations(server, settings.operations);
   if (settings.deadLetters !== undefined) addDeadLetters(server, settings.deadLetters);
+  if (settings.timers !== undefined) addTimers(server, settings.timers);
   return {
     async listen() {
       const { host, port } = settings;

@@ -1,7 +1,7 @@
 /** The admin port over HTTP: deploying, behaviours in service, records, nodes and buckets. */
 
 import { TroupeError } from '../codec/errors.ts';
-import type { DeadLetterPage, Deployed, LetterOutcome, RecordPlace, RecordView, ServedBehavior } from '../actor/engine.ts';
+import type { DeadLetterPage, Deployed, LetterOutcome, PendingTimer, RecordPlace, RecordView, ServedBehavior } from '../actor/engine.ts';
 import { defaults } from '../config/defaults.ts';
 import type { BucketView, NodeView, PlannedMove } from '../front.ts';
 import type { NodeOptions } from './node-options.ts';
@@ -37,6 +37,11 @@ export class AdminClient {
   async records(actor: string, from: number, max: number): Promise<RecordView[]> {
     const query = new URLSearchParams({ actor, from: String(from), max: String(max) });
     return listOf<RecordView>(await this.request(`/v1/records?${query}`), 'records');
+  }
+
+  /** Still to fire, the next one first. */
+  async timers(actor: string): Promise<PendingTimer[]> {
+    return listOf<PendingTimer>(await this.request(`/v1/timers?${new URLSearchParams({ actor })}`), 'timers');
   }
 
   async nodes(): Promise<View<NodeView>> {

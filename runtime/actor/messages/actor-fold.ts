@@ -6,8 +6,10 @@ import { firingOf, timerNotesOf, timersOf } from '../../codec/record-timers.ts';
 import type { TimerRef } from '../../codec/record-timers.ts';
 import type { Activation } from '../activation.ts';
 
+export type ActorFold = Pick<Activation, 'armed' | 'linked' | 'timerChanges'>;
+
 /** Takes in what a record of the actor says, as it is encoded and again when its history is read. */
-export function foldActor(activation: Activation, record: RecordReader): void {
+export function foldActor(activation: ActorFold, record: RecordReader): void {
   if (record.spans.length === 0) return;
   const firing = firingOf(record);
   if (firing !== null && firing.nextDueMs === 0 && isTimer(activation.armed?.get(firing.name), firing.timer)) activation.armed!.delete(firing.name);
