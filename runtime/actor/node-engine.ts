@@ -37,6 +37,7 @@ import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
 import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
+import { LinkViews } from './links/link-views.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import { letterView } from './messages/letter-view.ts';
@@ -128,6 +129,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
   readonly messages: Messages;
+  readonly links: LinkViews;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
   private bucketStops = 0;
@@ -168,6 +170,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       view: letterView(bundles, this.calls),
     });
     const { messages } = this;
+    this.links = new LinkViews({ journal, bucketOf: (address) => routing.bucketOf(address) });
     turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
     turns.messages.onParked = (...parked) => messages.resumption.parked(...parked);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });

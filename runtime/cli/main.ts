@@ -15,6 +15,7 @@ import { addDeploy } from './deploy.ts';
 import { addEvents } from './events.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addGet } from './get.ts';
+import { addLinks } from './links.ts';
 import { addNodes } from './nodes.ts';
 import { addJournal } from './journal-commands.ts';
 import { addSend } from './send.ts';
@@ -35,7 +36,7 @@ async function main(argv: string[]): Promise<number> {
     .configureOutput({ outputError: (text, write) => write(`${text.replace(/^error: /, 'error CONFIG_INVALID: ').trimEnd()}\nhint: add --help to see what there is.\n`) })
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
-  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addNodes, addBuckets, addJournal, addToken, addTypes, addDemo]) add(program, processTerminal);
+  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addLinks, addBehaviors, addNodes, addBuckets, addJournal, addToken, addTypes, addDemo]) add(program, processTerminal);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);
