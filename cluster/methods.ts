@@ -59,6 +59,15 @@ export type LinksOfValue = string;
 /** Request: how the node is doing; with its buckets one by one, or without. */
 export const LOAD = 40;
 export type LoadValue = boolean;
+/** Request. Answer: a DeadLetterPage of the buckets of the asked node. */
+export const LETTERS = 41;
+export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number];
+
+/** Requests. Answer: a LetterOutcome. */
+export const RETRY_LETTER = 42;
+export const DROP_LETTER = 43;
+export type PlaceValue = [bucket: number, position: number];
+
 export interface LoadAnswer {
   readonly node: NodeLoad;
   /** Null when they were not asked for. */

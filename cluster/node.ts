@@ -31,6 +31,7 @@ import { BucketKeeper } from './bucket-keeper.ts';
 import { BucketOwners } from './bucket-owners.ts';
 import { ClusterDeployments } from './cluster-deployments.ts';
 import { ClusterEngine } from './cluster-engine.ts';
+import { ClusterLetters } from './cluster-letters.ts';
 import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
@@ -264,6 +265,8 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     peerOf: (number) => peers.peerOf(number),
   });
   serveRequests(transport, engine, router);
+  const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
+  deadLetters.serve(transport);
   courier.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
@@ -297,7 +300,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     storeErrorsTotal: storeErrors,
   });
   const listening = await transport.listen();
-  const front = await openFront({ settings, log, auth, engine: local, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
+  const front = await openFront({ settings, log, auth, engine: local, deadLetters, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(async () => {
     await engine.close();

@@ -27,11 +27,11 @@ function nodeOf(id: string, number: number, more: Partial<ClusterNode> = {}): Cl
 }
 
 function loadOf(records: number): NodeLoad {
-  return { actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, requestsPerSecond: 0, recordsPerSecond: 0 };
+  return { actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, requestsPerSecond: 0, recordsPerSecond: 0 };
 }
 
 function bucketLoadOf(index: number, records: number): BucketLoad {
-  return { index, epoch: 1, actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, recordsPerSecond: 0 };
+  return { index, epoch: 1, actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, recordsPerSecond: 0 };
 }
 
 /** A peer that answers `LOAD` by this, or never. */

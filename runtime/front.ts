@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 
 import type { EngineLimits } from './actor/engine-limits.ts';
-import type { Engine } from './actor/engine.ts';
+import type { DeadLetters, Engine } from './actor/engine.ts';
 import type { EngineStat } from './actor/node-engine.ts';
 import { createAdmin } from './admin/admin.ts';
 import type { ClusterMetrics, EngineMetrics } from './admin/metrics.ts';
@@ -33,6 +33,7 @@ export interface FrontParts {
   readonly log: Logger;
   readonly auth: Authenticator;
   readonly engine: Engine;
+  readonly deadLetters: DeadLetters;
   readonly journal: Journal;
   readonly pool: SandboxPool;
   readonly stat: () => EngineStat;
@@ -49,7 +50,7 @@ export interface Front {
 }
 
 /** @throws TroupeError ADDRESS_IN_USE, with nothing left open */
-export async function openFront({ settings, log, auth, engine, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
+export async function openFront({ settings, log, auth, engine, deadLetters, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
   // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
   let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
   const ownVersion = await version();
@@ -85,7 +86,7 @@ export async function openFront({ settings, log, auth, engine, journal, pool, st
   let addresses: Readonly<Record<string, string>> = {};
   const operations = cluster?.operations ?? new SingleNode({ id: settings.node, version: ownVersion, monitor, addresses: () => addresses, sizes: () => journal.stat() });
   const admin = createAdmin({
-    engine, auth, metrics, operations,
+    engine, auth, metrics, operations, deadLetters,
     host: settings.adminHost,
     port: settings.adminPort,
     onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),
@@ -152,5 +153,6 @@ function engineMetrics(stat: EngineStat): EngineMetrics {
     duplicatesTotal: stat.duplicatesAnswered,
     snapshotsTotal: stat.snapshots,
     bucketStopsTotal: stat.bucketStops,
+    messages: stat.messages,
   };
 }

@@ -153,6 +153,8 @@ export const limits = {
   letterTimeMaxMs: 15_000,
   /** Records that are read for one page of parked and failed messages, whatever of them is wanted. */
   lettersReadPerPageMax: 2_000,
+  /** Bodies of a page; behind this much, the next one begins. */
+  letterBytesPerPageMax: 1 * MIB,
 
   // Journal.
   appendBytesMax: 16 * MIB,

@@ -13,6 +13,7 @@ import type { AnswerError, CommandRequest } from './engine.ts';
 import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_NOTE, JOB_SNAPSHOT } from './job.ts';
 import { hashScope } from './keys.ts';
+import type { Verdict } from './messages/origin.ts';
 import type { CommitGroup } from './output-gate.ts';
 import type { Routing } from './routing.ts';
 import type { Clock } from './seams.ts';
@@ -69,20 +70,9 @@ export class Admission {
     if (activation.phase === GONE) return this.turnAway(job);
     if (!this.isInTurn(job)) return false;
     const version = this.parts.bundles.served.get(activation.type);
-    job.verdict = null;
     job.version = version ?? null;
-    const { letters } = activation.bucket;
-    if (version === undefined) job.verdict = { kind: 'parked', ...unknownType(activation.type) };
-    else if (letters.isParked(activation.address) && !job.origin!.isParked) {
-      job.verdict = { kind: 'parked', code: 'PARKED', message: 'an earlier message of this actor is parked' };
-    } else {
-      const quarantine = quarantineOf(activation, version);
-      const index = version.commandIndexes.get(job.command!.name);
-      if (quarantine !== null) job.verdict = { kind: 'parked', ...quarantine };
-      else if (index === undefined) job.verdict = { kind: 'failed', ...unknownCommand(activation.type, job.command!.name) };
-      else job.commandIndex = index;
-    }
-    return job.verdict?.kind !== 'parked' || !job.origin!.isParked || this.leaveParked(job, job.verdict);
+    const verdict = (job.verdict = verdictOn(job, activation, version));
+    return verdict?.kind !== 'parked' || !job.origin!.isParked || this.leaveParked(job, verdict);
   }
 
   /** What is parked stays so, and nothing is written. */
@@ -208,6 +198,22 @@ function quarantineOf(activation: Activation, version: TypeVersion): AnswerError
   if (bucket.typeQuarantines.size === 0) return null;
   const reason = bucket.typeQuarantines.get(version.key);
   return reason === undefined ? null : { code: 'QUARANTINED', message: `${activation.type} is quarantined: ${reason}` };
+}
+
+/** What is to become of a message; null when its actor decides. */
+function verdictOn(job: Job, activation: Activation, version: TypeVersion | undefined): Verdict | null {
+  const origin = job.origin!;
+  if (version === undefined) return { kind: 'parked', ...unknownType(activation.type) };
+  if (!origin.isParked && activation.bucket.letters.isParked(activation.address)) {
+    return { kind: 'parked', code: 'PARKED', message: 'an earlier message of this actor is parked' };
+  }
+  const quarantine = quarantineOf(activation, version);
+  if (quarantine !== null) return { kind: 'parked', ...quarantine };
+  if (origin.isOver?.(job) === true) return { kind: 'dropped' };
+  const index = version.commandIndexes.get(job.command!.name);
+  if (index === undefined) return { kind: 'failed', ...unknownCommand(activation.type, job.command!.name) };
+  job.commandIndex = index;
+  return null;
 }
 
 function unknownType(type: string): AnswerError {

@@ -28,6 +28,14 @@ export interface ServedType {
   sinceMs: number;
 }
 
+export interface MessageCounts {
+  /** Sent by its actors and not known to be taken in. */
+  readonly backlog: number;
+  /** Of those that were taken in: without effect so far. */
+  readonly parked: number;
+  readonly failed: number;
+}
+
 export class Bucket {
   readonly id: BucketId;
   incarnation: Hash64 = { hi: 0, lo: 0 };
@@ -123,6 +131,11 @@ export class Bucket {
     const sent = this.channels.fold(record);
     this.linked.fold(record, this.channels);
     return sent;
+  }
+
+  get messageCounts(): MessageCounts {
+    const { channels, letters } = this;
+    return { backlog: channels.backlog, parked: letters.parkedCount, failed: letters.failed.size };
   }
 
   strikeType(key: string): void {

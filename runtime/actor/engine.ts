@@ -117,6 +117,8 @@ export interface RecordView {
   readonly events: readonly { readonly seq: number; readonly name: string; readonly body: unknown }[];
   readonly sends: readonly { readonly to: string; readonly name: string; readonly body: unknown; readonly number: number }[];
   readonly timers: readonly unknown[];
+  /** The timer that has brought the command; null when none has. `nextDueMs` is 0 when it is over. */
+  readonly firing: { readonly name: string; readonly dueMs: number; readonly missed: number; readonly nextDueMs: number } | null;
   readonly links: readonly unknown[];
   readonly broadcasts: readonly unknown[];
   readonly reply: unknown;

@@ -25,7 +25,7 @@ import { Admission } from './admission.ts';
 import { newBuckets, openBuckets } from './bucket-fold.ts';
 import { BucketJobs } from './bucket-jobs.ts';
 import { BucketRecovery } from './bucket-recovery.ts';
-import type { Bucket } from './bucket.ts';
+import type { Bucket, MessageCounts } from './bucket.ts';
 import type { BundleStore } from './bundles.ts';
 import { Bundles } from './bundles.ts';
 import { Calls } from './calls.ts';
@@ -42,6 +42,7 @@ import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
+import type { MessagesStat } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
@@ -98,10 +99,11 @@ export interface EngineStat {
   readonly groupsInFlight: number;
   /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
   readonly bucketStops: number;
+  readonly messages: MessagesStat;
 }
 
 /** A bucket that this node owns, as it stands. */
-export interface BucketStat extends BucketSizes {
+export interface BucketStat extends BucketSizes, MessageCounts {
   readonly index: number;
   readonly epoch: number;
   /** Durable records in its log. */
@@ -184,9 +186,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { recovery, admission, strikes, passivation } = this;
     this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, messages, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
-    pool.onLost = (loss) => {
-      void this.losses.onLost(loss);
-    };
+    pool.onLost = (loss) => void this.losses.onLost(loss);
     pool.onMismatch = (mismatch) => this.mismatch(mismatch);
     journal.onCheckpointWanted = () => scheduler.soon(() => this.checkpoint());
   }
@@ -265,8 +265,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const address = parseAddress(actor);
     const bucket = this.routing.bucketOf(address);
     const stored = await this.parts.journal.readActorRecords(bucket.id, actor, hashText(actor));
-    const views = await viewRecords(selectFrom(stored, fromSeq, recordsMax), this.bundles, this.calls);
-    return views;
+    return viewRecords(selectFrom(stored, fromSeq, recordsMax), this.bundles, this.calls);
   }
 
   notReady(): string | null {
@@ -294,15 +293,17 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       items: this.loop.itemsSent,
       groupsInFlight: this.gate.groupsInFlight,
       bucketStops: this.bucketStops,
+      messages: this.messages.stat(),
     };
   }
 
   /** The buckets of this node by ascending index. Read from where their logs stand: turns count nothing for it. */
   bucketStats(): BucketStat[] {
     const { journal } = this.parts;
-    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition }) => ({
+    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition, messageCounts }) => ({
       index: id.index, epoch,
       position: durablePosition,
+      ...messageCounts,
       ...journal.sizesOf?.(id),
     }));
   }

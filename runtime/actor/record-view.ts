@@ -34,7 +34,9 @@ interface DecodedRecord {
   events: ({ name: string } & Payload)[];
   sends: ({ to: string; name: string } & Payload)[];
   sendNumbers: number[];
-  timers: { name: string; armed?: { dueMs: number; command: string; everyMs: number } & Payload }[];
+  timers: { name: string; armed?: { dueMs: number; command: string; everyMs: number; cron: string; zone: string } & Payload }[];
+  timerNotes: { dueMs: number }[];
+  firing?: { name: string; dueMs: number; missed: number; nextDueMs: number };
   links: { actor: string; unlink: boolean }[];
   broadcasts: ({ name: string } & Payload)[];
   reply?: Payload;
@@ -94,7 +96,8 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
         number: record.sendNumbers[i] ?? 0,
       })),
     ),
-    timers: await Promise.all(record.timers.map((timer) => viewTimer(timer, type, body))),
+    timers: await Promise.all(record.timers.map((timer, i) => viewTimer(timer, record.timerNotes[i]?.dueMs ?? 0, type, body))),
+    firing: record.firing == null ? null : { name: record.firing.name, dueMs: record.firing.dueMs, missed: record.firing.missed, nextDueMs: record.firing.nextDueMs },
     links: record.links.map(({ actor, unlink }) => ({ actor, unlink })),
     broadcasts: record.broadcasts.map(({ name, data }) => ({ name, data: Buffer.from(data ?? []).toString('base64') })),
     reply: record.reply == null ? null : await body(PAYLOAD_REPLY, type, record.name, record.reply),
@@ -111,10 +114,12 @@ async function viewPayload({ payload, migration, name }: DecodedRecord, type: st
   return payload == null ? null : body(PAYLOAD_COMMAND, type, name, payload);
 }
 
-async function viewTimer(timer: DecodedRecord['timers'][number], type: string, body: Body): Promise<unknown> {
+/** `firstDueMs` is when a calendar comes to it first. */
+async function viewTimer(timer: DecodedRecord['timers'][number], firstDueMs: number, type: string, body: Body): Promise<unknown> {
   if (timer.armed == null) return { name: timer.name, cancelled: true };
-  const { dueMs, command, everyMs } = timer.armed;
-  return { name: timer.name, dueMs, everyMs, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
+  const { dueMs, command, everyMs, cron, zone } = timer.armed;
+  const when = cron === '' ? { dueMs, everyMs } : { cron, zone: zone === '' ? 'UTC' : zone, dueMs: firstDueMs };
+  return { name: timer.name, ...when, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
 }
 
 /** A payload that the bundle has no message for is shown as base64, so that nothing of a record is hidden. */

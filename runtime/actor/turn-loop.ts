@@ -17,6 +17,7 @@ import type { ResultReader, SandboxPool } from '../sandbox/sandbox.ts';
 import { FORMAT_PROTO } from '../sandbox/sandbox.ts';
 import { BatchWriter } from '../sandbox/batch.ts';
 import { GONE } from './activation.ts';
+import type { Bucket } from './bucket.ts';
 import { BucketOrder } from './bucket-order.ts';
 import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, JOB_SNAPSHOT } from './job.ts';
@@ -37,6 +38,12 @@ export interface TurnHost {
   afterTick(): void;
   /** Commands and reads between their arrival and their answer. */
   readonly commandsWaiting: number;
+}
+
+/** The time of a bucket's next record: never before that of the one in front of it. */
+function timeIn(bucket: Bucket, now: number): number {
+  if (now > bucket.nowMs) bucket.nowMs = now;
+  return bucket.nowMs;
 }
 
 /** No actor has it. */
@@ -227,9 +234,7 @@ export class TurnLoop {
     const activation = job.activation;
     switch (job.kind) {
       case JOB_COMMAND: {
-        const { bucket } = activation!;
-        if (now > bucket.nowMs) bucket.nowMs = now;
-        job.nowMs = bucket.nowMs;
+        job.nowMs = timeIn(activation!.bucket, now);
         if (this.writeCulprit(job)) return;
         job.seedHi = this.entropy.next() | 0;
         job.seedLo = this.entropy.next() | 0;
@@ -255,6 +260,7 @@ export class TurnLoop {
         return;
       }
       case JOB_NOTE:
+        job.nowMs = timeIn(job.bucket!, now);
         writer.drop(NO_HANDLE);
         return;
       case JOB_GET:

@@ -176,6 +176,7 @@ export class Turns {
     fill(wire);
     group.records.end(bucket, 0, 0);
     if (nowMs > bucket.nowMs) bucket.nowMs = nowMs;
+    if (nowMs > bucket.recordedMs) bucket.recordedMs = nowMs;
   }
 
   private decision(job: Job, version: TypeVersion, result: ResultReader, rejected: boolean, group: CommitGroup): void {

@@ -7,7 +7,7 @@ import fastify from 'fastify';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { AddressInfo } from 'node:net';
 
-import type { Engine } from '../actor/engine.ts';
+import type { DeadLetters, Engine } from '../actor/engine.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { ErrorCode } from '../codec/errors.ts';
 import type { Authenticator } from '../gateway/auth.ts';
@@ -15,6 +15,7 @@ import { limits } from '../limits.ts';
 import { admit, checkExposure } from './guard.ts';
 import { addLinks } from './links-routes.ts';
 import type { Metrics } from './metrics.ts';
+import { addDeadLetters } from './dead-letter-routes.ts';
 import { addOperations } from './operations-routes.ts';
 import type { Operations } from './operations.ts';
 import { countOf } from './query.ts';
@@ -34,6 +35,8 @@ export interface AdminSettings {
   readonly metrics: Metrics;
   /** Left out: there are no paths for nodes and buckets. */
   readonly operations?: Operations;
+  /** Left out: there are no paths for dead letters. */
+  readonly deadLetters?: DeadLetters;
   readonly bundleBytesMax?: number;
   /** A defect met while answering. */
   readonly onDefect?: (error: unknown) => void;
@@ -68,6 +71,7 @@ export function createAdmin(settings: AdminSettings): Admin {
   addViews(server, settings);
   if (settings.engine.links !== undefined) addLinks(server, settings.engine.links);
   if (settings.operations !== undefined) addOperations(server, settings.operations);
+  if (settings.deadLetters !== undefined) addDeadLetters(server, settings.deadLetters);
   return {
     async listen() {
       const { host, port } = settings;

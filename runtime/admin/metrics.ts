@@ -27,6 +27,19 @@ export interface EngineMetrics {
   readonly snapshotsTotal?: number;
   readonly quarantined?: number;
   readonly bucketStopsTotal?: number;
+  readonly messages?: MessagesReading;
+}
+
+/** Messages between actors, of the buckets of this node. */
+export interface MessagesReading {
+  readonly delivered: number;
+  readonly redelivered: number;
+  readonly taken: number;
+  readonly waiting: number;
+  readonly backlog: number;
+  readonly outboxBytes: number;
+  readonly parked: number;
+  readonly failed: number;
 }
 
 /** What a node of a cluster knows of the cluster, and what it did in it; totals count since start. */
@@ -90,6 +103,11 @@ const engineGauges: readonly Reading<EngineMetrics>[] = [
   ['troupe_engine_activations', 'Actors in memory', (s) => s.activations],
   ['troupe_engine_commands_waiting', 'Commands waiting in mailboxes', (s) => s.commandsWaiting],
   ['troupe_engine_command_bytes_waiting', 'Bytes of commands waiting in mailboxes', (s) => s.commandBytesWaiting],
+  ['troupe_messages_backlog', 'Messages sent between actors and not known to be taken in', (s) => s.messages?.backlog],
+  ['troupe_messages_outbox_bytes', 'Bytes of them that are kept in memory', (s) => s.messages?.outboxBytes],
+  ['troupe_messages_waiting', 'Messages on their way into buckets of this node', (s) => s.messages?.waiting],
+  ['troupe_messages_parked', 'Messages that wait because their actor cannot take them', (s) => s.messages?.parked],
+  ['troupe_messages_failed', 'Messages that have failed and wait for an operator', (s) => s.messages?.failed],
   ['troupe_engine_quarantined', 'Actors and types out of service', (s) => s.quarantined],
 ];
 const engineCounters: readonly Reading<EngineMetrics>[] = [
@@ -103,6 +121,9 @@ const engineCounters: readonly Reading<EngineMetrics>[] = [
   ['troupe_engine_appends_total', 'Appends to the journal', (s) => s.appendsTotal],
   ['troupe_engine_records_total', 'Records appended', (s) => s.recordsTotal],
   ['troupe_engine_snapshots_total', 'Snapshots taken', (s) => s.snapshotsTotal],
+  ['troupe_messages_delivered_total', 'Messages brought to the owners of the buckets that they are for', (s) => s.messages?.delivered],
+  ['troupe_messages_redelivered_total', 'Messages among them that were brought again', (s) => s.messages?.redelivered],
+  ['troupe_messages_taken_total', 'Messages taken in', (s) => s.messages?.taken],
   ['troupe_engine_bucket_stops_total', 'Buckets opened again or given up after an append or ownership check that failed', (s) => s.bucketStopsTotal],
 ];
 const journalGauges: readonly Reading<JournalStat>[] = [
@@ -145,6 +166,9 @@ const clusterCounters: readonly Reading<ClusterMetrics>[] = [
 const bucketGauges: readonly Reading<BucketReading>[] = [
   ['troupe_bucket_position', 'Durable records in the log of the bucket', (s) => s.position],
   ['troupe_bucket_epoch', 'Epoch under which this node owns the bucket', (s) => s.epoch],
+  ['troupe_bucket_messages_backlog', 'Messages that the bucket has sent and that are not known to be taken in', (s) => s.backlog],
+  ['troupe_bucket_messages_parked', 'Messages in the bucket that wait because their actor cannot take them', (s) => s.parked],
+  ['troupe_bucket_messages_failed', 'Messages in the bucket that have failed and wait for an operator', (s) => s.failed],
   ['troupe_bucket_hot_bytes', 'Bytes of the bucket in the hot tier', (s) => s.hotBytes],
   ['troupe_bucket_cold_bytes', 'Bytes of the bucket in the cold tier', (s) => s.coldBytes],
 ];

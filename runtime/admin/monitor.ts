@@ -19,6 +19,10 @@ export interface BucketReading {
   readonly hotBytes?: number;
   readonly coldBytes?: number;
   readonly snapshots?: number;
+  /** See NodeLoad; left out for 0. */
+  readonly backlog?: number;
+  readonly parked?: number;
+  readonly failed?: number;
 }
 
 /** The engine, as far as it is measured. */
@@ -63,6 +67,9 @@ export class Monitor {
       hotBytes: sumOf(readings.map(({ hotBytes }) => hotBytes)),
       coldBytes: sumOf(readings.map(({ coldBytes }) => coldBytes)),
       snapshots: sumOf(readings.map(({ snapshots }) => snapshots)),
+      backlog: totalOf(readings.map(({ backlog }) => backlog)),
+      parked: totalOf(readings.map(({ parked }) => parked)),
+      failed: totalOf(readings.map(({ failed }) => failed)),
       requestsPerSecond: this.rates.perSecond(REQUESTS),
       recordsPerSecond: this.recordsPerSecond(readings),
     };
@@ -71,8 +78,8 @@ export class Monitor {
   buckets(): BucketLoad[] {
     const actors = this.engine.actorsByBucket();
     return this.engine.bucketStats().map((reading) => {
-      const { index, epoch, position, hotBytes = null, coldBytes = null, snapshots = null } = reading;
-      return { index, epoch, actors: actors[index]!, records: position, hotBytes, coldBytes, snapshots, recordsPerSecond: this.rates.perSecond(nameOf(reading)) };
+      const { index, epoch, position, hotBytes = null, coldBytes = null, snapshots = null, backlog = 0, parked = 0, failed = 0 } = reading;
+      return { index, epoch, actors: actors[index]!, records: position, hotBytes, coldBytes, snapshots, backlog, parked, failed, recordsPerSecond: this.rates.perSecond(nameOf(reading)) };
     });
   }
 
@@ -86,6 +93,10 @@ export class Monitor {
 /** Under another epoch it may have been away, and grown elsewhere. */
 function nameOf({ index, epoch }: BucketReading): string {
   return `${index} ${epoch}`;
+}
+
+function totalOf(parts: readonly (number | undefined)[]): number {
+  return parts.reduce<number>((total, part = 0) => total + part, 0);
 }
 
 /** Null when one of them is not known. */

@@ -44,7 +44,7 @@ t.test('a node by itself owns every bucket, and gives none away', async (t) => {
       ageMs: 0,
       nodes: [{
         id: 'node-1', number: 0, state: 'live', isScheduler: false, version: '1.2.3', addresses: { gateway: '127.0.0.1:7070' }, buckets: 2,
-        load: { actors: 2, records: 12, hotBytes: 600, coldBytes: 70, snapshots: null, requestsPerSecond: null, recordsPerSecond: null },
+        load: { actors: 2, records: 12, hotBytes: 600, coldBytes: 70, snapshots: null, backlog: 0, parked: 0, failed: 0, requestsPerSecond: null, recordsPerSecond: null },
       }],
     },
   });

@@ -17,6 +17,11 @@ export interface NodeLoad {
   readonly coldBytes: number | null;
   /** Snapshots stored of actors of its buckets; null where the journal does not tell. */
   readonly snapshots: number | null;
+  /** Messages that actors of its buckets have sent and that are not known to be taken in. */
+  readonly backlog: number;
+  /** Messages to actors of its buckets that are parked, and that have failed. */
+  readonly parked: number;
+  readonly failed: number;
   /** Commands and reads that the engine answered, over the last seconds; null just after the start. */
   readonly requestsPerSecond: number | null;
   /** Records appended, over the last seconds: one for every command that was decided, rejected or failed. */

@@ -1,7 +1,7 @@
 /** The admin port over HTTP: deploying, behaviours in service, records, nodes and buckets. */
 
 import { TroupeError } from '../codec/errors.ts';
-import type { Deployed, LinkedPage, RecordView, ServedBehavior } from '../actor/engine.ts';
+import type { DeadLetterPage, Deployed, LetterOutcome, LinkedPage, RecordPlace, RecordView, ServedBehavior } from '../actor/engine.ts';
 import { defaults } from '../config/defaults.ts';
 import type { BucketView, NodeView, PlannedMove } from '../front.ts';
 import type { NodeOptions } from './node-options.ts';
@@ -74,6 +74,18 @@ export class AdminClient {
   /** With null: wherever the scheduler puts it. */
   async move(bucket: number, node: string | null): Promise<void> {
     await this.request(`/v1/buckets/${bucket}/move`, { method: 'POST', body: JSON.stringify({ node }), headers: { 'content-type': 'application/json' } });
+  }
+
+  /** Parked and failed messages behind a place, the oldest of each bucket first. */
+  async deadLetters(type: string, after: RecordPlace, max: number): Promise<DeadLetterPage> {
+    const query = new URLSearchParams({ ...(type === '' ? {} : { type }), after: `${after.bucket}/${after.position}`, max: String(max) });
+    const body = await this.request(`/v1/deadletters?${query}`);
+    listOf<unknown>(body, 'letters');
+    return body as DeadLetterPage;
+  }
+
+  async letterOrder({ bucket, position }: RecordPlace, order: 'retry' | 'drop'): Promise<LetterOutcome> {
+    return (await this.request(`/v1/deadletters/${bucket}/${position}/${order}`, { method: 'POST' })) as LetterOutcome;
   }
 
   private async request(path: string, init: RequestInit = {}): Promise<unknown> {

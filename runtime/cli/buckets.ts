@@ -83,9 +83,12 @@ export function bucketTable(buckets: readonly BucketView[]): string {
     bytesText(load?.hotBytes),
     bytesText(load?.coldBytes),
     rateText(load?.recordsPerSecond),
+    countText(load?.backlog),
+    countText(load?.parked),
+    countText(load?.failed),
     pinned ?? '',
   ]);
-  return table(['BUCKET', 'NODE', 'STATE', 'EPOCH', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'RECORDS/S', 'PINNED'], rows);
+  return table(['BUCKET', 'NODE', 'STATE', 'EPOCH', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'RECORDS/S', 'BACKLOG', 'PARKED', 'FAILED', 'PINNED'], rows);
 }
 
 export function planTable(moves: readonly PlannedMove[]): string {

@@ -8,7 +8,7 @@ function record(position: number, seqs: number[], over: Partial<RecordView> = {}
   return {
     position, bucket: 7, epoch: 1, kind: 'DECISION', actor: 'shop.v1.Order:o-1', firstSeq: seqs[0] ?? 0, command: 'PlaceOrder', key: 'k1', principal: 'alice',
     nowMs: 0, bundle: 'abcdef0123456789', payload: { userId: 'u-1' }, events: seqs.map((seq) => ({ seq, name: 'OrderPlaced', body: { total: seq } })),
-    sends: [], timers: [], links: [], broadcasts: [], reply: {}, rejection: null, failure: null, ...over,
+    sends: [], timers: [], firing: null, links: [], broadcasts: [], reply: {}, rejection: null, failure: null, ...over,
   };
 }
 

@@ -86,9 +86,12 @@ export function nodeTable(nodes: readonly NodeView[]): string {
     bytesText(load?.coldBytes),
     rateText(load?.requestsPerSecond),
     rateText(load?.recordsPerSecond),
+    countText(load?.backlog),
+    countText(load?.parked),
+    countText(load?.failed),
     addresses['gateway'] ?? '-',
     addresses['admin'] ?? '-',
     version,
   ]);
-  return table(['NODE', 'STATE', 'BUCKETS', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'REQUESTS/S', 'RECORDS/S', 'GATEWAY', 'ADMIN', 'VERSION'], rows);
+  return table(['NODE', 'STATE', 'BUCKETS', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'REQUESTS/S', 'RECORDS/S', 'BACKLOG', 'PARKED', 'FAILED', 'GATEWAY', 'ADMIN', 'VERSION'], rows);
 }

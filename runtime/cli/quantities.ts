@@ -19,6 +19,13 @@ export function countText(count: number | null | undefined): string {
   return count === null || count === undefined ? UNKNOWN : String(count);
 }
 
+/** "4 s", "12 min", "3 h", "9 d". */
+export function ageText(ms: number): string {
+  const steps = [[86_400_000, 'd'], [3_600_000, 'h'], [60_000, 'min']] as const;
+  for (const [unitMs, unit] of steps) if (ms >= unitMs) return `${Math.floor(ms / unitMs)} ${unit}`;
+  return `${Math.max(0, Math.floor(ms / 1_000))} s`;
+}
+
 /** Per second. What is less than ten keeps a digit behind the point: a little is not nothing. */
 export function rateText(rate: number | null | undefined): string {
   if (rate === null || rate === undefined) return UNKNOWN;

@@ -9,6 +9,7 @@ const LABEL = 9;
 export function recordText(record: RecordView): string {
   const lines = [headline(record)];
   if (hasContent(record.payload)) lines.push(line(record.kind.toLowerCase() === 'migrate' ? 'state' : 'command', json(record.payload)));
+  if (record.firing !== null) lines.push(line('firing', json(record.firing)));
   for (const event of record.events) lines.push(line(`seq ${event.seq}`, `${event.name} ${json(event.body)}`));
   for (const send of record.sends) lines.push(line('send', `${send.to} ${send.name} ${json(send.body)}`));
   for (const timer of record.timers) lines.push(line('timer', json(timer)));

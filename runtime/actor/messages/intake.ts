@@ -37,6 +37,8 @@ export class Intake {
   private readonly byBucket = new Map<Bucket, Map<number, Inlet>>();
   /** Messages that wait here or are on their way. */
   waiting = 0;
+  /** Messages whose records became durable. */
+  taken = 0;
 
   constructor(routing: MessageRouting) {
     this.routing = routing;
@@ -255,6 +257,7 @@ class Inlet implements IncomingChannel {
     const done = number + 1 - this.first;
     this.queue.splice(0, done);
     this.intake.waiting -= done;
+    this.intake.taken += done;
     this.first += done;
     this.tell(false);
     this.pump();

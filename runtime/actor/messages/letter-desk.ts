@@ -43,6 +43,7 @@ export class LetterDesk implements DeadLetters {
   /** Of the buckets of this node. */
   async deadLetters({ type, after, max }: DeadLetterQuery): Promise<DeadLetterPage> {
     const letters: DeadLetter[] = [];
+    let bytes = 0;
     let unread: number = limits.lettersReadPerPageMax;
     for (const bucket of this.parts.buckets) {
       const { index } = bucket.id;
@@ -54,7 +55,8 @@ export class LetterDesk implements DeadLetters {
         unread--;
         if (type !== '' && !letter.to.startsWith(`${type}:`)) continue;
         letters.push(await this.parts.view(index, letter));
-        if (letters.length >= max) return { letters, next: { bucket: index, position: letter.position }, missing: [] };
+        bytes += letter.body.length;
+        if (letters.length >= max || bytes >= limits.letterBytesPerPageMax) return { letters, next: { bucket: index, position: letter.position }, missing: [] };
       }
       if (next !== null) return { letters, next, missing: [] };
     }

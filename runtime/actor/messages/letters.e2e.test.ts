@@ -255,6 +255,47 @@ for (const failing of ['refused', 'unknown', 'unknown, yet written'] as const) {
   });
 }
 
+t.test('a timer that fired in vain fires once more, unless it was cancelled or armed anew', async (t) => {
+  const rig = await startRig();
+  t.teardown(() => rig.close());
+  await rig.deploy({ throws: ['tick'], loops: ['loop'] });
+  const arm = (timer: string, inMs: number, id = 'x'): Promise<unknown> => rig.node.send(listener(id), 'Arm', { timer, inMs, word: 'tick' });
+  for (const timer of ['kept', 'cancelled', 'replaced']) await arm(timer, 5);
+  const letters = await rig.letters(3);
+  t.match(letters.map(({ state, command, from, to, onReply }) => ({ state, command, from, to, onReply })), Array.from({ length: 3 }, () => ({ state: 'failed', command: 'Hear', from: listener('x'), to: listener('x'), onReply: '' })));
+  t.same(letters.map(({ timer }) => timer).sort(), ['cancelled', 'kept', 'replaced']);
+  await rig.node.send(listener('x'), 'Disarm', { timer: 'cancelled' });
+  await arm('replaced', 3_600_000);
+
+  await quarantine(rig, 'y');
+  await rig.restart();
+  await agree(t, rig, 3);
+  await rig.deploy();
+  const became = new Map<string, string>();
+  for (const letter of letters) became.set(letter.timer, (await rig.node.engine.messages.desk.retry(letter)).became);
+  t.same(Object.fromEntries(became), { kept: 'decision', cancelled: 'dropped', replaced: 'dropped' });
+  t.same(await rig.heard('x', 1), ['tick']);
+  await rig.restart();
+  await agree(t, rig, 0);
+  t.same(await rig.heard('x', 1), ['tick'], 'and does not fire again');
+});
+
+t.test('a timer of a quarantined actor fires when it is fixed', async (t) => {
+  const rig = await startRig();
+  t.teardown(() => rig.close());
+  await rig.deploy({ loops: ['loop'] });
+  await rig.node.send(listener('x'), 'Arm', { timer: 'soon', inMs: 3_600_000, word: 'tick' });
+  await quarantine(rig, 'x');
+  await rig.restart(3_600_000);
+  t.match(await rig.letters(1), [{ state: 'parked', code: 'QUARANTINED', timer: 'soon' }]);
+  await rig.say('a', 'x', ['behind']);
+  await rig.restart();
+  await agree(t, rig, 2);
+  await rig.deploy();
+  t.same(await rig.heard('x', 2), ['tick', 'behind']);
+  await agree(t, rig, 0);
+});
+
 t.test('a page begins where the one before has ended', async (t) => {
   const rig = await startRig();
   t.teardown(() => rig.close());

@@ -8,14 +8,15 @@
 
 import { KIND_FAILED, KIND_PARKED } from '../../codec/record.ts';
 import type { RecordReader } from '../../codec/record.ts';
-import { causeOf, firingOf } from '../../codec/record-messages.ts';
+import { causeOf } from '../../codec/record-messages.ts';
+import { firingOf } from '../../codec/record-timers.ts';
 import type { WireWriter } from '../../codec/wire.ts';
 import { WireReader } from '../../codec/wire.ts';
 
 export class Letters {
   /** Positions of parked messages by actor, the oldest first. */
   readonly parked = new Map<string, number[]>();
-  /** Positions of failed messages, the oldest first. A million of them take about 40 MB of memory, and 1 to 3 MB of every checkpoint. */
+  /** Positions of failed messages, the oldest first. A million of them take 21 MB of memory, and one to two MB of every checkpoint. */
   readonly failed = new Set<number>();
   parkedCount = 0;
 

@@ -7,7 +7,7 @@
  * What could not be taken, or failed, is taken up again by resumption.ts and, for operators, by letter-desk.ts.
  */
 
-import type { Bucket } from '../bucket.ts';
+import type { Bucket, MessageCounts } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
 import { BroadcastService } from '../links/broadcast-service.ts';
 import type { BroadcastParts } from '../links/broadcast-service.ts';
@@ -29,6 +29,16 @@ export interface MessagesParts extends OutboxParts, BroadcastParts {
   readonly routing: MessageRouting;
   /** Takes what is for buckets of other nodes; null where there is no other. */
   readonly elsewhere: Courier | null;
+}
+
+/** Messages of the buckets of this node; what counts, counts since start. */
+export interface MessagesStat extends MessageCounts {
+  readonly delivered: number;
+  readonly redelivered: number;
+  readonly taken: number;
+  /** On their way into buckets of this node. */
+  readonly waiting: number;
+  readonly outboxBytes: number;
 }
 
 export class Messages {
@@ -96,6 +106,20 @@ export class Messages {
     this.timers.again(bucket);
     this.resumption.again(bucket);
     this.desk.again(bucket);
+  }
+
+  stat(): MessagesStat {
+    const { delivered, redelivered, bytes } = this.outbox;
+    let backlog = 0;
+    let parked = 0;
+    let failed = 0;
+    for (const { owned, messageCounts } of this.parts.buckets) {
+      if (!owned) continue;
+      backlog += messageCounts.backlog;
+      parked += messageCounts.parked;
+      failed += messageCounts.failed;
+    }
+    return { delivered, redelivered, taken: this.intake.taken, waiting: this.intake.waiting, backlog, outboxBytes: bytes, parked, failed };
   }
 
   /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */

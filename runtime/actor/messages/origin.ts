@@ -28,6 +28,8 @@ export interface Origin {
   firing?(job: Job): Firing | null;
   /** The same for a trial, of which nothing comes. */
   trialFiring?(nowMs: number): Firing | null;
+  /** Whether what it is about is over: it is dropped then, when its turn has come. */
+  isOver?(job: Job): boolean;
   /** Writes the fields of its record that say where it came from. */
   write(wire: WireWriter): void;
   /** It stands in the queue for the sandbox: whatever is put there from now on comes behind it. */
@@ -40,7 +42,6 @@ export interface Origin {
   refused(job: Job, code: string, message: string): void;
 }
 
-/**
 /**
  * What is recorded without a behaviour: a link changes, a broadcast goes on, or of a message that the actor cannot take it now (parked), or
  * never will without somebody's help (failed), or that an operator has dropped it. It keeps its place in the queue all the same, with an item

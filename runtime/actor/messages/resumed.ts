@@ -1,14 +1,17 @@
 /** A parked or failed message on its way to its actor once more, or out of the way. */
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { writeCause, writeFiring } from '../../codec/record-messages.ts';
-import { FORMAT_PROTO } from '../../sandbox/sandbox.ts';
+import { writeCause } from '../../codec/record-messages.ts';
+import { writeFiring } from '../../codec/record-timers.ts';
+import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
+import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
 import { Address } from '../engine.ts';
 import type { CommandRequest } from '../engine.ts';
 import { Job } from '../job.ts';
 import type { JobKind } from '../job.ts';
 import type { CommitGroup } from '../output-gate.ts';
+import { isTimer } from './actor-fold.ts';
 import type { Letter } from './letter.ts';
 import type { Origin, ReplyTo } from './origin.ts';
 
@@ -74,6 +77,25 @@ export class Resumed implements CommandRequest, Origin {
 
   isNext(_job: Job): boolean {
     return this.owner !== null && this.owner.isNext(this);
+  }
+
+  firing(job: Job): Firing | null {
+    return this.firingAfter(job.activation!.timerChanges);
+  }
+
+  trialFiring(): Firing | null {
+    return this.firingAfter(TIMER_CHANGES_ALL);
+  }
+
+  /** A timer that was cancelled or armed anew since it fired does not fire late. */
+  isOver(job: Job): boolean {
+    const { firing } = this.letter;
+    return firing !== null && !isTimer(job.activation!.armed?.get(firing.name), firing.timer);
+  }
+
+  private firingAfter(timerChanges: number): Firing | null {
+    const { firing } = this.letter;
+    return firing === null ? null : { name: firing.name, dueMs: firing.dueMs, missed: firing.missed, timerChanges };
   }
 
   entered(_job: Job): void {}

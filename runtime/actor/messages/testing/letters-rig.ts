@@ -7,6 +7,7 @@ import protobuf from 'protobufjs';
 import { MemoryBundleStore } from '../../../bundle/memory-store.ts';
 import { createMemoryJournal, MemoryStore } from '../../../journal/memory/memory-journal.ts';
 import type { DeadLetter } from '../../engine.ts';
+import { systemClock } from '../../seams-node.ts';
 import { FaultyJournal } from '../../testing/faulty-journal.ts';
 import { createSandboxPool } from '../../../sandbox/pool.ts';
 import { makeBundle, startEngine } from '../../testing/harness.ts';
@@ -33,7 +34,11 @@ message Hum {}
 message HumReply {}
 message Heard { string word = 1; string by = 2; }
 message ListenerEvent { oneof event { Heard heard = 1; } }
-service ListenerCommands { rpc Hear(test.v1.Hear) returns (HearReply); HUM }
+message Arm { string timer = 1; uint32 in_ms = 2; string word = 3; }
+message ArmReply {}
+message Disarm { string timer = 1; }
+message DisarmReply {}
+service ListenerCommands { rpc Hear(test.v1.Hear) returns (HearReply); rpc Arm(test.v1.Arm) returns (ArmReply); rpc Disarm(test.v1.Disarm) returns (DisarmReply); HUM }
 `;
 
 export interface Version {
@@ -73,6 +78,14 @@ export default defineActor('test.v1.Listener', {
       ctx.emit('Heard', { word, by: ctx.caller });
       return { word };
     },
+    Arm(state, { timer, inMs, word }, ctx) {
+      ctx.timer(timer, { in: inMs }, 'Hear', { word });
+      return {};
+    },
+    Disarm(state, { timer }, ctx) {
+      ctx.cancelTimer(timer);
+      return {};
+    },
     ${hums ? "Hum(state, command, ctx) { ctx.emit('Heard', { word: 'hum', by: ctx.caller }); return {}; }," : ''}
   },
   evolve: { Heard: (state, { word }) => ({ heard: [...state.heard, word] }) },
@@ -90,7 +103,8 @@ export const listener = (id: string): string => `test.v1.Listener:${id}`;
 export interface Rig {
   node: TestEngine;
   readonly faulty: () => FaultyJournal;
-  restart(): Promise<void>;
+  /** The next node's clock is further by so much. */
+  restart(aheadMs?: number): Promise<void>;
   deploy(version?: Version): Promise<void>;
   say(from: string, to: string, words: readonly string[], more?: { ask?: boolean; command?: string }): Promise<void>;
   /** The words that a listener has heard, and the answers that a speaker has got, when there are so many. */
@@ -117,6 +131,7 @@ export interface OracleRecord {
   readonly sends: readonly { readonly to: string; readonly name: string }[];
   readonly sendNumbers: readonly number[];
   readonly failure: { readonly code: string } | null;
+  readonly firing: { readonly name: string; readonly dueMs: number; readonly timer: { readonly position: number; readonly index: number } } | null;
 }
 
 const recordType = protobuf.parse(readFileSync(new URL('../../../../proto/troupe/v1/record.proto', import.meta.url), 'utf8')).root.lookupType('troupe.v1.Record');
@@ -125,6 +140,8 @@ export async function startRig(): Promise<Rig> {
   const disk = new MemoryStore();
   const store = new MemoryBundleStore();
   let faulty: FaultyJournal;
+  let skewMs = 0;
+  const clock = { now: () => systemClock.now() + skewMs, monotonic: () => systemClock.monotonic() };
   const start = async (): Promise<TestEngine> => {
     faulty = new FaultyJournal(createMemoryJournal(disk));
     const journal = faulty.asJournal();
@@ -132,12 +149,13 @@ export async function startRig(): Promise<Rig> {
     // Commands that end the sandbox are many here, and each costs this time more than once.
     const pool = createSandboxPool({ decideTimeMaxMs: 100 });
     await pool.start();
-    return startEngine({ journal, store, pool, bucketBits: BITS });
+    return startEngine({ journal, store, pool, clock, bucketBits: BITS });
   };
   const rig: Rig = {
     node: await start(),
     faulty: () => faulty,
-    async restart() {
+    async restart(aheadMs = 0) {
+      skewMs += aheadMs;
       await rig.node.close();
       await faulty.inner.close();
       rig.node = await start();
@@ -202,6 +220,7 @@ export function openLetters(records: readonly OracleRecord[]): { readonly open: 
         const of = ({ cause: c }: OracleRecord): string => `${c?.incarnation} ${c?.bucketIndex} ${c?.position} ${c?.index}`;
         if (of(before) !== of(record)) wrong.push(`${place} has another cause than ${resumes}: ${of(record)}, not ${of(before)}`);
         if (cause !== null && cause.number !== 0) wrong.push(`${place} has a number`);
+        if (JSON.stringify(before.firing) !== JSON.stringify(record.firing)) wrong.push(`${place} is another firing than ${resumes}`);
         if (before.name !== record.name || before.principal !== record.principal) wrong.push(`${place} is another message than ${resumes}`);
         if ((before.addressee || before.actor) !== (record.addressee || record.actor)) wrong.push(`${place} is for somebody else than ${resumes}`);
       }
@@ -209,7 +228,7 @@ export function openLetters(records: readonly OracleRecord[]): { readonly open: 
       open.delete(`${bucketIndex}/${resumes}`);
       if (record.minReaderVersion !== 2) wrong.push(`${place} can be read by version 1`);
     }
-    const isMessage = resumes > 0 || (cause !== null && cause.number > 0);
+    const isMessage = resumes > 0 || (cause !== null && cause.number > 0) || record.firing !== null;
     if (kind === 'RECORD_KIND_PARKED' || (kind === 'RECORD_KIND_FAILED' && isMessage)) open.set(place, record);
   }
   return { open: [...open.keys()], wrong };

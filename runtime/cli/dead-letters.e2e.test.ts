@@ -1,0 +1,72 @@
+/** `troupe deadletters` as a process, against the admin port of a real engine. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+
+import t from 'tap';
+
+import { speaker, startRig } from '../actor/messages/testing/letters-rig.ts';
+import { createAdmin } from '../admin/admin.ts';
+import { createMetrics } from '../admin/metrics.ts';
+import { createAuthenticator } from '../gateway/auth.ts';
+
+t.setTimeout(60_000);
+
+const program = path.join(import.meta.dirname, 'main.ts');
+
+t.test('listed, retried, dropped', async (t) => {
+  const rig = await startRig();
+  t.teardown(() => rig.close());
+  const { engine } = rig.node;
+  const metrics = createMetrics({ engine: () => ({ messages: engine.stat().messages }), buckets: () => engine.bucketStats() });
+  const admin = createAdmin({ engine, deadLetters: engine.messages.desk, auth: await createAuthenticator({ kind: 'none' }), host: '127.0.0.1', port: 0, metrics });
+  const { port } = await admin.listen();
+  t.teardown(() => admin.close());
+  const url = `http://127.0.0.1:${port}`;
+  const troupe = async (...args: string[]): Promise<{ code: number | null; out: string; err: string }> => {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], { env: { TROUPE_ADMIN: url }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, out, err };
+  };
+
+  await rig.deploy({ throws: ['poison'] });
+  t.strictSame(await troupe('deadletters'), { code: 0, out: '', err: 'no message is parked or has failed\n' });
+  await rig.say('a', 'x', ['poison', 'fine', 'poison', 'poison'], { ask: true });
+  const letters = await rig.letters(3);
+  const { code, out } = await troupe('deadletters', 'list');
+  t.equal(code, 0);
+  t.equal(out.split('\n').length, 5);
+  t.match(out, new RegExp(`\\n${letters[0]!.bucket}/${letters[0]!.position} +failed +\\d+ s +${speaker('a')} +test.v1.Listener:x +Hear +BEHAVIOR_ERROR +Error: I cannot bear poison`));
+  const listed = await troupe('deadletters', 'list', '--json', '--type', 'test.v1.Listener');
+  t.same(listed.out.trim().split('\n').map((line) => JSON.parse(line) as unknown), letters);
+  t.equal((await troupe('deadletters', '--json', '--type', 'test.v1.Speaker')).out, '');
+
+  const metricsText = await (await fetch(`${url}/metrics?buckets=true`)).text();
+  t.match(metricsText, /^troupe_messages_failed 3$/m);
+  t.match(metricsText, /^troupe_messages_parked 0$/m);
+  t.match(metricsText, /^troupe_messages_taken_total [1-9]\d*$/m);
+  t.match(metricsText, new RegExp(`^troupe_bucket_messages_failed\\{bucket="${letters[0]!.bucket}"\\} 3$`, 'm'));
+
+  const place = ({ bucket, position }: { bucket: number; position: number }): string => `${bucket}/${position}`;
+  t.match(await troupe('deadletters', 'drop', place(letters[0]!)), { code: 0, out: /is dropped, record/ });
+  t.match(await troupe('deadletters', 'drop', place(letters[0]!)), { code: 2, err: /BAD_REQUEST.*no parked or failed message/ });
+  t.match(await troupe('deadletters', 'retry', place(letters[1]!)), { code: 0, out: /has failed again, as .*BEHAVIOR_ERROR/ });
+  t.match(await troupe('deadletters', 'retry'), { code: 2, err: /CONFIG_INVALID/ });
+  t.match(await troupe('deadletters', 'retry', '1/x'), { code: 2, err: /CONFIG_INVALID/ });
+  const inVain = await troupe('deadletters', 'retry', '--all');
+  t.match(inVain, { code: 0, err: '2 retried\n' }, 'what fails again is not tried a second time');
+  await rig.deploy();
+  const all = await troupe('deadletters', 'retry', '--all', '--json');
+  t.same(all.out.trim().split('\n').map((line) => (JSON.parse(line) as { became: string }).became), ['decision', 'decision']);
+  t.same(await rig.heard('x', 3), ['fine', 'poison', 'poison']);
+  t.same((await rig.answers('a', 4)).sort(), ['MESSAGE_DROPPED', 'fine', 'poison', 'poison']);
+  for (const path of ['/v1/deadletters?max=0', '/v1/deadletters?max=1001', '/v1/deadletters?after=1', '/v1/deadletters?x=1', '/v1/deadletters?type=a&type=b']) {
+    t.equal((await fetch(`${url}${path}`)).status, 400, path);
+  }
+  t.equal((await fetch(`${url}/v1/deadletters/0/x/drop`, { method: 'POST' })).status, 400);
+});
