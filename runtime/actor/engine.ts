@@ -242,6 +242,28 @@ export interface Routes {
   readonly owners: Int16Array;
 }
 
+/** Who is linked to an actor, the oldest link first; of all of them a part. */
+export interface LinkedPage {
+  /** Of all of them. */
+  readonly count: number;
+  /** Who is linked, and the position of the link in the log of the other's bucket. */
+  readonly links: readonly { readonly actor: string; readonly position: number }[];
+  /** `from` of the next page; 0: there is none. */
+  readonly next: number;
+}
+
+/** Associations, as they stand in the durable log. */
+export interface Links {
+  /**
+   * The actors that are linked to this one, whom its broadcasts reach: links with a position from `from` on, at most `max`.
+   * @throws TroupeError BAD_ADDRESS, NOT_READY
+   */
+  linkedTo(actor: string, from: number, max: number): Promise<LinkedPage>;
+
+  /** The actors that this one is linked to. @throws TroupeError BAD_ADDRESS */
+  linksOf(actor: string): Promise<readonly string[]>;
+}
+
 export interface Engine {
   submit(request: CommandRequest): void;
   get(request: GetRequest): void;
@@ -260,6 +282,8 @@ export interface Engine {
    * @throws TroupeError BAD_ADDRESS
    */
   records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]>;
+
+  readonly links?: Links;
 
   /** null when the node can serve; otherwise why not. */
   notReady(): string | null;

@@ -37,6 +37,7 @@ import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
 import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
+import { LinkViews } from './links/link-views.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import { letterView } from './messages/letter-view.ts';
@@ -130,6 +131,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
   readonly messages: Messages;
+  readonly links: LinkViews;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
   private bucketStops = 0;
@@ -170,6 +172,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       view: letterView(bundles, this.calls), viewRecords: (stored) => viewRecords(stored, bundles, this.calls),
     });
     const { messages } = this;
+    this.links = new LinkViews({ journal, bucketOf: (address) => routing.bucketOf(address) });
     turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
     turns.messages.onParked = (...parked) => messages.resumption.parked(...parked);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
@@ -183,9 +186,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { recovery, admission, strikes, passivation } = this;
     this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, messages, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
-    pool.onLost = (loss) => {
-      void this.losses.onLost(loss);
-    };
+    pool.onLost = (loss) => void this.losses.onLost(loss);
     pool.onMismatch = (mismatch) => this.mismatch(mismatch);
     journal.onCheckpointWanted = () => scheduler.soon(() => this.checkpoint());
   }
@@ -264,8 +265,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const address = parseAddress(actor);
     const bucket = this.routing.bucketOf(address);
     const stored = await this.parts.journal.readActorRecords(bucket.id, actor, hashText(actor));
-    const views = await viewRecords(selectFrom(stored, fromSeq, recordsMax), this.bundles, this.calls);
-    return views;
+    return viewRecords(selectFrom(stored, fromSeq, recordsMax), this.bundles, this.calls);
   }
 
   notReady(): string | null {

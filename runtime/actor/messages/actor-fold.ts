@@ -21,9 +21,14 @@ export function foldActor(activation: ActorFold, record: RecordReader): void {
     }
     activation.timerChanges++;
   }
+  if (linkNotesOf(record).length > 0) foldLinks((activation.linked ??= new Map()), record);
+}
+
+/** Takes in which links of its actor a record changes: the other's address, and the number of the link. */
+export function foldLinks(linked: Map<string, number>, record: RecordReader): void {
+  if (record.spans.length === 0) return;
   const notes = linkNotesOf(record);
   if (notes.length === 0) return;
-  const linked = (activation.linked ??= new Map());
   for (const [i, { actor, unlink }] of linksOf(record).entries()) {
     const { number } = notes[i]!;
     if (number === 0) continue;
