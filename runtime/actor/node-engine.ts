@@ -21,6 +21,7 @@ import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import { Catalog } from './catalog.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Admission } from './admission.ts';
 import { newBuckets, openBuckets } from './bucket-fold.ts';
 import { BucketJobs } from './bucket-jobs.ts';
@@ -51,7 +52,6 @@ import { Passivation } from './passivation.ts';
 import { selectFrom, viewRecords } from './record-view.ts';
 import { Routing } from './routing.ts';
 import type { Clock, Entropy, Log, Scheduler } from './seams.ts';
-import { encodeCheckpoint } from './snapshots.ts';
 import { Strikes } from './strikes.ts';
 import type { TurnHost } from './turn-loop.ts';
 import { TurnResults } from './turn-results.ts';
@@ -121,6 +121,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly calls: Calls;
   private readonly loader: Loader;
   private readonly passivation: Passivation;
+  private readonly checkpoints: Checkpoints;
   private readonly buckets: Bucket[] = [];
   private readonly results: TurnResults;
   private readonly routing: Routing;
@@ -152,6 +153,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.calls = new Calls((job) => this.loop.push(job));
     this.loader = new Loader(journal, this.bundles);
     this.passivation = new Passivation(catalog, this.loop, limitsInForce);
+    this.checkpoints = new Checkpoints(buckets, this.gate, scheduler);
     const { gate, loop, turns, bundles, loader } = this;
     this.strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls, limitsInForce.keyAgeMaxMs);
@@ -385,11 +387,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     );
   }
 
-  /** Bucket checkpoints now, actor snapshots over the next ticks. */
+  /** Bucket checkpoints now, as far as they are small, actor snapshots over the next ticks. */
   private checkpoint(): void {
-    const group = this.gate.take();
-    for (const bucket of this.buckets) if (!bucket.stopped) group.checkpoints.push(encodeCheckpoint(bucket));
-    this.gate.commit(group);
+    this.checkpoints.take();
     this.passivation.checkpoint();
     this.loop.schedule();
   }
