@@ -75,14 +75,14 @@ export class ClusterEngine implements Engine {
     return this.parts.local.behaviors();
   }
 
-  async records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]> {
+  async records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted = false): Promise<readonly RecordView[]> {
     const { local, router, owners, peerOf } = this.parts;
     const index = router.indexOf(new Address(actor));
-    if (local.owns(index)) return local.records(actor, fromSeq, recordsMax);
+    if (local.owns(index)) return local.records(actor, fromSeq, recordsMax, areChangesWanted);
     const owner = owners.ownerOf(index);
     const peer = owner === NO_NODE ? null : peerOf(owner);
     if (peer === null) throw new TroupeError('NOT_OWNER', `no node owns ${actor} at the moment`);
-    const value: RecordsValue = [actor, fromSeq, recordsMax];
+    const value: RecordsValue = [actor, fromSeq, recordsMax, areChangesWanted];
     return (await ask(peer, RECORDS, value)).value as readonly RecordView[];
   }
 

@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 
 import type { EngineLimits } from './actor/engine-limits.ts';
-import type { DeadLetters, Engine } from './actor/engine.ts';
+import { chainOf } from './actor/causes/chain.ts';
+import type { Causes, DeadLetters, Engine } from './actor/engine.ts';
 import type { EngineStat } from './actor/node-engine.ts';
 import { createAdmin } from './admin/admin.ts';
 import type { ClusterMetrics, EngineMetrics } from './admin/metrics.ts';
@@ -34,6 +35,7 @@ export interface FrontParts {
   readonly auth: Authenticator;
   readonly engine: Engine;
   readonly deadLetters: DeadLetters;
+  readonly causes: Causes;
   readonly journal: Journal;
   readonly pool: SandboxPool;
   readonly stat: () => EngineStat;
@@ -50,7 +52,7 @@ export interface Front {
 }
 
 /** @throws TroupeError ADDRESS_IN_USE, with nothing left open */
-export async function openFront({ settings, log, auth, engine, deadLetters, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
+export async function openFront({ settings, log, auth, engine, deadLetters, causes, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
   // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
   let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
   const ownVersion = await version();
@@ -87,6 +89,7 @@ export async function openFront({ settings, log, auth, engine, deadLetters, jour
   const operations = cluster?.operations ?? new SingleNode({ id: settings.node, version: ownVersion, monitor, addresses: () => addresses, sizes: () => journal.stat() });
   const admin = createAdmin({
     engine, auth, metrics, operations, deadLetters,
+    why: (ref, linksMax) => chainOf(causes, ref, linksMax),
     host: settings.adminHost,
     port: settings.adminPort,
     onDefect: (error) => log.error({ err: error }, 'defect in the admin port'),

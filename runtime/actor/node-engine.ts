@@ -14,7 +14,6 @@
  *     every decision in front of them is the old bundle's and every one behind them the new one's.
  */
 
-import { hashText, parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { AppendOutcome, BucketSizes, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
@@ -29,6 +28,8 @@ import type { Bucket, MessageCounts } from './bucket.ts';
 import type { BundleStore } from './bundles.ts';
 import { Bundles } from './bundles.ts';
 import { Calls } from './calls.ts';
+import { History } from './causes/history.ts';
+import { Replay } from './causes/replay.ts';
 import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
@@ -47,7 +48,6 @@ import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
 import { Ownership } from './ownership.ts';
 import { Passivation } from './passivation.ts';
-import { selectFrom, viewRecords } from './record-view.ts';
 import { Routing } from './routing.ts';
 import type { Clock, Entropy, Log, Scheduler } from './seams.ts';
 import { encodeCheckpoint } from './snapshots.ts';
@@ -130,6 +130,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
   readonly messages: Messages;
+  readonly history: History;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
   private bucketStops = 0;
@@ -180,7 +181,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const isClaimed = parts.isClaimed ?? null;
     const giveUp = (bucket: Bucket, outcome: AppendOutcome): Promise<void> => this.ownership.fenced(bucket, outcome);
     this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, messages, isClaimed, giveUp, clock, scheduler, log });
-    const { recovery, admission, strikes, passivation } = this;
+    const { recovery, admission, strikes, passivation, calls } = this;
+    const replay = new Replay(journal, bundles, trials);
+    this.history = new History({ journal, buckets, bundles, calls, replay, bucketOf: (address) => routing.bucketOf(address) });
     this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, messages, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
     pool.onLost = (loss) => {
@@ -260,12 +263,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.deployments.behaviors();
   }
 
-  async records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]> {
-    const address = parseAddress(actor);
-    const bucket = this.routing.bucketOf(address);
-    const stored = await this.parts.journal.readActorRecords(bucket.id, actor, hashText(actor));
-    const views = await viewRecords(selectFrom(stored, fromSeq, recordsMax), this.bundles, this.calls);
-    return views;
+  async records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted = false): Promise<readonly RecordView[]> {
+    return this.history.records(actor, fromSeq, recordsMax, areChangesWanted);
   }
 
   notReady(): string | null {
