@@ -63,7 +63,7 @@ t.test('a record shows everything that was decided', async (t) => {
     '1970-01-01T00:00:00.000Z  PlaceOrder  bucket 7 position 5  by alice  bundle abcdef01  key k1',
     '  command   {"userId":"u-1"}',
     '  seq 8     OrderPlaced {"total":8}',
-    '  send      shop.v1.Inventory:p-1 Reserve {"quantity":2}',
+    '  send      shop.v1.Inventory:p-1 Reserve {"quantity":2} -> TakeReservation',
     '  timer     {"name":"pay-by","dueMs":1000}',
     '  link      {"actor":"shop.v1.Product:p-1"}',
     '  broadcast {"name":"VoidOrder","body":{}}',

@@ -24,6 +24,7 @@ import { processTerminal, report, withHint } from './terminal.ts';
 import { addTest } from './test-command.ts';
 import { addToken } from './token.ts';
 import { addTypes } from './types.ts';
+import { addWhy } from './why.ts';
 
 async function main(argv: string[]): Promise<number> {
   let running = '';
@@ -36,7 +37,7 @@ async function main(argv: string[]): Promise<number> {
     .configureOutput({ outputError: (text, write) => write(`${text.replace(/^error: /, 'error CONFIG_INVALID: ').trimEnd()}\nhint: add --help to see what there is.\n`) })
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
-  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes, addDemo]) add(program, processTerminal);
+  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addWhy, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes, addDemo]) add(program, processTerminal);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);
