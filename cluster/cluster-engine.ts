@@ -79,8 +79,8 @@ export class ClusterEngine implements Engine {
     return this.parts.local.behaviors();
   }
 
-  async records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]> {
-    const value: RecordsValue = [actor, fromSeq, recordsMax];
+  async records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted = false): Promise<readonly RecordView[]> {
+    const value: RecordsValue = [actor, fromSeq, recordsMax, areChangesWanted];
     return this.ofOwner(actor, (local) => local.records(...value), RECORDS, value);
   }
 

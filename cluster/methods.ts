@@ -20,7 +20,7 @@ export type WatchEventValue = [what: typeof WATCH_OPENED, seq: number] | [what: 
 
 /** Request. Answer: the records as `troupe events` shows them. */
 export const RECORDS = 4;
-export type RecordsValue = [actor: string, fromSeq: number, recordsMax: number];
+export type RecordsValue = [actor: string, fromSeq: number, recordsMax: number, areChangesWanted: boolean];
 
 /** Request: these buckets were handed over to you. Answer: nothing, at once. */
 export const TAKE = 5;
@@ -70,6 +70,10 @@ export const TIMERS = 44;
 export const RETRY_LETTER = 42;
 export const DROP_LETTER = 43;
 export type PlaceValue = [bucket: number, position: number];
+
+/** Request. Answer: a CauseLink. */
+export const EXPLAIN = 44;
+export type ExplainValue = [actor: string, seq: number] | [actor: null, bucket: number, position: number];
 
 export interface LoadAnswer {
   readonly node: NodeLoad;

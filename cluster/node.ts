@@ -30,6 +30,7 @@ import { clientUrl, dialledAt, withFreePorts } from './addresses.ts';
 import { BucketKeeper } from './bucket-keeper.ts';
 import { BucketOwners } from './bucket-owners.ts';
 import { ClusterDeployments } from './cluster-deployments.ts';
+import { ClusterCauses } from './cluster-causes.ts';
 import { ClusterEngine } from './cluster-engine.ts';
 import { ClusterLetters } from './cluster-letters.ts';
 import { ClusterTimers } from './cluster-timers.ts';
@@ -267,10 +268,9 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   });
   serveRequests(transport, engine, router);
   const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
-  deadLetters.serve(transport);
   const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
-  timers.serve(transport);
-  courier.serve(transport);
+  const causes = new ClusterCauses({ local: engine.history, owners, router, peers });
+  for (const service of [deadLetters, timers, causes, courier]) service.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
@@ -303,7 +303,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     storeErrorsTotal: storeErrors,
   });
   const listening = await transport.listen();
-  const front = await openFront({ settings, log, auth, engine: local, deadLetters, timers, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
+  const front = await openFront({ settings, log, auth, engine: local, deadLetters, timers, causes, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(async () => {
     await engine.close();

@@ -22,8 +22,8 @@ export function serveRequests(transport: Transport, engine: LocalEngine & Pick<E
     else engine.get(get);
   });
   transport.handle(RECORDS, (incoming) => {
-    const [actor, fromSeq, recordsMax] = incoming.value as RecordsValue;
-    answerLater(incoming, engine.records(actor, fromSeq, recordsMax));
+    const [actor, fromSeq, recordsMax, areChangesWanted] = incoming.value as RecordsValue;
+    answerLater(incoming, engine.records(actor, fromSeq, recordsMax, areChangesWanted));
   });
   transport.handle(LINKED_TO, (incoming) => {
     const [actor, from, max] = incoming.value as LinkedToValue;

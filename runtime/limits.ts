@@ -157,6 +157,10 @@ export const limits = {
   letterTimeMaxMs: 15_000,
   /** Records that are read for one page of parked and failed messages, whatever of them is wanted. */
   lettersReadPerPageMax: 2_000,
+  /** Records that are folded to see what an actor was at some moment. */
+  pastBytesMax: 6 * MIB,
+  /** From a record back to what began it. */
+  causeLinksMax: 1_000,
   /** Bodies of a page; behind this much, the next one begins. */
   letterBytesPerPageMax: 1 * MIB,
 

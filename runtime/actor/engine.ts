@@ -100,13 +100,35 @@ export interface Deployed {
   readonly changed: boolean;
 }
 
+/** What a record came of: a session of a client, or the record that sent the message. */
+export interface RecordCause extends RecordPlace {
+  /** Of a client; '' for a message. */
+  readonly session: string;
+  /** Of the log that holds the record; '' for a client. */
+  readonly incarnation: string;
+  /** Index among the sends of that record; of a LINKED record, among its links. */
+  readonly entry: number;
+  /** On the channel between the two buckets; 0 when the message was taken up again. */
+  readonly number: number;
+}
+
 /** One record as `troupe events` shows it. Bodies are ProtoJSON values. */
 export interface RecordView {
   readonly position: number;
   readonly bucket: number;
+  readonly incarnation: string;
   readonly epoch: number;
   readonly kind: string;
   readonly actor: string;
+  /** Whom a message is for that was parked, failed or dropped: such a record is not in the actor's history. */
+  readonly addressee: string;
+  /** null when a timer has brought it, when it goes on with something, and for what nobody asked for. */
+  readonly cause: RecordCause | null;
+  /** The timer that has brought the command; null when none has. `nextDueMs` is 0 when it is over. */
+  readonly firing: { readonly timer: { readonly position: number; readonly index: number }; readonly name: string; readonly dueMs: number; readonly missed: number; readonly nextDueMs: number } | null;
+  /** Position of the parked or failed record whose message it takes up again, or drops; 0 for none. */
+  readonly resumes: number;
+  readonly onReply: string;
   readonly firstSeq: number;
   readonly command: string;
   readonly key: string;
@@ -114,16 +136,69 @@ export interface RecordView {
   readonly nowMs: number;
   readonly bundle: string;
   readonly payload: unknown;
-  readonly events: readonly { readonly seq: number; readonly name: string; readonly body: unknown }[];
-  readonly sends: readonly { readonly to: string; readonly name: string; readonly body: unknown; readonly number: number }[];
+  readonly events: readonly { readonly seq: number; readonly name: string; readonly body: unknown; readonly changes?: readonly FieldChange[] }[];
+  readonly sends: readonly { readonly to: string; readonly name: string; readonly body: unknown; readonly number: number; readonly onReply: string }[];
   readonly timers: readonly unknown[];
-  /** The timer that has brought the command; null when none has. `nextDueMs` is 0 when it is over. */
-  readonly firing: { readonly name: string; readonly dueMs: number; readonly missed: number; readonly nextDueMs: number } | null;
   readonly links: readonly unknown[];
   readonly broadcasts: readonly unknown[];
+  readonly linkTaken: { readonly target: string; readonly actor: string; readonly unlink: boolean; readonly linkedNumber: number } | null;
+  readonly cursor: { readonly position: number; readonly index: number; readonly through: number; readonly done: boolean; readonly actor: string } | null;
   readonly reply: unknown;
   readonly rejection: { readonly code: string; readonly message: string } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+/** One field of a state before and after an event; left out where there was none. */
+export interface FieldChange {
+  /** `lines[2].quantity`, `stock["tea"]`. */
+  readonly path: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}
+
+/**
+ * Where in the scripts a decision asked for what it did: "<file>:<line>:<column>" in the bundle, found out by deciding once more on the state
+ * before it. One for each event, send, timer, link and broadcast of the record, in order; the reply to a message, a send that no line asks
+ * for, has none. `problem`: why there are no lines, or why they may not be trusted.
+ */
+export interface DecisionTrace {
+  readonly problem: string;
+  readonly events: readonly string[];
+  readonly sends: readonly string[];
+  readonly timers: readonly string[];
+  readonly links: readonly string[];
+  readonly broadcasts: readonly string[];
+  readonly refusal: string;
+}
+
+/**
+ * - `client`: a session; the chain begins here.
+ * - `message`, `link`: the record that sent it, by the entry among its sends or links.
+ * - `timer`: the record that armed it. `broadcast`: the record with the broadcast. `again`: the record that it was parked or had failed in.
+ * - `none`: nobody asked for it.
+ */
+export type CauseKind = 'client' | 'message' | 'link' | 'timer' | 'broadcast' | 'again' | 'none';
+
+export interface CauseLink {
+  readonly record: RecordView;
+  /** null where no behaviour ran. */
+  readonly trace: DecisionTrace | null;
+  readonly cause: { readonly kind: CauseKind; readonly place: RecordPlace | null; readonly entry: number; readonly incarnation: string };
+}
+
+/** From a record back to what began it, which comes last. */
+export interface CauseChain {
+  readonly links: readonly CauseLink[];
+  /** Why it does not go back to its beginning; '' when it does. */
+  readonly broken: string;
+}
+
+/** Which record: at a place, or the one with an event of an actor; seq 0 is the actor's newest record. */
+export type RecordRef = RecordPlace | { readonly actor: string; readonly seq: number };
+
+export interface Causes {
+  /** One link. @throws TroupeError BAD_ADDRESS, BAD_REQUEST when there is no such record, NOT_READY when nobody serves its bucket */
+  explain(ref: RecordRef): Promise<CauseLink>;
 }
 
 /** A record, by its place: the only name that it has for ever. */
@@ -278,10 +353,11 @@ export interface Engine {
   behaviors(): readonly ServedBehavior[];
 
   /**
-   * Durable records of an actor that hold an event with seq >= fromSeq, or have no event and lie behind such a one; the oldest first.
+   * Durable records of an actor that hold an event with seq >= fromSeq, or have no event and lie behind such a one; the oldest first. With what
+   * each event changed in the state, when that is wanted: every event is folded once more for it.
    * @throws TroupeError BAD_ADDRESS
    */
-  records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]>;
+  records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted?: boolean): Promise<readonly RecordView[]>;
 
   readonly links?: Links;
 

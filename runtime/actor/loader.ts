@@ -34,12 +34,15 @@ export interface ActivationPlan {
   readonly write: (batch: BatchWriter) => void;
 }
 
+/** Where the histories of actors come from. */
+export type Histories = Pick<Journal, 'readActor' | 'readActorRecords'>;
+
 export class Loader {
-  private readonly journal: Journal;
+  private readonly journal: Histories;
   private readonly bundles: Bundles;
   private readonly record = new RecordReader();
 
-  constructor(journal: Journal, bundles: Bundles) {
+  constructor(journal: Histories, bundles: Bundles) {
     this.journal = journal;
     this.bundles = bundles;
   }
@@ -147,9 +150,9 @@ export class Loader {
     const served: TypeVersion | undefined = this.bundles.served.get(activation.type);
     const state = snapshot?.state ?? null;
     const records = steps.map((step) => ({ bundle: entries.get(step.hash)!.index, bytes: step.bytes }));
-    const bundle = first === undefined ? served!.bundle.index : entries.get(first)!.index;
+    const from = first === undefined ? served?.bundle : entries.get(first);
     return {
-      write: (batch) => batch.activate(activation.handle, activation.type, activation.id, bundle, state, records),
+      write: (batch) => batch.activate(activation.handle, activation.type, activation.id, from!.index, state, records),
     };
   }
 }

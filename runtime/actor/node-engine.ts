@@ -14,9 +14,8 @@
  *     every decision in front of them is the old bundle's and every one behind them the new one's.
  */
 
-import { hashText, parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
-import type { AppendOutcome, BucketSizes, Journal } from '../journal/journal.ts';
+import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
@@ -26,13 +25,16 @@ import { Admission } from './admission.ts';
 import { newBuckets, openBuckets } from './bucket-fold.ts';
 import { BucketJobs } from './bucket-jobs.ts';
 import { BucketRecovery } from './bucket-recovery.ts';
-import type { Bucket, MessageCounts } from './bucket.ts';
+import type { Bucket } from './bucket.ts';
 import type { BundleStore } from './bundles.ts';
 import { Bundles } from './bundles.ts';
 import { Calls } from './calls.ts';
+import { History } from './causes/history.ts';
+import { Replay } from './causes/replay.ts';
 import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
+import type { BucketStat, EngineStat } from './engine-stat.ts';
 import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest } from './engine.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
@@ -43,13 +45,12 @@ import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
-import type { MessagesStat } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
 import { Ownership } from './ownership.ts';
 import { Passivation } from './passivation.ts';
-import { selectFrom, viewRecords } from './record-view.ts';
+import { viewRecords } from './record-view.ts';
 import { Routing } from './routing.ts';
 import type { Clock, Entropy, Log, Scheduler } from './seams.ts';
 import { Strikes } from './strikes.ts';
@@ -83,33 +84,6 @@ export interface EngineParts {
   readonly isClaimed?: (index: number) => Promise<boolean>;
 }
 
-export interface EngineStat {
-  readonly activations: number;
-  readonly stateBytes: number;
-  readonly commandsWaiting: number;
-  readonly commandBytesWaiting: number;
-  readonly commandsAnswered: number;
-  readonly duplicatesAnswered: number;
-  readonly activationsLoaded: number;
-  readonly passivations: number;
-  readonly snapshots: number;
-  readonly rebuilds: number;
-  readonly batches: number;
-  readonly items: number;
-  readonly groupsInFlight: number;
-  /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
-  readonly bucketStops: number;
-  readonly messages: MessagesStat;
-}
-
-/** A bucket that this node owns, as it stands. */
-export interface BucketStat extends BucketSizes, MessageCounts {
-  readonly index: number;
-  readonly epoch: number;
-  /** Durable records in its log. */
-  readonly position: number;
-}
-
 export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly parts: EngineParts;
   private readonly catalog: Catalog;
@@ -133,6 +107,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   readonly ownership: Ownership;
   readonly messages: Messages;
   readonly links: LinkViews;
+  readonly history: History;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
   private bucketStops = 0;
@@ -171,7 +146,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       journal, buckets, bundles, routing, clock, scheduler, log,
       limits: limitsInForce,
       elsewhere: parts.courier ?? null,
-      view: letterView(bundles, this.calls), viewRecords: (stored) => viewRecords(stored, bundles, this.calls),
+      view: letterView(bundles, this.calls),
+      viewRecords: (stored) => viewRecords(stored, bundles, this.calls),
     });
     const { messages } = this;
     this.links = new LinkViews({ journal, bucketOf: (address) => routing.bucketOf(address) });
@@ -185,7 +161,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const isClaimed = parts.isClaimed ?? null;
     const giveUp = (bucket: Bucket, outcome: AppendOutcome): Promise<void> => this.ownership.fenced(bucket, outcome);
     this.recovery = new BucketRecovery({ journal, jobs, gate, routing, loop, deployments, watches, messages, isClaimed, giveUp, clock, scheduler, log });
-    const { recovery, admission, strikes, passivation } = this;
+    const { recovery, admission, strikes, passivation, calls } = this;
+    const replay = new Replay(journal, bundles, trials);
+    this.history = new History({ journal, buckets, bundles, calls, replay, bucketOf: (address) => routing.bucketOf(address) });
     this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, messages, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
     pool.onLost = (loss) => void this.losses.onLost(loss);
@@ -263,11 +241,8 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     return this.deployments.behaviors();
   }
 
-  async records(actor: string, fromSeq: number, recordsMax: number): Promise<readonly RecordView[]> {
-    const address = parseAddress(actor);
-    const bucket = this.routing.bucketOf(address);
-    const stored = await this.parts.journal.readActorRecords(bucket.id, actor, hashText(actor));
-    return viewRecords(selectFrom(stored, fromSeq, recordsMax), this.bundles, this.calls);
+  async records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted = false): Promise<readonly RecordView[]> {
+    return this.history.records(actor, fromSeq, recordsMax, areChangesWanted);
   }
 
   notReady(): string | null {

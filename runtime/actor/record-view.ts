@@ -6,10 +6,14 @@ import protobuf from 'protobufjs';
 
 import type { StoredRecord } from '../journal/journal.ts';
 import { PAYLOAD_COMMAND, PAYLOAD_EVENT, PAYLOAD_REPLY, PAYLOAD_STATE } from '../sandbox/sandbox.ts';
+import { hashToHex } from '../codec/hash64.ts';
 import { RecordReader } from '../codec/record.ts';
+import { causeOf, cursorOf, linkNotesOf, linkTakenOf } from '../codec/record-messages.ts';
+import { firingOf, timerNotesOf } from '../codec/record-timers.ts';
+import type { TimerNote } from '../codec/record-timers.ts';
 import type { Bundles, LoadedBundleEntry } from './bundles.ts';
 import type { Calls } from './calls.ts';
-import type { RecordView } from './engine.ts';
+import type { RecordCause, RecordView } from './engine.ts';
 import { isMintedKey } from '../codec/minted-key.ts';
 import { splitAddress } from '../codec/address.ts';
 
@@ -32,11 +36,9 @@ interface DecodedRecord {
   payload?: Payload;
   migration?: { state: Uint8Array };
   events: ({ name: string } & Payload)[];
-  sends: ({ to: string; name: string } & Payload)[];
+  sends: ({ to: string; name: string; onReply: string } & Payload)[];
   sendNumbers: number[];
   timers: { name: string; armed?: { dueMs: number; command: string; everyMs: number; cron: string; zone: string } & Payload }[];
-  timerNotes: { dueMs: number }[];
-  firing?: { name: string; dueMs: number; missed: number; nextDueMs: number };
   links: { actor: string; unlink: boolean }[];
   broadcasts: ({ name: string } & Payload)[];
   reply?: Payload;
@@ -57,7 +59,8 @@ export async function viewRecords(
   return views;
 }
 
-async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promise<RecordView> {
+export async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promise<RecordView> {
+  const fields = new RecordReader().over(bytes);
   const record = recordType.toObject(recordType.decode(bytes), {
     defaults: true,
     longs: Number,
@@ -66,14 +69,22 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
   }) as unknown as DecodedRecord;
   const hash = Buffer.from(record.bundle).toString('hex');
   const bundle = hash === '' ? null : await bundles.load(hash);
-  const { type } = splitAddress(record.actor);
+  const { type } = splitAddress(record.actor || fields.addressee || (cursorOf(fields)?.actor ?? ''));
+  const timerNotes = timerNotesOf(fields);
+  const linkNotes = linkNotesOf(fields);
   const body: Body = (kind, of, name, data) => bodyOf(calls, bundle, of, kind, name, data);
   return {
     position: record.position,
     bucket: record.bucketIndex,
+    incarnation: hashToHex({ hi: fields.incarnationHi, lo: fields.incarnationLo }),
     epoch: record.epoch,
     kind: record.kind.replace('RECORD_KIND_', '').toLowerCase(),
     actor: record.actor,
+    addressee: fields.addressee,
+    cause: viewCause(fields),
+    firing: firingOf(fields),
+    resumes: fields.resumes,
+    onReply: fields.onReply,
     firstSeq: record.firstSeq,
     command: record.name,
     key: isMintedKey(record.key) ? '' : record.key,
@@ -94,12 +105,14 @@ async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promis
         name: send.name,
         body: await body(PAYLOAD_COMMAND, splitAddress(send.to).type, send.name, send),
         number: record.sendNumbers[i] ?? 0,
+        onReply: send.onReply,
       })),
     ),
-    timers: await Promise.all(record.timers.map((timer, i) => viewTimer(timer, record.timerNotes[i]?.dueMs ?? 0, type, body))),
-    firing: record.firing == null ? null : { name: record.firing.name, dueMs: record.firing.dueMs, missed: record.firing.missed, nextDueMs: record.firing.nextDueMs },
-    links: record.links.map(({ actor, unlink }) => ({ actor, unlink })),
-    broadcasts: record.broadcasts.map(({ name, data }) => ({ name, data: Buffer.from(data ?? []).toString('base64') })),
+    timers: await Promise.all(record.timers.map((timer, i) => viewTimer(timer, timerNotes[i] ?? null, type, body))),
+    links: record.links.map(({ actor, unlink }, i) => ({ actor, unlink, number: linkNotes[i]?.number ?? 0, linkedNumber: linkNotes[i]?.linkedNumber ?? 0 })),
+    broadcasts: await Promise.all(record.broadcasts.map(async (broadcast) => ({ name: broadcast.name, body: await body(PAYLOAD_COMMAND, takerOf(bundle, broadcast.name), broadcast.name, broadcast) }))),
+    linkTaken: linkTakenOf(fields),
+    cursor: cursorOf(fields),
     reply: record.reply == null ? null : await body(PAYLOAD_REPLY, type, record.name, record.reply),
     rejection: record.rejection ?? null,
     failure: record.failure ?? null,
@@ -114,12 +127,25 @@ async function viewPayload({ payload, migration, name }: DecodedRecord, type: st
   return payload == null ? null : body(PAYLOAD_COMMAND, type, name, payload);
 }
 
-/** `firstDueMs` is when a calendar comes to it first. */
-async function viewTimer(timer: DecodedRecord['timers'][number], firstDueMs: number, type: string, body: Body): Promise<unknown> {
-  if (timer.armed == null) return { name: timer.name, cancelled: true };
+async function viewTimer(timer: DecodedRecord['timers'][number], note: TimerNote | null, type: string, body: Body): Promise<unknown> {
+  const replaces = note?.replaces ?? null;
+  if (timer.armed == null) return { name: timer.name, cancelled: true, replaces };
   const { dueMs, command, everyMs, cron, zone } = timer.armed;
-  const when = cron === '' ? { dueMs, everyMs } : { cron, zone: zone === '' ? 'UTC' : zone, dueMs: firstDueMs };
-  return { name: timer.name, ...when, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
+  return { name: timer.name, dueMs: note?.dueMs ?? dueMs, everyMs, cron, zone, replaces, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
+}
+
+function viewCause(fields: RecordReader): RecordCause | null {
+  const cause = causeOf(fields);
+  if (cause === null) return null;
+  const { incarnationHi, incarnationLo, index, position, entry, number, session } = cause;
+  if (position === 0) return { session, incarnation: '', bucket: 0, position: 0, entry: 0, number: 0 };
+  return { session, incarnation: hashToHex({ hi: incarnationHi, lo: incarnationLo }), bucket: index, position, entry, number };
+}
+
+/** A broadcast is for all types that have the command, which agree on its message. */
+function takerOf(bundle: LoadedBundleEntry | null, command: string): string {
+  for (const version of bundle?.types.values() ?? []) if (version.commandIndexes.has(command)) return version.type;
+  return '';
 }
 
 /** A payload that the bundle has no message for is shown as base64, so that nothing of a record is hidden. */

@@ -13,7 +13,7 @@
  */
 
 import { limits } from '../limits.ts';
-import type { BatchWriter, SandboxLoss, SandboxPool } from '../sandbox/sandbox.ts';
+import type { BatchWriter, ResultReader, SandboxLoss, SandboxPool } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import { LOADING } from './activation.ts';
 import type { Bundles } from './bundles.ts';
@@ -22,7 +22,7 @@ import type { ActivationPlan } from './loader.ts';
 import type { Clock, Entropy } from './seams.ts';
 
 /** Never given to a resident actor. */
-const TRIAL_HANDLE = 0x7fff_ffff;
+export const TRIAL_HANDLE = 0x7fff_ffff;
 
 export interface TrialParts {
   readonly pool: SandboxPool;
@@ -117,9 +117,14 @@ export class Trials {
     );
   }
 
+  /** Runs what somebody wants to look at, and has nothing to do with what goes on. Answers null, or how the process ended. */
+  look(write: (batch: BatchWriter) => void, read: (results: ResultReader) => void): Promise<SandboxLoss['code'] | null> {
+    return this.run(write, read);
+  }
+
   /** One at a time: a death must name who died of it. */
-  private run(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null> {
-    const next = this.last.then(() => this.parts.pool.trial(write));
+  private run(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<SandboxLoss['code'] | null> {
+    const next = this.last.then(() => this.parts.pool.trial(write, read));
     this.last = next.catch(() => null);
     return next;
   }

@@ -16,6 +16,8 @@ import { admit, checkExposure } from './guard.ts';
 import { addLinks } from './links-routes.ts';
 import type { Metrics } from './metrics.ts';
 import { addDeadLetters } from './dead-letter-routes.ts';
+import { addWhy } from './why-routes.ts';
+import type { Why } from './why-routes.ts';
 import { addOperations } from './operations-routes.ts';
 import type { Operations } from './operations.ts';
 import { addTimers } from './timer-routes.ts';
@@ -40,6 +42,8 @@ export interface AdminSettings {
   readonly deadLetters?: DeadLetters;
   /** Left out: there is no path for timers. */
   readonly timers?: ActorTimers;
+  /** Left out: there is no path for what records came of. */
+  readonly why?: Why;
   readonly bundleBytesMax?: number;
   /** A defect met while answering. */
   readonly onDefect?: (error: unknown) => void;
@@ -76,6 +80,7 @@ export function createAdmin(settings: AdminSettings): Admin {
   if (settings.operations !== undefined) addOperations(server, settings.operations);
   if (settings.deadLetters !== undefined) addDeadLetters(server, settings.deadLetters);
   if (settings.timers !== undefined) addTimers(server, settings.timers);
+  if (settings.why !== undefined) addWhy(server, settings.why);
   return {
     async listen() {
       const { host, port } = settings;
@@ -126,12 +131,14 @@ function addViews(server: FastifyInstance, { engine }: AdminSettings): void {
   server.get('/v1/behaviors', () => ({ behaviors: engine.behaviors() }));
   server.get('/v1/records', async (request) => {
     const query = request.query as Record<string, unknown>;
-    const extra = Object.keys(query).find((name) => !['actor', 'from', 'max'].includes(name));
+    const extra = Object.keys(query).find((name) => !['actor', 'from', 'max', 'changes'].includes(name));
     if (extra !== undefined) throw new TroupeError('BAD_REQUEST', `the parameter ${JSON.stringify(extra)} is not known`);
     if (typeof query['actor'] !== 'string') throw new TroupeError('BAD_REQUEST', 'the parameter actor is missing');
     const from = countOf(query, 'from', 1, Number.MAX_SAFE_INTEGER);
     const max = countOf(query, 'max', RECORDS_DEFAULT, RECORDS_MAX);
-    return { records: await engine.records(query['actor'], from, max) };
+    const { changes } = query;
+    if (changes !== undefined && changes !== 'true' && changes !== 'false') throw new TroupeError('BAD_REQUEST', 'the parameter changes is true or false');
+    return { records: await engine.records(query['actor'], from, max, changes === 'true') };
   });
 }
 

@@ -1,7 +1,7 @@
 /** The admin port over HTTP: deploying, behaviours in service, records, nodes and buckets. */
 
 import { TroupeError } from '../codec/errors.ts';
-import type { DeadLetterPage, Deployed, LetterOutcome, LinkedPage, PendingTimer, RecordPlace, RecordView, ServedBehavior } from '../actor/engine.ts';
+import type { CauseChain, DeadLetterPage, Deployed, LetterOutcome, LinkedPage, PendingTimer, RecordPlace, RecordRef, RecordView, ServedBehavior } from '../actor/engine.ts';
 import { defaults } from '../config/defaults.ts';
 import type { BucketView, NodeView, PlannedMove } from '../front.ts';
 import type { NodeOptions } from './node-options.ts';
@@ -34,8 +34,8 @@ export class AdminClient {
   }
 
   /** Records with an event of seq >= from, and those without one behind them; the oldest `max`. */
-  async records(actor: string, from: number, max: number): Promise<RecordView[]> {
-    const query = new URLSearchParams({ actor, from: String(from), max: String(max) });
+  async records(actor: string, from: number, max: number, areChangesWanted = false): Promise<RecordView[]> {
+    const query = new URLSearchParams({ actor, from: String(from), max: String(max), ...(areChangesWanted ? { changes: 'true' } : {}) });
     return listOf<RecordView>(await this.request(`/v1/records?${query}`), 'records');
   }
 
@@ -91,6 +91,14 @@ export class AdminClient {
 
   async letterOrder({ bucket, position }: RecordPlace, order: 'retry' | 'drop'): Promise<LetterOutcome> {
     return (await this.request(`/v1/deadletters/${bucket}/${position}/${order}`, { method: 'POST' })) as LetterOutcome;
+  }
+
+  /** From a record back to what began it. */
+  async why(ref: RecordRef, linksMax: number): Promise<CauseChain> {
+    const query = new URLSearchParams({ ...Object.fromEntries(Object.entries(ref).map(([name, value]) => [name, String(value)])), max: String(linksMax) });
+    const body = await this.request(`/v1/why?${query}`);
+    listOf<unknown>(body, 'links');
+    return body as CauseChain;
   }
 
   private async request(path: string, init: RequestInit = {}): Promise<unknown> {

@@ -58,7 +58,7 @@ async function troupe(args: string[], options: { stdin?: string; env?: Record<st
 function recordOf(position: number, seq: number): RecordView {
   return {
     position, bucket: 1, epoch: 1, kind: 'DECISION', actor: order, firstSeq: seq, command: 'PlaceOrder', key: '', principal: '', nowMs: 0, bundle: 'ab12cd34ef', payload: {},
-    events: [{ seq, name: 'OrderPlaced', body: {} }], sends: [], timers: [], firing: null, links: [], broadcasts: [], reply: {}, rejection: null, failure: null,
+    events: [{ seq, name: 'OrderPlaced', body: {} }], sends: [], timers: [], links: [], broadcasts: [], linkTaken: null, cursor: null, incarnation: 'ab', addressee: '', cause: null, firing: null, resumes: 0, onReply: '', reply: {}, rejection: null, failure: null,
   };
 }
 

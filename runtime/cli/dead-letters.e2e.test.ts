@@ -7,6 +7,7 @@ import path from 'node:path';
 import t from 'tap';
 
 import { speaker, startRig } from '../actor/messages/testing/letters-rig.ts';
+import { chainOf } from '../actor/causes/chain.ts';
 import { createAdmin } from '../admin/admin.ts';
 import { createMetrics } from '../admin/metrics.ts';
 import { createAuthenticator } from '../gateway/auth.ts';
@@ -20,7 +21,7 @@ t.test('listed, retried, dropped', async (t) => {
   t.teardown(() => rig.close());
   const { engine } = rig.node;
   const metrics = createMetrics({ engine: () => ({ messages: engine.stat().messages }), buckets: () => engine.bucketStats() });
-  const admin = createAdmin({ engine, deadLetters: engine.messages.desk, auth: await createAuthenticator({ kind: 'none' }), host: '127.0.0.1', port: 0, metrics });
+  const admin = createAdmin({ engine, deadLetters: engine.messages.desk, why: (ref, linksMax) => chainOf(engine.history, ref, linksMax), auth: await createAuthenticator({ kind: 'none' }), host: '127.0.0.1', port: 0, metrics });
   const { port } = await admin.listen();
   t.teardown(() => admin.close());
   const url = `http://127.0.0.1:${port}`;
@@ -65,7 +66,21 @@ t.test('listed, retried, dropped', async (t) => {
   t.same(all.out.trim().split('\n').map((line) => (JSON.parse(line) as { became: string }).became), ['decision', 'decision']);
   t.same(await rig.heard('x', 3), ['fine', 'poison', 'poison']);
   t.same((await rig.answers('a', 4)).sort(), ['MESSAGE_DROPPED', 'fine', 'poison', 'poison']);
-  for (const path of ['/v1/deadletters?max=0', '/v1/deadletters?max=1001', '/v1/deadletters?after=1', '/v1/deadletters?x=1', '/v1/deadletters?type=a&type=b']) {
+  const why = await troupe('why', 'test.v1.Listener:x@2');
+  t.equal(why.code, 0);
+  t.equal(why.err, '');
+  const [said, sent, ...rest] = why.out.split('\n');
+  t.match(said, / test\.v1\.Speaker:a {2}Say {2}/);
+  t.match(why.out, /^-> send {6}test\.v1\.Listener:x Hear {"word":"poison"} {2}speaker\.js:7:37$/m);
+  t.match(why.out, /^-> failed {4}BEHAVIOR_ERROR/m);
+  t.match(rest.join('\n'), /^-> event {5}2 Heard .* {2}listener\.js:9:11$/m);
+  t.ok(sent !== undefined);
+  const links = (await troupe('why', 'test.v1.Listener:x@2', '--json')).out.trim().split('\n').map((line) => JSON.parse(line) as { cause: { kind: string } });
+  t.same(links[0]!.cause.kind, 'client', 'the beginning first');
+  t.match(await troupe('why', 'test.v1.Listener:x@99'), { code: 2, err: /has no event 99/ });
+  t.match(await troupe('events', 'test.v1.Listener:x', '--changes'), { code: 0, out: /heard\[0\]: "fine"/ });
+  t.match(await troupe('events', 'test.v1.Listener:x', '--changes', '--json'), { out: /"changes":\[\{"path":"heard\[1\]","after":"poison"\}\]/ });
+  for (const path of ['/v1/why', '/v1/why?actor=test.v1.Listener:x&bucket=1', '/v1/why?bucket=1', '/v1/why?actor=test.v1.Listener:x&seq=a', '/v1/why?actor=test.v1.Listener:x&max=0', '/v1/records?actor=test.v1.Listener:x&changes=maybe', '/v1/deadletters?max=0', '/v1/deadletters?max=1001', '/v1/deadletters?after=1', '/v1/deadletters?x=1', '/v1/deadletters?type=a&type=b']) {
     t.equal((await fetch(`${url}${path}`)).status, 400, path);
   }
   t.equal((await fetch(`${url}/v1/deadletters/0/x/drop`, { method: 'POST' })).status, 400);

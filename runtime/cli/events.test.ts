@@ -8,7 +8,7 @@ function record(position: number, seqs: number[], over: Partial<RecordView> = {}
   return {
     position, bucket: 7, epoch: 1, kind: 'DECISION', actor: 'shop.v1.Order:o-1', firstSeq: seqs[0] ?? 0, command: 'PlaceOrder', key: 'k1', principal: 'alice',
     nowMs: 0, bundle: 'abcdef0123456789', payload: { userId: 'u-1' }, events: seqs.map((seq) => ({ seq, name: 'OrderPlaced', body: { total: seq } })),
-    sends: [], timers: [], firing: null, links: [], broadcasts: [], reply: {}, rejection: null, failure: null, ...over,
+    sends: [], timers: [], links: [], broadcasts: [], linkTaken: null, cursor: null, incarnation: 'ab', addressee: '', cause: null, firing: null, resumes: 0, onReply: '', reply: {}, rejection: null, failure: null, ...over,
   };
 }
 
@@ -52,7 +52,7 @@ t.test('reading on shows only what is new', async (t) => {
 t.test('a record shows everything that was decided', async (t) => {
   const text = recordText(
     record(5, [8], {
-      sends: [{ to: 'shop.v1.Inventory:p-1', name: 'Reserve', body: { quantity: 2 }, number: 3 }],
+      sends: [{ to: 'shop.v1.Inventory:p-1', name: 'Reserve', body: { quantity: 2 }, number: 3, onReply: 'TakeReservation' }],
       timers: [{ name: 'pay-by', dueMs: 1000 }],
       links: [{ actor: 'shop.v1.Product:p-1' }],
       broadcasts: [{ name: 'VoidOrder', body: {} }],
@@ -63,7 +63,7 @@ t.test('a record shows everything that was decided', async (t) => {
     '1970-01-01T00:00:00.000Z  PlaceOrder  bucket 7 position 5  by alice  bundle abcdef01  key k1',
     '  command   {"userId":"u-1"}',
     '  seq 8     OrderPlaced {"total":8}',
-    '  send      shop.v1.Inventory:p-1 Reserve {"quantity":2}',
+    '  send      shop.v1.Inventory:p-1 Reserve {"quantity":2} -> TakeReservation',
     '  timer     {"name":"pay-by","dueMs":1000}',
     '  link      {"actor":"shop.v1.Product:p-1"}',
     '  broadcast {"name":"VoidOrder","body":{}}',

@@ -17,6 +17,8 @@ import { wholeNumber } from './send.ts';
 import type { Terminal } from './terminal.ts';
 
 const PAGE = 1_000;
+/** Each event is folded once more for it. */
+const CHANGES_PAGE = 100;
 
 /** Where a reading of records stands. */
 export interface Cursor {
@@ -32,22 +34,24 @@ export function addEvents(program: Command, terminal: Terminal): void {
   const command = program.command('events <actor>').description('print an actor\'s records: events, with their command, reply, sends, timers and links');
   withJson(withToken(withAdmin(withGateway(command))))
     .option('--from <seq>', 'first event wanted; 1 is the actor\'s first', '1')
+    .option('--changes', 'with each event, what it changed in the state')
     .option('--follow', 'go on with new ones until interrupted');
   command.action(async (actor: string, options: Record<string, unknown>) => {
     const node = nodeOptions(options);
     checkedAddress(actor);
     const admin = new AdminClient(node);
     const cursor: Cursor = { from: wholeNumber(options['from'], '--from'), position: 0 };
-    const readPage: ReadPage = (from, max) => admin.records(actor, from, max);
+    const areChangesWanted = options['changes'] === true;
+    const readPage: ReadPage = (from, max) => admin.records(actor, from, max, areChangesWanted);
     const show = (record: RecordView): void => terminal.data(node.json ? JSON.stringify(record) : recordText(record));
-    let shown = await readNew(readPage, cursor, show, PAGE);
+    let shown = await readNew(readPage, cursor, show, areChangesWanted ? CHANGES_PAGE : PAGE);
     if (shown === 0) await checkType(admin, actor);
     if (options['follow'] !== true) {
       if (shown === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}`);
       return;
     }
     await withClient(node, async (client) => {
-      for await (const _event of client.watch(actor, { from: cursor.from })) shown += await readNew(readPage, cursor, show, PAGE);
+      for await (const _event of client.watch(actor, { from: cursor.from })) shown += await readNew(readPage, cursor, show, areChangesWanted ? CHANGES_PAGE : PAGE);
     });
   });
 }

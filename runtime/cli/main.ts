@@ -26,6 +26,7 @@ import { addTest } from './test-command.ts';
 import { addTimers } from './timers.ts';
 import { addToken } from './token.ts';
 import { addTypes } from './types.ts';
+import { addWhy } from './why.ts';
 
 async function main(argv: string[]): Promise<number> {
   let running = '';
@@ -39,7 +40,8 @@ async function main(argv: string[]): Promise<number> {
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
   const commands = [
-    addStart, addDeploy, addTest, addSend, addGet, addEvents, addTimers, addLinks, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes, addDemo,
+    addStart, addDeploy, addTest, addSend, addGet, addEvents, addWhy, addTimers, addLinks, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes,
+    addDemo,
   ];
   for (const add of commands) add(program, processTerminal);
   try {

@@ -7,11 +7,13 @@ const LABEL = 9;
 
 /** A block of lines without a trailing line break; the first line says which record, the others what is in it. */
 export function recordText(record: RecordView): string {
-  const lines = [headline(record)];
+  const lines = [headline(record), ...causeLines(record)];
   if (hasContent(record.payload)) lines.push(line(record.kind.toLowerCase() === 'migrate' ? 'state' : 'command', json(record.payload)));
-  if (record.firing !== null) lines.push(line('firing', json(record.firing)));
-  for (const event of record.events) lines.push(line(`seq ${event.seq}`, `${event.name} ${json(event.body)}`));
-  for (const send of record.sends) lines.push(line('send', `${send.to} ${send.name} ${json(send.body)}`));
+  for (const event of record.events) {
+    lines.push(line(`seq ${event.seq}`, `${event.name} ${json(event.body)}`));
+    for (const { path, ...change } of event.changes ?? []) lines.push(line('', `${path}${changeText(change)}`));
+  }
+  for (const send of record.sends) lines.push(line('send', `${send.to} ${send.name} ${json(send.body)}${send.onReply === '' ? '' : ` -> ${send.onReply}`}`));
   for (const timer of record.timers) lines.push(line('timer', json(timer)));
   for (const link of record.links) lines.push(line('link', json(link)));
   for (const broadcast of record.broadcasts) lines.push(line('broadcast', json(broadcast)));
@@ -19,6 +21,25 @@ export function recordText(record: RecordView): string {
   if (record.failure !== null) lines.push(line('failed', `${record.failure.code}: ${record.failure.message}`));
   if (hasContent(record.reply)) lines.push(line('reply', json(record.reply)));
   return lines.join('\n');
+}
+
+/** What brought it, where that is not a client. */
+function causeLines({ bucket, addressee, cause, firing, resumes, onReply, linkTaken, cursor }: RecordView): string[] {
+  return [
+    ...(addressee === '' ? [] : [line('for', addressee)]),
+    ...(cause === null || cause.position === 0 ? [] : [line('sent by', `${cause.bucket}/${cause.position} entry ${cause.entry}`)]),
+    ...(firing === null ? [] : [line('timer', `${firing.name} armed by ${bucket}/${firing.timer.position}, due ${new Date(firing.dueMs).toISOString()}${firing.missed > 0 ? `, ${firing.missed} missed` : ''}`)]),
+    ...(resumes === 0 ? [] : [line('again', `from ${bucket}/${resumes}`)]),
+    ...(onReply === '' ? [] : [line('reply to', onReply)]),
+    ...(linkTaken === null ? [] : [line(linkTaken.unlink ? 'unlinked' : 'linked', `${linkTaken.actor} to ${linkTaken.target}`)]),
+    ...(cursor === null ? [] : [line('broadcast', `of ${cursor.actor}, ${bucket}/${cursor.position} index ${cursor.index}, through ${cursor.through}${cursor.done ? ', done' : ''}`)]),
+  ];
+}
+
+function changeText(change: { readonly before?: unknown; readonly after?: unknown }): string {
+  if (!('before' in change) && !('after' in change)) return '';
+  if (!('before' in change)) return `: ${json(change.after)}`;
+  return 'after' in change ? `: ${json(change.before)} -> ${json(change.after)}` : `: ${json(change.before)} -> gone`;
 }
 
 function headline(record: RecordView): string {

@@ -74,6 +74,7 @@ export class BatchWriter {
     bodyFrom = 0,
     bodyTo = body.length,
     firing: Firing | null = null,
+    trace = false,
   ): void {
     const item = this.open(3);
     const { wire } = this;
@@ -87,6 +88,7 @@ export class BatchWriter {
     wire.string(8, caller);
     if (sample) wire.uint(9, 1);
     if (firing !== null) this.firing(firing);
+    if (trace) wire.uint(11, 1);
     this.close(item);
   }
 
@@ -158,6 +160,12 @@ export class BatchWriter {
   }
 }
 
+/** Where in the scripts something of a decision was asked for. */
+export interface TraceStep {
+  readonly kind: number;
+  readonly location: string;
+}
+
 export interface ItemError {
   readonly code: string;
   readonly message: string;
@@ -187,6 +195,8 @@ export class ResultReader {
   asks = 0;
   error: ItemError | null = null;
   sendTo: string[] | null = null;
+  /** Decide with trace. */
+  trace: TraceStep[] | null = null;
 
   private readonly outer = new WireReader();
   private readonly inner = new WireReader();
@@ -221,6 +231,7 @@ export class ResultReader {
     this.stateBytes = this.asks = 0;
     this.error = null;
     this.sendTo = null;
+    this.trace = null;
     inner.over(this.buffer, outer.from, outer.to);
     while (inner.next()) this.readField(inner);
     return true;
@@ -272,10 +283,25 @@ export class ResultReader {
       case 11:
         this.asks = inner.varint();
         return;
+      case 12:
+        inner.span();
+        (this.trace ??= []).push(readStep(this.buffer, inner.from, inner.to));
+        return;
       default:
         inner.skip();
     }
   }
+}
+
+function readStep(buffer: Buffer, from: number, to: number): TraceStep {
+  const reader = new WireReader().over(buffer, from, to);
+  const step = { kind: 0, location: '' };
+  while (reader.next()) {
+    if (reader.field === 1) step.kind = reader.varint();
+    else if (reader.field === 2) step.location = reader.string();
+    else reader.skip();
+  }
+  return step;
 }
 
 function readError(buffer: Buffer, from: number, to: number): ItemError {

@@ -326,7 +326,7 @@ class ProcessPool implements SandboxPool {
     this.pace(true);
   }
 
-  async trial(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null> {
+  async trial(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<SandboxLoss['code'] | null> {
     await this.until(() => this.spare?.child.ready === true);
     const member = this.spare!;
     const writer = new BatchWriter();
@@ -336,8 +336,13 @@ class ProcessPool implements SandboxPool {
     return new Promise((resolve) => {
       const ended = (end: ChildEnd): void => resolve(end.code);
       member.abandoned.add(ended);
-      member.child.send(writer.finish(deadline), deadline, () => {
+      member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
         member.abandoned.delete(ended);
+        if (read !== undefined) {
+          const results = new ResultReader();
+          results.over(buffer, from, to);
+          read(results);
+        }
         resolve(null);
       });
       this.pace(true);

@@ -39,6 +39,14 @@ export const ASK_TIMERS = 1;
 export const ASK_LINKS = 2;
 export const ASK_BROADCASTS = 4;
 
+/** Values of troupe.v1.TraceKind. */
+export const TRACE_EVENT = 1;
+export const TRACE_SEND = 2;
+export const TRACE_TIMER = 3;
+export const TRACE_LINK = 4;
+export const TRACE_BROADCAST = 5;
+export const TRACE_REFUSAL = 6;
+
 /** Values of troupe.v1.Payload. */
 export const PAYLOAD_STATE = 1;
 export const PAYLOAD_EVENT = 2;
@@ -137,10 +145,10 @@ export interface SandboxPool {
   sample(sample: Sample): void;
 
   /**
-   * Runs a batch in the spare, as soon as there is a warm one, and throws the results away. Answers null when its process lived
-   * through it, otherwise how it ended; the active process is not touched.
+   * Runs a batch in the spare, as soon as there is a warm one, and throws the results away when `read` has seen them, which is called at most
+   * once. Answers null when its process lived through it, otherwise how it ended; the active process is not touched.
    */
-  trial(write: (batch: BatchWriter) => void): Promise<SandboxLoss['code'] | null>;
+  trial(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<SandboxLoss['code'] | null>;
 
   /** The results of one batch. The reader's bytes are valid only during the call. */
   onResults: (results: ResultReader) => void;

@@ -5,7 +5,8 @@ import type { Test } from 'tap';
 
 import type { TroupeError } from '../../codec/errors.ts';
 import type { DeadLetter } from '../engine.ts';
-import { listener, openLetters, speaker, startRig } from './testing/letters-rig.ts';
+import { bucketOf } from './message.ts';
+import { BITS, listener, openLetters, speaker, startRig } from './testing/letters-rig.ts';
 import type { Rig } from './testing/letters-rig.ts';
 
 t.setTimeout(300_000);
@@ -146,6 +147,34 @@ t.test('messages that are parked while their actor is put back in service are no
   }
   const heard = await rig.heard('x', 200);
   t.same(heard.sort(), words(40).flatMap((word) => Array.from({ length: 5 }, () => word)).sort());
+  await agree(t, rig, 0);
+});
+
+t.test('what is parked, and not durable yet when its actor is put back in service, is taken up when it is', async (t) => {
+  const rig = await startRig();
+  t.teardown(() => rig.close());
+  await rig.deploy({ loops: ['loop'] });
+  await quarantine(rig, 'x');
+  const { inner } = rig.faulty();
+  const append = inner.append.bind(inner);
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const { bucket } = (await rig.node.engine.records(listener('x'), 1, 1))[0]!;
+  const other = Array.from({ length: 50 }, (_, i) => `s${i}`).find((id) => bucketOf(speaker(id), BITS) !== bucket)!;
+  inner.append = async (batch) => {
+    if (batch.some((one) => one.bucket.index === bucket)) await gate;
+    return append(batch);
+  };
+  await rig.say(other, 'x', ['w0'], { ask: true });
+  const { messages } = rig.node.engine;
+  while (messages.stat().parked === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const deployed = rig.deploy();
+  // Time enough to look at what is parked, and to find that it cannot be read yet.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  open();
+  await deployed;
+  t.same(await rig.heard('x', 1), ['w0']);
+  t.same(await rig.answers(other, 1), ['w0']);
   await agree(t, rig, 0);
 });
 

@@ -222,6 +222,10 @@ let timers = [];
 let links = [];
 let broadcasts = [];
 
+/** Kinds and locations in turn, while a decision is traced; null for all others. */
+let trace = null;
+function mark(kind) { if (trace !== null) trace.push(kind, locate(new Error(''))); }
+
 function alive() { if (!active) throw new Error('ctx can be used only while decide runs'); }
 function stop(code, message) {
   const error = new Error(message);
@@ -288,6 +292,7 @@ const ctx = freeze({
     weigh(bytesOf(value) + 32);
     eventTypes.push(index);
     eventBodies.push(value);
+    mark(1);
   },
   reject(code, message) {
     alive();
@@ -295,7 +300,7 @@ const ctx = freeze({
     const textual = message === undefined ? '' : message;
     if (typeof textual !== 'string' || utf8Bytes(textual) < 0) stop('BAD_OUTPUT', 'reject: the message must be a text');
     if (utf8Bytes(code) + utf8Bytes(textual) > REJECTION_BYTES_MAX) stop('OUTPUT_TOO_LARGE', 'a rejection has at most ' + REJECTION_BYTES_MAX + ' bytes');
-    if (refusal === null) refusal = { code, message: textual };
+    if (refusal === null) { refusal = { code, message: textual }; mark(6); }
     throw REJECTED;
   },
   send(to, command, body, options) {
@@ -318,6 +323,7 @@ const ctx = freeze({
     const value = bodyFor(own, body, 'timer ' + command);
     weigh(bytesOf(value) + timer.length * 3 + cron.length + zone.length + 64);
     timers.push({ name: timer, due, every: every ?? 0, cron, zone, command: own.name, body: value, write: own.write });
+    mark(3);
   },
   cancelTimer(timer) {
     alive();
@@ -325,6 +331,7 @@ const ctx = freeze({
     count(timers, TIMERS_MAX, 'timer changes');
     weigh(timer.length * 3 + 16);
     timers.push({ name: timer, due: -1, every: 0, cron: '', zone: '', command: '', body: null, write: null });
+    mark(3);
   },
   link(actor, command, body, options) {
     linkChange(actor, false);
@@ -343,6 +350,7 @@ const ctx = freeze({
     try { value = NORMALISE[message](body === undefined ? {} : body); } catch (error) { invalidBody('BAD_OUTPUT', 'broadcast ' + command, error); }
     weigh(bytesOf(value) + 64);
     broadcasts.push({ name: command, body: value, write: WRITE[message] });
+    mark(5);
   },
 });
 for (const key of ownKeys(ctx)) {
@@ -361,6 +369,7 @@ function sendCommand(what, to, command, body, options) {
   const value = bodyFor(target.commands[index], body, what + ' ' + command);
   weigh(bytesOf(value) + to.length + 64);
   sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
+  mark(2);
 }
 function linkChange(actor, unlink) {
   alive();
@@ -368,6 +377,7 @@ function linkChange(actor, unlink) {
   count(links, LINKS_MAX, 'link changes');
   weigh(actor.length * 3 + 16);
   links.push({ actor, unlink });
+  mark(4);
 }
 /** One option of an options object, which has no other fields than those asked for. */
 function option(options, key, what) {
@@ -460,8 +470,9 @@ function parsed(source) {
  * Decides one command and writes the fields of its Result; `io.timers` holds the changes to timers, if there are any. False: it failed,
  * `io` says why, the actor is as before.
  */
-function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo_, withState, migrated, firing_) {
+function decide(actor, index, json, from, to, now, hi, lo, callerFrom_, callerTo_, withState, migrated, firing_, traced) {
   begin();
+  trace = traced ? [] : null;
   io.timers = null;
   T = actor.T;
   const command = T.commands[index];
@@ -546,6 +557,7 @@ function accepted(actor, command, json, body, before, state, reply, withState, m
   else { wVar(replyBytes); command.replyWrite(reply); }
   if (sends.length > 0) for (const item of sends) { out[op++] = 42; wString(item.to); }
   writeStates(before, withState, migrated);
+  if (trace !== null) writeTrace();
   actor.state = state;
   if (events > 0) actor.fresh = false;
   out[op++] = 80; wVar(bytesOf(state));
@@ -572,6 +584,7 @@ function rejected(command, body, before, withState, migrated) {
   out[op++] = 66; wVar(size);
   writeRefusal(code, message);
   writeStates(before, withState, migrated);
+  if (trace !== null) writeTrace();
   out[op++] = 80; wVar(bytesOf(before));
   end();
   return true;
@@ -583,6 +596,16 @@ function writeRefusal(code, message) {
 function writeStates(before, withState, migrated) {
   if (withState) { out[op++] = 50; wVar(bytesOf(before)); T.write(before); }
   if (migrated) { out[op++] = 58; wVar(bytesOf(before)); T.write(before); }
+}
+function writeTrace() {
+  for (let i = 0; i < trace.length; i += 2) {
+    const size = 2 + sText(trace[i + 1]);
+    // And for what stands behind the trace.
+    room(size + 64);
+    out[op++] = 98; wVar(size);
+    out[op++] = 8; out[op++] = trace[i];
+    wField(18, trace[i + 1]);
+  }
 }
 function sData(bytes) { return bytes === 0 ? 0 : 1 + sDelimited(bytes); }
 function wData(tag, value, bytes, write) {

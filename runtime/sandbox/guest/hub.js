@@ -113,7 +113,7 @@ function dispatch(kind, start, end) {
 }
 
 function decideItem(end) {
-  let handle = 0, bundle = 0, command = 0, format = 0, bodyFrom = 0, bodyTo = 0, now = 0, hi = 0, lo = 0, callerFrom = 0, callerTo = 0, sample = 0, firingFrom = -1, firingTo = -1;
+  let handle = 0, bundle = 0, command = 0, format = 0, bodyFrom = 0, bodyTo = 0, now = 0, hi = 0, lo = 0, callerFrom = 0, callerTo = 0, sample = 0, firingFrom = -1, firingTo = -1, trace = 0;
   while (field(end)) {
     switch (fieldNumber) {
       case 1: handle = value; break;
@@ -126,6 +126,7 @@ function decideItem(end) {
       case 8: callerFrom = from; callerTo = to; break;
       case 9: sample = value; break;
       case 10: firingFrom = from; firingTo = to; break;
+      case 11: trace = value; break;
     }
   }
   const realm = realmOf(bundle);
@@ -135,14 +136,14 @@ function decideItem(end) {
   const firing = firingFrom < 0 ? null : readFiring(firingFrom, firingTo);
   if (firing !== null && isOutdated(resident, firing)) return skipped();
   if (resident.realm === realm) {
-    const done = realm.decide(resident.actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, false, firing);
+    const done = realm.decide(resident.actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, false, firing, trace === 1);
     if (done && io.timers !== null) noteChanges(resident, io.timers);
     return done;
   }
   const differs = foldDiffers(resident, realm);
   const actor = carry(resident, realm, differs);
   if (actor === null) return false;
-  const done = realm.decide(actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, differs, firing);
+  const done = realm.decide(actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, differs, firing, trace === 1);
   if (!done) return false;
   resident.realm = realm; resident.actor = actor;
   if (io.timers !== null) noteChanges(resident, io.timers);

@@ -95,6 +95,7 @@ function deliverTo(subscriber, delivery) {
   const value = bodyFor(subscriber.commands[index], body, command);
   weigh(bytesOf(value) + actor.length + 64);
   sends.push({ to: actor, name: command, body: value, write: subscriber.commands[index].write, onReply: '' });
+  if (trace !== null) trace.push(2, subscriber.location);
 }
 /** `to` is an id of the type, or the whole address; the address of another type is a mistake, not an id that looks like one. */
 function subscriberAddress(type, to) {
