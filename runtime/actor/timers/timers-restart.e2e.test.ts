@@ -246,7 +246,11 @@ t.test('the sandbox is killed while a firing is in it', async (t) => {
   const before = loop.batchesSent;
   life.time.advance(HOUR + 10);
   await until(() => loop.batchesSent > before, 'the batch');
-  process.kill(activePid, 'SIGKILL');
+  try {
+    process.kill(activePid, 'SIGKILL');
+  } catch {
+    // It has stood still for too long, and the node was faster.
+  }
   for (const id of ['a', 'b']) await untilRings(node, id, 20);
   t.equal(node.engine.stat().rebuilds, 1);
   t.equal((await firedIn(life.journal)).length, 40);
