@@ -296,7 +296,7 @@ t.test('the connection to a node that owns nothing any more is closed, when it h
   await next;
   await settle(cluster, client, there, 2);
   await until(() => n1.gateway.stats.connections === 0);
-  t.same(applied(cluster, there).slice(-3, -1), [1, 2]);
+  t.same(applied(cluster, there).filter((n) => n !== undefined).slice(-2), [1, 2]);
 });
 
 t.test('a connection that has gone silent is given up', async (t) => {
