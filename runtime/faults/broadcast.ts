@@ -30,7 +30,8 @@ const OTHERS = 1_000;
 const IN_FLIGHT = 512;
 const QUIET_MS = 5_000;
 const KILL_AFTER_SHARE = 0.3;
-const LOOK_MS = 100;
+// Whoever asks has the node count its actors.
+const LOOK_MS = 500;
 const TIME_MAX_MS = 1_800_000;
 
 const root = new protobuf.Root();
