@@ -1,6 +1,6 @@
 /**
  * `npm test`: the type check, then every test file with tap, then one closing line "N passed, N failed" (assertions; the
- * type check, a file that crashed, and a missing redis-server count as one each). Names of files as arguments run those alone.
+ * type check, a file that crashed, and a program that is missing count as one each). Names of files as arguments run those alone.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -8,7 +8,7 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { ensureRedis, needsRedis, thisMachine } from './redis.ts';
+import { ensurePrograms, thisMachine } from './programs.ts';
 import { countTap } from './tap-count.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -22,20 +22,19 @@ let failed = 0;
 async function main(asked: string[]): Promise<void> {
   const found = asked.length > 0 ? asked.map(fromRoot) : globSync(testFiles, { cwd: root }).map(withSlashes).sort();
   if (asked.length === 0) await typeCheck();
-  const files = await withoutRedisIfMissing(found);
+  const files = await withPrograms(found);
   // Real processes compete for the two cores that a small machine has; alone, their timeouts mean something.
   const isAlone = (file: string): boolean => /\.(redis|e2e)\.test\.ts$/.test(file);
   await tap(files.filter((file) => !isAlone(file)), 2);
   await tap(files.filter(isAlone), 1);
 }
 
-/** Where there is no redis-server and none can be installed, what needs it would fail file by file for that one reason. */
-async function withoutRedisIfMissing(files: string[]): Promise<string[]> {
-  const missing = await ensureRedis(files, thisMachine());
-  if (missing === null) return files;
-  process.stdout.write(`not ok - ${missing}\n`);
-  failed++;
-  return files.filter((file) => !needsRedis(file));
+/** The files that can run. What needs a program that is not there and cannot be installed would fail file by file for that one reason. */
+async function withPrograms(files: string[]): Promise<string[]> {
+  const missing = await ensurePrograms(files, thisMachine());
+  for (const { line } of missing) process.stdout.write(`not ok - ${line}\n`);
+  failed += missing.length;
+  return files.filter((file) => !missing.some(({ program }) => program.isNeededBy(file)));
 }
 
 /** A file as asked for on the command line, which runs in the project's root, as a path relative to it. */

@@ -25,8 +25,22 @@ export type Draft<T> = T extends string | number | bigint | boolean | Uint8Array
     ? readonly Draft<E>[]
     : { readonly [K in keyof T]?: Draft<T[K]> | undefined };
 
-/** Milliseconds since 1970, or a distance from `ctx.now`. */
-export type When = number | { readonly in: number };
+/**
+ * Milliseconds since 1970, or a distance from `ctx.now`; or a calendar of five fields (minute, hour, day of month, month, day of week) in a time
+ * zone such as "Europe/Berlin", default UTC, by which the timer repeats.
+ */
+export type When = number | { readonly in: number } | { readonly cron: string; readonly zone?: string };
+
+/** The timer that has brought a command. */
+export interface Firing {
+  readonly name: string;
+  /** When it was due, in milliseconds since 1970. */
+  readonly due: number;
+  /** Of a repeating timer: times between `due` and now that have passed without a firing, of a calendar at most 100. */
+  readonly missed: number;
+  /** It comes more than a second after its time. */
+  readonly late: boolean;
+}
 
 /** What `decide` may read and ask for. Nothing here acts at once: all of it becomes part of one record, or of none. */
 export interface Context<A extends ActorTypes = ActorTypes> {
@@ -34,8 +48,10 @@ export interface Context<A extends ActorTypes = ActorTypes> {
   readonly id: string;
   /** Time of this decision in milliseconds since 1970; never goes back for an actor. */
   readonly now: number;
-  /** Who sent the command: the principal of the client's token, or the address of the sending actor. */
+  /** Who sent the command: the principal of the client's token, or the address of the sending actor; of a timer's command, the actor's own. */
   readonly caller: string;
+  /** Set while a timer's command is decided. */
+  readonly firing: Firing | undefined;
   /** A number in [0, 1), the same again when the decision is run again. */
   random(): number;
   /** Decides an event. It is checked against its message at once and folded into the state after `decide` has returned. */
@@ -44,7 +60,7 @@ export interface Context<A extends ActorTypes = ActorTypes> {
   reject(code: string, message?: string): never;
   /** Sends a command to another actor, "<actor type>:<actor id>". `onReply` names the own command that takes the answer. */
   send(actor: string, name: string, body: object, options?: { readonly onReply?: Name<A['commands']> }): void;
-  /** Has a command of this actor come later. A timer of the same name is replaced. `every` repeats it, in milliseconds. */
+  /** Has a command of this actor come later. A timer of the same name is replaced. `every` repeats it, in milliseconds, 1000 at least. */
   timer<N extends Name<A['commands']>>(
     name: string,
     when: When,
@@ -52,6 +68,7 @@ export interface Context<A extends ActorTypes = ActorTypes> {
     body: Draft<A['commands'][N]['command']>,
     options?: { readonly every?: number },
   ): void;
+  /** From this decision on the timer does not fire, not even if it is due already. */
   cancelTimer(name: string): void;
   /** Asks to be told what the other actor broadcasts from then on. */
   link(actor: string): void;

@@ -122,7 +122,7 @@ const order = {
       const completeLines = lines.map((line) => ({ ...line, inventoryId: line.inventoryId || line.productId }));
       ctx.emit('OrderPlaced', { userId, lines: completeLines, total, payBeforeMs, notify });
       ctx.timer('expiry', payBeforeMs, 'ExpireOrder', {});
-      // Stays until the order has come to nothing: `troupe links` shows what a user has bought or may still pay.
+      // Stays until the order has come to nothing: who is linked to a user is what the user has bought or may still pay.
       ctx.link(userOf(userId));
       for (const { productId, unitPrice, inventoryId } of completeLines) {
         // Linked first: a product that goes off sale from here on voids the order, one that already is refuses the offer.

@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Book, Findings } from '../../runtime/faults/book.ts';
 import type { BucketId } from '../../runtime/codec/address.ts';
+import { makeShiftedClock } from '../../runtime/testing/shifted-clock.ts';
+import type { ShiftedClock } from '../../runtime/testing/shifted-clock.ts';
 import { clusterActors } from './cluster-actors.ts';
 import { ClusterLoad } from './cluster-load.ts';
 import type { LoadFigures } from './cluster-load.ts';
@@ -86,8 +88,9 @@ const CALM_MS = 300;
 const WATCHED = 4;
 
 export async function runClusterCampaign(options: CampaignOptions): Promise<CampaignResult> {
-  const rig = await ClusterRig.start(options);
-  const campaign = new Campaign(rig, options);
+  const clock = options.faults.some(({ setsClock }) => setsClock === true) ? await makeShiftedClock(options.directory) : null;
+  const rig = await ClusterRig.start({ ...options, redis: { ...options.redis, ...(clock === null ? {} : { env: clock.env }) } });
+  const campaign = new Campaign(rig, clock, options);
   try {
     await campaign.begin();
     for (const [i, fault] of options.faults.entries()) {
@@ -117,13 +120,13 @@ class Campaign {
   private records = 0;
   private proofs = 0;
 
-  constructor(rig: ClusterRig, options: CampaignOptions) {
+  constructor(rig: ClusterRig, clock: ShiftedClock | null, options: CampaignOptions) {
     this.options = options;
     const actors = clusterActors(BUCKET_BITS, LOAD_PER_BUCKET);
     const book = new Book(actors.all, this.findings);
     const random = randomFrom(options.seed);
     const load = new ClusterLoad(book, actors.load, { perSecond: options.perSecond, repeatShare: 0.05, random });
-    this.world = { rig, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
+    this.world = { rig, clock, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
     this.ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
     this.watchers = new Watchers(book);
     this.shop = options.shop ? new ShopBeside(rig, this.ids, { ordersPerSecond: options.shop, findings: this.findings, random }) : null;
@@ -167,6 +170,8 @@ class Campaign {
     await strike.heal();
     const healed = this.probe(`${fault.name}: behind the heal`);
     const whole = rig.whole();
+    // It may fail before it is waited for below, which is where it counts.
+    whole.catch(() => undefined);
     const result: RoundResult = {
       fault: fault.name, inFlight,
       struck: await struck,

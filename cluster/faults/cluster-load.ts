@@ -288,7 +288,8 @@ async function openInTime(port: number): Promise<Link | null> {
   return link ?? null;
 }
 
-function outcomeOf(actor: FaultActor, answer: LinkAnswer): Answer | null {
+/** null for an error that is no refusal of the behaviour. */
+export function outcomeOf(actor: FaultActor, answer: LinkAnswer): Answer | null {
   if (answer.done !== undefined) {
     const bytes = answer.done.body ?? new Uint8Array(0);
     return { kind: 'accepted', seq: answer.done.seq ?? 0, reply: decodeReply(actor.kind, bytes), bytes };

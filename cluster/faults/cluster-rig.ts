@@ -13,11 +13,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { BENCH_BEHAVIORS, NodeProcess } from '../../runtime/faults/node-process.ts';
 import { freePort } from '../../runtime/testing/ports.ts';
+import { isPortOf } from '../../runtime/testing/port-owner.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { RedisOptions, RedisServer } from '../../runtime/testing/redis-server.ts';
 import { RespClient } from '../../runtime/testing/resp.ts';
 import { startProxy } from '../../runtime/testing/tcp-proxy.ts';
-import type { TcpProxy } from '../../runtime/testing/tcp-proxy.ts';
+import type { From, TcpProxy } from '../../runtime/testing/tcp-proxy.ts';
 import { BucketMap, NO_NODE } from '../bucket-map.ts';
 import { controlKeys, RedisControlStore } from '../control/redis-store.ts';
 
@@ -69,6 +70,11 @@ export class RigNode {
 
   get isRunning(): boolean {
     return this.process !== null && !this.process.ended;
+  }
+
+  /** Tells the connections to this node that the process of `other` has dialled, whichever process that is when it is asked. */
+  isDialledBy(other: RigNode): From {
+    return (port) => other.process !== null && isPortOf(other.process.pid, port, this.fromPeers.port);
   }
 
   start(): void {

@@ -2,8 +2,8 @@
 
 import type { Fault, World } from './fault.ts';
 import { drain, handOff, join, killAll, killAllAndStore, killNode, killSandboxes, killScheduler, leave, leaveWithoutStore, restartNode, stopAll, suspendBriefly, suspendNode } from './node-faults.ts';
-import { noPeers, peersOneWay, silentToPeers, unreachableByPeers } from './peer-faults.ts';
-import { busyStore, cutFromStore, cutOneWay, cutRequests, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
+import { isolated, isolatedInSilence, noPeers, peersOneWay, silentToPeers, unreachableByPeers } from './peer-faults.ts';
+import { busyStore, clockJumps, cutFromStore, cutOneWay, cutRequests, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
 
 export const faultsByName = {
   'kill': killNode,
@@ -28,22 +28,26 @@ export const faultsByName = {
   'store-cut': cutFromStore,
   'store-refused': refusedByStore,
   'store-one-way': cutOneWay,
+  'store-clock': clockJumps,
   'peer-unreachable': unreachableByPeers,
   'peer-silent': silentToPeers,
   'peer-one-way': peersOneWay,
+  'peer-isolated': isolated,
+  'peer-isolated-in-silence': isolatedInSilence,
   'no-peers': noPeers,
 } as const satisfies Record<string, Fault>;
 
 /** What can happen together: neither needs a cluster at rest, and both leave somebody to answer. */
 const together: readonly Fault[] = [
   killNode, killScheduler, restartNode, killSandboxes, suspendNode, suspendBriefly, killStore, suspendStore, slowStore, cutRequests, cutFromStore, refusedByStore, cutOneWay,
-  unreachableByPeers, silentToPeers, peersOneWay, noPeers,
+  clockJumps, unreachableByPeers, silentToPeers, peersOneWay, isolated, isolatedInSilence, noPeers,
 ];
 
 /** Two at once: the second strikes while the first one lasts, and both are healed together. */
 export function both(first: Fault, second: Fault): Fault {
   return {
     name: `${first.name}, and ${second.name}`,
+    setsClock: first.setsClock === true || second.setsClock === true,
     async strike(world: World) {
       const strikes = [await first.strike(world)];
       try {

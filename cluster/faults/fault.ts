@@ -1,6 +1,7 @@
 /** What a fault is to a campaign: it strikes, lasts, and is healed; what it needs of the world is here. */
 
 import type { Book } from '../../runtime/faults/book.ts';
+import type { ShiftedClock } from '../../runtime/testing/shifted-clock.ts';
 import type { ClusterActors } from './cluster-actors.ts';
 import type { ClusterLoad } from './cluster-load.ts';
 import type { ClusterRig, RigNode } from './cluster-rig.ts';
@@ -13,6 +14,8 @@ export interface World {
   /** In `[0, 1)`. */
   readonly random: () => number;
   readonly leaseTtlMs: number;
+  /** Of Redis; null when none of the campaign's faults sets it. */
+  readonly clock: ShiftedClock | null;
   /** Pauses that were measured, by what was measured. */
   readonly pauses: Map<string, number[]>;
 }
@@ -27,6 +30,8 @@ export interface Strike {
 
 export interface Fault {
   readonly name: string;
+  /** It sets the clock of Redis, which then must be one that can be set. */
+  readonly setsClock?: boolean;
   /** Resolves when it has struck. */
   strike(world: World): Promise<Strike>;
 }

@@ -1,4 +1,7 @@
-/** Faults of the network between nodes. All of them reach Redis, so nobody is taken for dead, and nobody's buckets go elsewhere. */
+/**
+ * Faults of the network between nodes. All of them reach Redis, so nobody is taken for dead, and nobody's buckets go elsewhere. Every node has one
+ * proxy that all others dial; it tells them apart by their processes.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -14,6 +17,11 @@ function cutOff(world: World, nodes: readonly RigNode[]): Strike {
       await Promise.all(nodes.map(({ fromPeers }) => fromPeers.accept()));
     },
   };
+}
+
+/** Those too that do not run: one that is started meanwhile is not reached either. */
+function othersThan({ rig }: World, node: RigNode): RigNode[] {
+  return rig.nodes.filter((other) => other !== node);
 }
 
 export const unreachableByPeers: Fault = {
@@ -40,6 +48,28 @@ export const peersOneWay: Fault = {
     const node = anyNode(world);
     node.fromPeers.blackhole(world.random() < 0.5 ? 'up' : 'down');
     return cutOff(world, [node]);
+  },
+};
+
+/** What it dials and what is dialled to it ends, and is refused from then on; all others reach one another. */
+export const isolated: Fault = {
+  name: 'a node reaches no other, and none reaches it',
+  async strike(world) {
+    const node = anyNode(world);
+    await node.fromPeers.refuse();
+    for (const other of othersThan(world, node)) await other.fromPeers.refuse(other.isDialledBy(node));
+    return cutOff(world, world.rig.nodes);
+  },
+};
+
+/** As `isolated`; connections stay, and bytes are under way for as long as it lasts. */
+export const isolatedInSilence: Fault = {
+  name: 'what a node says to others and what they say to it vanishes',
+  async strike(world) {
+    const node = anyNode(world);
+    node.fromPeers.blackhole('both');
+    for (const other of othersThan(world, node)) other.fromPeers.blackhole('both', other.isDialledBy(node));
+    return cutOff(world, world.rig.nodes);
   },
 };
 

@@ -2,13 +2,15 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { anyNode, between } from './fault.ts';
+import { anyNode, atMost, between } from './fault.ts';
 import type { Fault, Strike, World } from './fault.ts';
 import type { RigNode } from './cluster-rig.ts';
 
 const SLOW_MS = 500;
 const BUSY_MS = 6_000;
 const BUSY_REPLY_MS = 300;
+const HOUR_S = 3_600;
+const TIME_MAX_MS = 3_000;
 
 export const killStore: Fault = {
   name: 'Redis is killed and started again',
@@ -99,5 +101,19 @@ export const cutOneWay: Fault = {
     const node = anyNode(world);
     node.toStore.blackhole(world.random() < 0.5 ? 'up' : 'down');
     return cutOff(world, node);
+  },
+};
+
+/** Forward or back; healed, it jumps the other way. Nothing may rest on it, so nothing is to be seen. */
+export const clockJumps: Fault = {
+  name: 'the wall clock of Redis jumps by an hour',
+  setsClock: true,
+  async strike(world) {
+    const { rig, clock } = world;
+    if (clock === null) throw new Error('this Redis was started with a clock that cannot be set');
+    const jump = clock.jump(world.random() < 0.5 ? HOUR_S : -HOUR_S, rig.redis);
+    // Another fault may keep Redis from telling the time; its clock has jumped all the same.
+    await atMost(TIME_MAX_MS, rig.redis.isRunning ? jump : jump.catch(() => undefined));
+    return { lasts: () => sleep(between(world, world.leaseTtlMs, 3 * world.leaseTtlMs)), heal: async () => clock.set(0) };
   },
 };

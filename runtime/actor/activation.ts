@@ -9,7 +9,7 @@
 
 import type { BucketId } from '../codec/address.ts';
 import type { Hash64 } from '../codec/hash64.ts';
-import type { TimerRef } from '../codec/record-messages.ts';
+import type { TimerRef } from '../codec/record-timers.ts';
 import type { Bucket } from './bucket.ts';
 import type { LoadedBundleEntry } from './bundles.ts';
 import type { Address } from './engine.ts';

@@ -124,6 +124,7 @@ export interface RecordView {
   readonly addressee: string;
   /** null when a timer has brought it, when it goes on with something, and for what nobody asked for. */
   readonly cause: RecordCause | null;
+  /** The timer that has brought the command; null when none has. `nextDueMs` is 0 when it is over. */
   readonly firing: { readonly timer: { readonly position: number; readonly index: number }; readonly name: string; readonly dueMs: number; readonly missed: number; readonly nextDueMs: number } | null;
   /** Position of the parked or failed record whose message it takes up again, or drops; 0 for none. */
   readonly resumes: number;

@@ -8,8 +8,9 @@ import type { StoredRecord } from '../journal/journal.ts';
 import { PAYLOAD_COMMAND, PAYLOAD_EVENT, PAYLOAD_REPLY, PAYLOAD_STATE } from '../sandbox/sandbox.ts';
 import { hashToHex } from '../codec/hash64.ts';
 import { RecordReader } from '../codec/record.ts';
-import { causeOf, cursorOf, firingOf, linkNotesOf, linkTakenOf, timerNotesOf } from '../codec/record-messages.ts';
-import type { TimerNote } from '../codec/record-messages.ts';
+import { causeOf, cursorOf, linkNotesOf, linkTakenOf } from '../codec/record-messages.ts';
+import { firingOf, timerNotesOf } from '../codec/record-timers.ts';
+import type { TimerNote } from '../codec/record-timers.ts';
 import type { Bundles, LoadedBundleEntry } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { RecordCause, RecordView } from './engine.ts';
@@ -126,11 +127,13 @@ async function viewPayload({ payload, migration, name }: DecodedRecord, type: st
   return payload == null ? null : body(PAYLOAD_COMMAND, type, name, payload);
 }
 
+/** The note says when a calendar comes to it first, and which timer of this name there was. */
 async function viewTimer(timer: DecodedRecord['timers'][number], note: TimerNote | null, type: string, body: Body): Promise<unknown> {
-  const replaces = note?.replaces ?? null;
-  if (timer.armed == null) return { name: timer.name, cancelled: true, replaces };
+  const before = note === null || note.replaces === null ? {} : { replaces: note.replaces };
+  if (timer.armed == null) return { name: timer.name, cancelled: true, ...before };
   const { dueMs, command, everyMs, cron, zone } = timer.armed;
-  return { name: timer.name, dueMs: note?.dueMs ?? dueMs, everyMs, cron, zone, replaces, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
+  const when = cron === '' ? { dueMs, everyMs } : { cron, zone: zone === '' ? 'UTC' : zone, dueMs: note?.dueMs ?? 0 };
+  return { name: timer.name, ...when, ...before, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
 }
 
 function viewCause(fields: RecordReader): RecordCause | null {

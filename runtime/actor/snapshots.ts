@@ -4,7 +4,7 @@
  */
 
 import type { Hash64 } from '../codec/hash64.ts';
-import type { TimerRef } from '../codec/record-messages.ts';
+import type { TimerRef } from '../codec/record-timers.ts';
 import { WireError, WireReader, WireWriter } from '../codec/wire.ts';
 import type { CheckpointPut, SnapshotPut } from '../journal/journal.ts';
 import { limits } from '../limits.ts';

@@ -58,9 +58,8 @@ export function addDemo(program: Command, terminal: Terminal): void {
 /** What is in service stays, also when it is not what lies in the folder: perhaps somebody is just trying it out. */
 async function bringShop(node: NodeOptions, terminal: Terminal): Promise<void> {
   const { packDirectory } = await import('../bundle/pack.ts');
-  const { parseBundle } = await import('../bundle/bundle.ts');
+  const { parseBundle, protoFiles } = await import('../bundle/bundle.ts');
   const { actorSchemas, loadSchema } = await import('../bundle/schema.ts');
-  const { protoFiles } = await import('../bundle/bundle.ts');
   const admin = new AdminClient(node);
   const served = new Set((await admin.behaviors()).map(({ type }) => type));
   const packed = await localFolder(packDirectory(shopFolder));

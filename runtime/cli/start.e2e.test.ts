@@ -7,6 +7,8 @@ import path from 'node:path';
 
 import t from 'tap';
 
+t.setTimeout(120_000);
+
 const root = path.join(import.meta.dirname, '../..');
 const program = path.join(root, 'bin/troupe.cjs');
 
@@ -50,18 +52,21 @@ t.test('the demo: every command it names works as printed, and is there after ki
   await node.until(/Ctrl-C/);
   t.match(node.out, /durability {2}disk /);
   const commands = node.out.split('\n').filter((line) => line.startsWith('  node bin/troupe.cjs '));
-  t.equal(commands.length, 3);
-  const [sent, got, listed] = commands.map(shell) as [ReturnType<typeof shell>, ReturnType<typeof shell>, ReturnType<typeof shell>];
-  t.match(sent, { status: 0, stdout: /^seq 1\n/ }, sent.stderr);
-  t.match(got, { status: 0, stdout: /"userId": "u-1"/ }, got.stderr);
-  t.match(listed, { status: 0, stdout: /seq 1 +OrderPlaced[\s\S]*send +shop\.v1\.Inventory:p-1 Reserve[\s\S]*timer/ }, listed.stderr);
+  t.equal(commands.length, 6);
+  const [created, stocked, sent, got, listed, told] = commands.map(shell) as Record<number, ReturnType<typeof shell>> & Iterable<ReturnType<typeof shell>>;
+  t.equal(created!.status, 0, created!.stderr);
+  t.equal(stocked!.status, 0, stocked!.stderr);
+  t.match(told, { status: 0, stdout: /\nnothing is missing\n$/ }, told!.stderr);
+  t.match(sent, { status: 0, stdout: /^seq 1\n/ }, sent!.stderr);
+  t.match(got, { status: 0, stdout: /"userId": "u-1"/ }, got!.stderr);
+  t.match(listed, { status: 0, stdout: /seq 1 +OrderPlaced[\s\S]*send +shop\.v1\.Inventory:p-1 Reserve[\s\S]*timer/ }, listed!.stderr);
   await node.end('SIGKILL');
 
   const again = new Node(['--demo', '--data', data]);
   await again.until(/Ctrl-C/);
   t.match(again.err, /changed=false/, 'the deployed bundle was there too');
   const after = shell(again.out.split('\n').find((line) => line.includes(' get '))!);
-  t.equal(after.stdout, got.stdout);
+  t.equal(after.stdout, got!.stdout);
   t.equal(await again.end('SIGTERM'), 0);
   t.match(again.err, /stopped/);
 });

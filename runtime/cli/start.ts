@@ -133,6 +133,7 @@ function announce(settings: Settings, node: RunningNode | RunningClusterNode, de
   terminal.data(`  node bin/troupe.cjs send${at} shop.v1.Order:o-1 PlaceOrder '{"userId":"u-1","lines":[{"productId":"p-1","quantity":2,"unitPrice":1250}]}'`);
   terminal.data(`  node bin/troupe.cjs get${at} shop.v1.Order:o-1`);
   terminal.data(`  node bin/troupe.cjs events${adminAt} shop.v1.Order:o-1`);
+  terminal.data(`  node bin/troupe.cjs demo shop${at}${adminAt}`);
   terminal.data('');
   terminal.data('Kill it any way you like, with -9 too: what was answered is there again after the next start. Ctrl-C stops it.');
 }

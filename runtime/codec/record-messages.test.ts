@@ -2,10 +2,8 @@ import protobuf from 'protobufjs';
 import t from 'tap';
 
 import { RecordReader } from './record.ts';
-import {
-  broadcastsOf, causeOf, cursorOf, firingOf, linkNotesOf, linksOf, linkTakenOf, sendsOf, timerNotesOf, timersOf, writeCause, writeCursor, writeFiring,
-  writeLinkNote, writeLinkTaken, writeSend, writeTimerNote,
-} from './record-messages.ts';
+import { broadcastsOf, causeOf, cursorOf, linkNotesOf, linksOf, linkTakenOf, sendsOf, writeCause, writeCursor, writeLinkNote, writeLinkTaken, writeSend } from './record-messages.ts';
+import { firingOf, timerNotesOf, timersOf, writeFiring, writeTimerNote } from './record-timers.ts';
 import { WireWriter } from './wire.ts';
 
 // The oracle is protobufjs over the schema; nothing of record-messages.ts is used to decode.

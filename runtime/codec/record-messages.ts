@@ -1,6 +1,6 @@
 /**
- * The fields of troupe.v1.Record about what goes on between actors: where a message came from, what is sent, which timers and links
- * change. Most records have none of them, so RecordReader only notes where they are. record-messages.test.ts holds both directions
+ * The fields of troupe.v1.Record about what goes on between actors: where a message came from, what is sent, which links
+ * change; timers are in record-timers.ts. Most records have none of them, so RecordReader only notes where they are. record-messages.test.ts holds both directions
  * against protobufjs and proto/troupe/v1/record.proto.
  */
 
@@ -9,11 +9,8 @@ import type { WireWriter } from './wire.ts';
 import { WireReader } from './wire.ts';
 
 const CAUSE = 15;
-const TIMER_NOTE = 25;
 const LINK_NOTE = 26;
-const FIRING = 27;
 const SEND = 34;
-const TIMER = 35;
 const LINK = 36;
 const BROADCAST = 37;
 const LINK_TAKEN = 54;
@@ -39,44 +36,6 @@ export interface SentCommand {
   readonly from: number;
   readonly until: number;
   readonly onReply: string;
-}
-
-/** A timer: the record that armed it, and its index among that record's timers. */
-export interface TimerRef {
-  readonly position: number;
-  readonly index: number;
-}
-
-export interface TimerChange {
-  readonly name: string;
-  /** null: the timer is cancelled. */
-  readonly armed: ArmedTimer | null;
-}
-
-export interface ArmedTimer {
-  readonly dueMs: number;
-  readonly command: string;
-  /** Range in the record's buffer. */
-  readonly from: number;
-  readonly until: number;
-  readonly everyMs: number;
-  readonly cron: string;
-  readonly zone: string;
-}
-
-export interface TimerNote {
-  /** The timer that the change cancels or replaces. */
-  readonly replaces: TimerRef | null;
-  readonly dueMs: number;
-}
-
-export interface TimerFiring {
-  readonly timer: TimerRef;
-  readonly name: string;
-  readonly dueMs: number;
-  readonly missed: number;
-  /** 0: it is over. */
-  readonly nextDueMs: number;
 }
 
 export interface LinkChange {
@@ -114,7 +73,6 @@ export interface BroadcastCursor {
 }
 
 const wire = new WireReader();
-const inner = new WireReader();
 
 /** null when no other record and no session has caused it. */
 export function causeOf(record: RecordReader): Cause | null {
@@ -192,97 +150,6 @@ export function writeSend(out: WireWriter, to: string, name: string, onReply: st
   body(out);
   out.end(data);
   out.string(5, onReply);
-  out.end(start);
-}
-
-export function timersOf(record: RecordReader): TimerChange[] {
-  return each(record, TIMER, (from, to) => {
-    const change: { name: string; armed: ArmedTimer | null } = { name: '', armed: null };
-    wire.over(record.buffer, from, to);
-    while (wire.next()) {
-      if (wire.field === 1) change.name = wire.string();
-      else if (wire.field === 2) {
-        wire.span();
-        change.armed = readArmed(record.buffer, wire.from, wire.to);
-      } else wire.skip();
-    }
-    return change;
-  });
-}
-
-function readArmed(buffer: Buffer, from: number, to: number): ArmedTimer {
-  const armed = { dueMs: 0, command: '', from: 0, until: 0, everyMs: 0, cron: '', zone: '' };
-  inner.over(buffer, from, to);
-  while (inner.next()) {
-    switch (inner.field) {
-      case 1: armed.dueMs = inner.varint(); break;
-      case 2: armed.command = inner.string(); break;
-      case 3:
-        inner.span();
-        armed.from = inner.from;
-        armed.until = inner.to;
-        break;
-      case 5: armed.everyMs = inner.varint(); break;
-      case 6: armed.cron = inner.string(); break;
-      case 7: armed.zone = inner.string(); break;
-      default: inner.skip();
-    }
-  }
-  return armed;
-}
-
-export function timerNotesOf(record: RecordReader): TimerNote[] {
-  return each(record, TIMER_NOTE, (from, to) => {
-    const note: { replaces: TimerRef | null; dueMs: number } = { replaces: null, dueMs: 0 };
-    wire.over(record.buffer, from, to);
-    while (wire.next()) {
-      if (wire.field === 1) {
-        wire.span();
-        note.replaces = readTimerRef(record.buffer, wire.from, wire.to);
-      } else if (wire.field === 2) note.dueMs = wire.varint();
-      else wire.skip();
-    }
-    return note;
-  });
-}
-
-export function writeTimerNote(out: WireWriter, { replaces, dueMs }: TimerNote): void {
-  const start = out.begin(TIMER_NOTE);
-  if (replaces !== null) writeTimerRef(out, 1, replaces);
-  out.uint(2, dueMs);
-  out.end(start);
-}
-
-/** null when no timer has brought the command. */
-export function firingOf(record: RecordReader): TimerFiring | null {
-  const [firing] = each(record, FIRING, (from, to) => {
-    const found = { timer: { position: 0, index: 0 } as TimerRef, name: '', dueMs: 0, missed: 0, nextDueMs: 0 };
-    wire.over(record.buffer, from, to);
-    while (wire.next()) {
-      switch (wire.field) {
-        case 1:
-          wire.span();
-          found.timer = readTimerRef(record.buffer, wire.from, wire.to);
-          break;
-        case 2: found.name = wire.string(); break;
-        case 3: found.dueMs = wire.varint(); break;
-        case 4: found.missed = wire.varint(); break;
-        case 5: found.nextDueMs = wire.varint(); break;
-        default: wire.skip();
-      }
-    }
-    return found;
-  });
-  return firing ?? null;
-}
-
-export function writeFiring(out: WireWriter, firing: TimerFiring): void {
-  const start = out.begin(FIRING);
-  writeTimerRef(out, 1, firing.timer);
-  out.string(2, firing.name);
-  out.uint(3, firing.dueMs);
-  out.uint(4, firing.missed);
-  out.uint(5, firing.nextDueMs);
   out.end(start);
 }
 
@@ -391,28 +258,10 @@ export function writeCursor(out: WireWriter, cursor: BroadcastCursor): void {
   out.end(start);
 }
 
-function each<T>(record: RecordReader, field: number, read: (from: number, to: number) => T): T[] {
+/** What `read` makes of each field of this number. */
+export function each<T>(record: RecordReader, field: number, read: (from: number, to: number) => T): T[] {
   const { spans } = record;
   const found: T[] = [];
   for (let i = 0; i < spans.length; i += 3) if (spans[i] === field) found.push(read(spans[i + 1]!, spans[i + 2]!));
   return found;
-}
-
-function readTimerRef(buffer: Buffer, from: number, to: number): TimerRef {
-  let position = 0;
-  let index = 0;
-  inner.over(buffer, from, to);
-  while (inner.next()) {
-    if (inner.field === 1) position = inner.varint();
-    else if (inner.field === 2) index = inner.varint();
-    else inner.skip();
-  }
-  return { position, index };
-}
-
-function writeTimerRef(out: WireWriter, field: number, { position, index }: TimerRef): void {
-  const start = out.begin(field);
-  out.uint(1, position);
-  out.uint(2, index);
-  out.end(start);
 }

@@ -5,7 +5,7 @@ import type { InventoryFacts, OrderFacts, OrderStatus, PaymentFacts, PaymentStat
 
 /** Reads at once. */
 const READS_MAX = 64;
-/** From which no way leads on. A captured payment may yet be refunded, a confirmed order is read again for the sake of its lines never. */
+/** From which no way leads on; a captured payment may yet be refunded. */
 const ORDER_ENDS: readonly OrderStatus[] = ['CONFIRMED', 'EXPIRED', 'VOID'];
 const PAYMENT_ENDS: readonly PaymentStatus[] = ['REFUNDED', 'FAILED'];
 

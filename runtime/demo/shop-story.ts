@@ -170,12 +170,11 @@ export class ShopStory {
   private async customer(client: Client): Promise<void> {
     const { random, paymentTimeSeconds } = this.options;
     const order = await this.place(client, this.basket());
-    if (order === null) return;
     const what = random();
     if (what < 0.55) await this.pay(client, order, false);
-    // By transfer, which may cross the order's end: after half its time to pay, and after all of it.
-    else if (what < 0.7) this.late.push(this.payLater(client, order, random() * paymentTimeSeconds * 1_000));
-    else if (what < 0.75) this.late.push(this.payLater(client, order, (paymentTimeSeconds + random()) * 1_000));
+    // By transfer, which may cross the order's end: within its time to pay, and behind it.
+    else if (what < 0.7) this.payLater(client, order, random() * paymentTimeSeconds * 1_000);
+    else if (what < 0.75) this.payLater(client, order, (paymentTimeSeconds + random()) * 1_000);
     else if (what < 0.78) await this.refused(client.send(`shop.v1.Order:${order.id}`, 'PayOrder', { amount: order.total + 1 }));
     // The others forget about it.
   }
@@ -187,7 +186,7 @@ export class ShopStory {
     return [...picked].map((i) => this.products[i]!);
   }
 
-  private async place(client: Client, products: readonly Product[]): Promise<{ readonly id: string; readonly total: number } | null> {
+  private async place(client: Client, products: readonly Product[]): Promise<{ readonly id: string; readonly total: number }> {
     const { random, run, paymentTimeSeconds } = this.options;
     const number = ++this.orders;
     const id = `o-${run}-${number}`;
@@ -202,9 +201,11 @@ export class ShopStory {
     return { id, total: Number((reply as { total: string }).total) };
   }
 
-  private async payLater(client: Client, order: { readonly id: string; readonly total: number }, afterMs: number): Promise<void> {
-    await sleep(afterMs);
-    await this.pay(client, order, true);
+  private payLater(client: Client, order: { readonly id: string; readonly total: number }, afterMs: number): void {
+    const paid = sleep(afterMs).then(() => this.pay(client, order, true));
+    // `play` waits for it, and hears of its failure, when the shop is closed.
+    paid.catch(() => undefined);
+    this.late.push(paid);
   }
 
   private async pay(client: Client, { id, total }: { readonly id: string; readonly total: number }, byTransfer: boolean): Promise<void> {
@@ -227,7 +228,7 @@ export class ShopStory {
     const product = this.products[0]!;
     const unlucky = await Promise.all(Array.from({ length: UNLUCKY }, () => this.place(this.main, [product])));
     await this.main.send(`shop.v1.Product:${product.id}`, 'TakeOffSale', { reason: 'recalled' });
-    for (const order of unlucky) this.late.push(this.payLater(this.main, order!, POLL_MS));
+    for (const order of unlucky) this.payLater(this.main, order, POLL_MS);
   }
 
   /** Reads until nothing moves and nothing is wrong, or until it is plain that something is. */

@@ -30,8 +30,8 @@ export function actOf(scenario: Scenario, actor: ActorSchema): Act {
   const messages = actor.commands.get(command);
   if (messages === undefined) throw new ScenarioError(`when: ${actor.type} has no command ${command}`);
   const json = toJson(messages.command, complete(messages.command, body, `when ${command}`));
-  const { now, seed, caller } = scenario;
-  return { type: actor.type, id: scenario.actor, given, command, json, now, seed, caller };
+  const { now, seed, caller, firing } = scenario;
+  return { type: actor.type, id: scenario.actor, given, command, json, now, seed, caller, firing };
 }
 
 /** @throws ScenarioError, ValueError when an expectation does not fit the schema */
@@ -100,10 +100,10 @@ function sendEntries(sends: NonNullable<Expectations['sends']>, root: Root): Lab
 }
 
 function timerEntries(timers: NonNullable<Expectations['timers']>, actor: ActorSchema): Labelled[] {
-  return timers.map(({ name, at, command, body, every }, i) => {
+  return timers.map(({ name, command, body, ...when }, i) => {
     const messages = actor.commands.get(command);
     if (messages === undefined) throw new ScenarioError(`then.timers[${i}]: ${actor.type} has no command ${command}`);
-    return timerEntry(name, at, command, complete(messages.command, body, `then.timers[${i}] ${command}`), every);
+    return timerEntry(name, command, complete(messages.command, body, `then.timers[${i}] ${command}`), when);
   });
 }
 

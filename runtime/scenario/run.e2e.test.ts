@@ -38,7 +38,8 @@ export default defineActor('a.v1.Tally', {
       ctx.send('a.v1.Tally:other', 'Add', { by }, { onReply: 'Ask' });
       ctx.send('a.v1.Tally:third', 'Add', { by });
       ctx.timer('once', { in: 10 }, 'Add', { by: 1n });
-      ctx.timer('again', 99, 'Hang', {}, { every: 5 });
+      ctx.timer('again', 99, 'Hang', {}, { every: 5000 });
+      ctx.timer('daily', { cron: '0 9 * * 1-5', zone: 'Europe/Berlin' }, 'Hang', {});
       ctx.cancelTimer('gone');
       ctx.link('a.v1.Tally:l');
       ctx.unlink('a.v1.Tally:u');
@@ -47,7 +48,7 @@ export default defineActor('a.v1.Tally', {
     },
     Hang() { for (;;); },
     Throw() { throw new Error('on purpose'); },
-    Ask: (_state, { what }, ctx) => what === 'random' ? { random: ctx.random() } : { id: ctx.id, caller: ctx.caller, now: BigInt(ctx.now) },
+    Ask: (_state, { what }, ctx) => what === 'random' ? { random: ctx.random() } : what === 'firing' ? { id: JSON.stringify(ctx.firing ?? null) } : { id: ctx.id, caller: ctx.caller, now: BigInt(ctx.now) },
   },
   evolve: { Added: (state, { by }) => ({ total: state.total + by, each: { ...state.each, ['n' + by]: by } }) },
 });`;
@@ -73,7 +74,7 @@ async function run(t: Test, source: string, filter?: string): Promise<ScenarioRe
 const ALL = `{
   events: [['Added', { by: 2n }]], reply: { total: 5n, mark: new Uint8Array([1, 2]) }, state: { total: 5, each: { n2: 2, n3: 3 } },
   sends: [['a.v1.Tally:other', 'Add', { by: 2 }, { onReply: 'Ask' }], ['a.v1.Tally:third', 'Add', { by: 2 }]],
-  timers: [['once', { in: 10 }, 'Add', { by: 1 }], ['again', 99, 'Hang', {}, { every: 5 }]], cancelled: ['gone'],
+  timers: [['once', { in: 10 }, 'Add', { by: 1 }], ['again', 99, 'Hang', {}, { every: 5000 }], ['daily', { cron: '0 9  * * 1-5', zone: 'Europe/Berlin' }, 'Hang', {}]], cancelled: ['gone'],
   links: ['a.v1.Tally:l'], unlinks: ['a.v1.Tally:u'], broadcasts: [['Add', { by: 2 }]],
 }`;
 const adding = (name: string, then: string): string => `{ name: '${name}', given: [['Added', { by: 3n }]], when: ['Add', { by: 2n }], then: ${then} }`;
@@ -112,7 +113,9 @@ t.test('every part that differs fails, with the path to it', async (t) => {
     ['sends', ALL.replace(`'Ask' }]`, `'Add' }]`), 'sends[0] Add to a.v1.Tally:other.onReply'],
     ['who is sent to', ALL.replace('Tally:third', 'Tally:nobody'), 'sends[1]'],
     ['timers', ALL.replace('{ in: 10 }', '{ in: 11 }'), 'timers[0] once.at'],
-    ['repetition', ALL.replace('every: 5', 'every: 6'), 'timers[1] again.every'],
+    ['repetition', ALL.replace('every: 5000', 'every: 6000'), 'timers[1] again.every'],
+    ['calendar', ALL.replace("'0 9  *", "'0 8  *"), 'timers[2] daily.cron'],
+    ['zone', ALL.replace("'Europe/Berlin'", "'UTC'"), 'timers[2] daily.zone'],
     ['cancelled', ALL.replace(`['gone']`, '[]'), 'cancelled[0]'],
     ['links', ALL.replace('Tally:l', 'Tally:m'), 'links[0]'],
     ['unlinks', ALL.replace('Tally:u', 'Tally:m'), 'unlinks[0]'],
@@ -164,6 +167,20 @@ t.test('actor, caller, time and seed are the scenario\'s', async (t) => {
   const [one, again, two] = scenarios.slice(2).map(({ differences }) => differences[0]!.got);
   t.equal(one, again);
   t.not(one, two);
+});
+
+t.test('a scenario can say which timer brings the command', async (t) => {
+  const { scenarios } = await run(t, `
+    const asked = { when: ['Ask', { what: 'firing' }], now: 10000 };
+    const told = (firing) => ({ reply: { id: JSON.stringify(firing) } });
+    export default [
+      { name: 'none', ...asked, then: told(null) },
+      { name: 'in time', ...asked, firing: { name: 't' }, then: told({ name: 't', due: 10000, missed: 0, late: false }) },
+      { name: 'nearly late', ...asked, firing: { name: 't', due: 9000 }, then: told({ name: 't', due: 9000, missed: 0, late: false }) },
+      { name: 'late', ...asked, firing: { name: 't', due: 8999, missed: 2 }, then: told({ name: 't', due: 8999, missed: 2, late: true }) },
+      { name: 'wrong', ...asked, firing: { name: 't' }, then: told(null) },
+    ]`);
+  t.strictSame(scenarios.map(({ ok }) => ok), [true, true, true, true, false]);
 });
 
 t.test('scenarios that could not fail, or are not written right, fail', async (t) => {

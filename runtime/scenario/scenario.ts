@@ -14,7 +14,10 @@ export interface Expectations {
   readonly sends?: readonly { readonly to: string; readonly name: string; readonly body: unknown; readonly onReply: string }[];
   readonly timers?: readonly {
     readonly name: string;
+    /** 0 when it goes by a calendar. */
     readonly at: number;
+    readonly cron: string;
+    readonly zone: string;
     readonly command: string;
     readonly body: unknown;
     readonly every: number;
@@ -33,6 +36,8 @@ export interface Scenario {
   readonly now: number;
   readonly seed: number;
   readonly caller: string;
+  /** The timer that brings the command; null when none does. */
+  readonly firing: { readonly name: string; readonly due: number; readonly missed: number } | null;
   readonly then: { readonly rejected: string } | Expectations;
 }
 
@@ -40,7 +45,7 @@ export interface Scenario {
 export class ScenarioError extends Error {}
 
 const NOW_DEFAULT = 1_700_000_000_000;
-const keys = ['name', 'actor', 'given', 'when', 'now', 'seed', 'caller', 'then'];
+const keys = ['name', 'actor', 'given', 'when', 'now', 'seed', 'caller', 'firing', 'then'];
 const expectationKeys = ['events', 'reply', 'state', 'sends', 'timers', 'cancelled', 'links', 'unlinks', 'broadcasts'];
 
 /** @throws ScenarioError */
@@ -56,8 +61,17 @@ export function readScenario(written: unknown): Scenario {
     now,
     seed: optional(source['seed'], 1, wholeNumber, 'seed'),
     caller: optional(source['caller'], 'tester', (value) => text(value, 'caller', true), 'caller'),
+    firing: source['firing'] === undefined ? null : readFiring(source['firing'], now),
     then: readThen(source['then'], now),
   };
+}
+
+function readFiring(written: unknown, now: number): Scenario['firing'] {
+  const source = object(written, 'firing');
+  refuseOthers(source, ['name', 'due', 'missed'], 'firing');
+  const due = optional(source['due'], now, wholeNumber, 'firing.due');
+  if (due > now) throw new ScenarioError('firing.due is behind now: no timer fires before its time');
+  return { name: text(source['name'], 'firing.name'), due, missed: optional(source['missed'], 0, wholeNumber, 'firing.missed') };
 }
 
 /** The name of something that may not be a scenario, for the report. */
@@ -106,17 +120,24 @@ function readTimer(written: unknown, path: string, now: number): NonNullable<Exp
   refuseOthers(settings, ['every'], `${path}[4]`);
   return {
     name: text(name, `${path}[0]`),
-    at: typeof when === 'number' ? wholeNumber(when, `${path}[1]`) : now + distance(when, `${path}[1]`),
+    ...readWhen(when, `${path}[1]`, now),
     command: text(command, `${path}[2]`),
     body: object(body, `${path}[3]`),
     every: optional(settings['every'], 0, wholeNumber, `${path}[4].every`),
   };
 }
 
-function distance(written: unknown, path: string): number {
+/** A time, a distance, or a calendar as it is recorded: one space between its fields, and no zone for UTC. */
+function readWhen(written: unknown, path: string, now: number): { at: number; cron: string; zone: string } {
+  if (typeof written === 'number') return { at: wholeNumber(written, path), cron: '', zone: '' };
   const source = object(written, path);
-  refuseOthers(source, ['in'], path);
-  return wholeNumber(source['in'], `${path}.in`);
+  if (!Object.hasOwn(source, 'cron')) {
+    refuseOthers(source, ['in'], path);
+    return { at: now + wholeNumber(source['in'], `${path}.in`), cron: '', zone: '' };
+  }
+  refuseOthers(source, ['cron', 'zone'], path);
+  const zone = optional(source['zone'], '', text, `${path}.zone`);
+  return { at: 0, cron: text(source['cron'], `${path}.cron`).trim().split(/[ \t]+/).join(' '), zone: zone === 'UTC' ? '' : zone };
 }
 
 function namedBodies(written: unknown, path: string): NamedBody[] {

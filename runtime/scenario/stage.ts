@@ -18,6 +18,7 @@ export interface Act {
   readonly now: number;
   readonly seed: number;
   readonly caller: string;
+  readonly firing: { readonly name: string; readonly due: number; readonly missed: number } | null;
 }
 
 export interface ItemOutcome {
@@ -69,7 +70,8 @@ export class Stage {
     batch.begin(handle, this.pool.generation);
     batch.activate(handle, act.type, act.id, BUNDLE, null, [{ bundle: BUNDLE, bytes: encodeGiven(act) }]);
     const body = Buffer.from(act.json, 'utf8');
-    batch.decide(handle, BUNDLE, command, FORMAT_JSON, body, act.now, seed.hi, seed.lo, act.caller, false);
+    const firing = act.firing === null ? null : { name: act.firing.name, dueMs: act.firing.due, missed: act.firing.missed, timerChanges: 0 };
+    batch.decide(handle, BUNDLE, command, FORMAT_JSON, body, act.now, seed.hi, seed.lo, act.caller, false, 0, body.length, firing);
     batch.read(handle, BUNDLE, FORMAT_PROTO);
     batch.drop(handle);
     return new Promise((resolve) => {

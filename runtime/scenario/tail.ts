@@ -53,7 +53,8 @@ function readEntry(field: number, parts: Parts, produced: Produced, actor: Actor
       else {
         const fired = armed.text(2);
         const body = decode(actor.commands.get(fired)!.command, armed.bytes(3));
-        produced.timers.push(timerEntry(name, armed.number(1), fired, body, armed.number(5)));
+        const when = { at: armed.number(1), every: armed.number(5), cron: armed.text(6), zone: armed.text(7) };
+        produced.timers.push(timerEntry(name, fired, body, when));
       }
       return;
     }
@@ -83,8 +84,16 @@ export function sendEntry(to: string, name: string, body: Fields, onReply: strin
   return new Labelled(`${name} to ${to}`, { body, onReply: onReply === '' ? undefined : onReply });
 }
 
-export function timerEntry(name: string, at: number, command: string, body: Fields, every: number): Labelled {
-  return new Labelled(name, { at, command, body, every: every === 0 ? undefined : every });
+export interface When {
+  readonly at: number;
+  readonly every: number;
+  readonly cron: string;
+  readonly zone: string;
+}
+
+export function timerEntry(name: string, command: string, body: Fields, { at, every, cron, zone }: When): Labelled {
+  const when = cron === '' ? { at, every: every === 0 ? undefined : every } : { cron, zone: zone === '' ? 'UTC' : zone };
+  return new Labelled(name, { ...when, command, body });
 }
 
 /** The fields of one small message by number; a later one replaces an earlier one, as in protobuf. */

@@ -38,6 +38,8 @@ export interface RedisOptions {
   readonly password?: string;
   /** Further lines of redis.conf, by name. They come last, so they win. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Beside this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 type Argument = string | number | Uint8Array;
@@ -127,7 +129,8 @@ export class RedisServer {
     this.options = { ...this.options, ...changes };
     fs.writeFileSync(join(this.directory, 'redis.conf'), configuration(this.port, this.options));
     const log = fs.openSync(join(this.directory, 'redis.log'), 'a');
-    const child = spawn('redis-server', ['redis.conf'], { cwd: this.directory, stdio: ['ignore', log, log], detached: true });
+    const env = { ...process.env, ...this.options.env };
+    const child = spawn('redis-server', ['redis.conf'], { cwd: this.directory, env, stdio: ['ignore', log, log], detached: true });
     fs.closeSync(log);
     this.child = child;
     this.exited = new Promise((resolve) => { child.once('exit', resolve).once('error', resolve); });

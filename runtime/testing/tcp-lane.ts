@@ -11,6 +11,8 @@ export interface Weather {
 }
 
 export class Lane {
+  /** As `Weather.isHeld`, of this connection alone; `pump` is called then too. */
+  isHeld = false;
   /** Null is the end of the stream: it waits its turn like the bytes before it. */
   private readonly queue: { readonly chunk: Buffer | null; readonly dueAt: number }[] = [];
   private readonly target: Socket;
@@ -45,7 +47,7 @@ export class Lane {
   /** Sends what may go. */
   pump(): void {
     clearTimeout(this.timer);
-    while (this.queue.length > 0 && !this.weather.isHeld) {
+    while (this.queue.length > 0 && !this.weather.isHeld && !this.isHeld) {
       const waitMs = this.queue[0]!.dueAt - performance.now();
       if (waitMs > 0) {
         this.timer = setTimeout(() => this.pump(), Math.ceil(waitMs));

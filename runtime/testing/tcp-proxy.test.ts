@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -6,8 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 
+import { isPortOf } from './port-owner.ts';
 import { startProxy } from './tcp-proxy.ts';
-import type { TcpProxy } from './tcp-proxy.ts';
+import type { From, TcpProxy } from './tcp-proxy.ts';
 
 /** Long enough that what has not come by then is taken for not coming. */
 const SILENCE_MS = 60;
@@ -49,11 +52,49 @@ class Client {
   }
 }
 
+/** Dials when it is told `dial`, says what else it is told over its newest connection, and tells what happens to each. */
+const ELSEWHERE = `
+  const { connect } = require('node:net');
+  const tell = (text) => process.stdout.write(text + ';');
+  let count = 0;
+  let socket;
+  require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    if (line !== 'dial') { socket.write(line); return; }
+    const name = ++count;
+    socket = connect({ host: '127.0.0.1', port: Number(process.argv[1]) });
+    socket.on('connect', () => tell(name + ' open')).on('data', (chunk) => tell(name + ' heard ' + chunk)).on('close', () => tell(name + ' closed')).on('error', () => {});
+  });
+`;
+
+/** Another process with connections of its own, numbered from 1. */
+class Elsewhere {
+  said = '';
+  readonly child: ChildProcess;
+  /** Tells its connections. */
+  readonly from: From;
+
+  constructor(port: number) {
+    this.child = spawn(process.execPath, ['-e', ELSEWHERE, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child.stdout!.on('data', (chunk: Buffer) => (this.said += chunk.toString()));
+    this.from = (clientPort) => isPortOf(this.child.pid!, clientPort, port);
+  }
+
+  tell(line: string): void {
+    this.child.stdin!.write(`${line}\n`);
+  }
+
+  async until(event: string): Promise<void> {
+    await until(() => this.said.includes(`${event};`), `${event} of ${this.said}`);
+  }
+}
+
 interface Rig {
   readonly echo: Echo;
   readonly proxy: TcpProxy;
   /** Whose first word has come back. */
   client(): Promise<Client>;
+  /** As `client`, of another process. */
+  elsewhere(): Promise<Elsewhere>;
 }
 
 async function rigOf(t: Test): Promise<Rig> {
@@ -79,13 +120,23 @@ async function rigOf(t: Test): Promise<Rig> {
       echo.heard = '';
       return client;
     },
+    async elsewhere() {
+      const other = new Elsewhere(proxy.port);
+      t.teardown(() => other.child.kill());
+      other.tell('dial');
+      await other.until('1 open');
+      other.tell('hello');
+      await other.until('1 heard hello');
+      echo.heard = '';
+      return other;
+    },
   };
 }
 
-async function until(holds: () => boolean): Promise<void> {
+async function until(holds: () => boolean, what = String(holds)): Promise<void> {
   const end = performance.now() + WAIT_MAX_MS;
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${String(holds)}`);
+    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${what}`);
     await sleep(1);
   }
 }
@@ -360,6 +411,121 @@ t.test('stall: the server may hang up meanwhile', async (t) => {
   for (const socket of echo.sockets) socket.destroy();
   await t.rejects(lost, /server closed/);
   await t.rejects((await second).deliver(), /closed/);
+});
+
+t.test('cut for one client: its connections end, and nobody else notices (P4)', async (t) => {
+  const { echo, proxy, client, elsewhere } = await rigOf(t);
+  const other = await elsewhere();
+  const here = await client();
+  proxy.cut(other.from);
+  await other.until('1 closed');
+  await until(() => echo.sockets.size === 1 && proxy.openConnections === 1);
+  here.say('here');
+  await until(() => here.heard === 'here');
+  other.tell('dial');
+  await other.until('2 open');
+  other.tell('back');
+  await other.until('2 heard back');
+  t.equal(echo.heard, 'hereback');
+});
+
+t.test('refuse for one client: its connections end, new ones are not heard, and nobody else notices, until accept (P4)', async (t) => {
+  const { echo, proxy, client, elsewhere } = await rigOf(t);
+  const other = await elsewhere();
+  const here = await client();
+  await proxy.refuse(other.from);
+  await other.until('1 closed');
+  const { connections } = proxy;
+  other.tell('dial');
+  other.tell('lost');
+  await other.until('2 closed');
+  t.equal(proxy.connections, connections, 'who was refused does not count');
+  here.say('here');
+  await until(() => here.heard === 'here');
+  const alsoHere = await client();
+  alsoHere.say('new');
+  await until(() => alsoHere.heard === 'new');
+  t.equal(echo.heard, 'new');
+  t.equal(echo.sockets.size, 2);
+  proxy.heal();
+  other.tell('dial');
+  await other.until('3 closed');
+  await proxy.accept();
+  other.tell('dial');
+  await other.until('4 open');
+  other.tell('back');
+  await other.until('4 heard back');
+  t.equal(echo.heard, 'newback');
+  t.notOk(here.isClosed || alsoHere.isClosed);
+});
+
+t.test('black hole for one client: what it says and is told is held, on new connections too, and nobody else notices, until heal (P4)', async (t) => {
+  for (const directions of ['both', 'up', 'down'] as const) {
+    const { echo, proxy, client, elsewhere } = await rigOf(t);
+    const other = await elsewhere();
+    const here = await client();
+    proxy.blackhole(directions, other.from);
+    other.tell('one');
+    await until(() => proxy.heldBytes === 3);
+    other.tell('dial');
+    await other.until('2 open');
+    other.tell('two');
+    await until(() => proxy.heldBytes === 6);
+    here.say('here');
+    await until(() => here.heard === 'here');
+    t.equal(echo.heard, directions === 'down' ? 'onetwohere' : 'here', directions);
+    t.notMatch(other.said, /heard (one|two)|closed/);
+    await proxy.accept();
+    t.equal(proxy.heldBytes, 6, 'accepting ends no black hole');
+    proxy.heal();
+    await other.until('1 heard one');
+    await other.until('2 heard two');
+    other.tell('on');
+    await other.until('2 heard on');
+    other.tell('dial');
+    other.tell('new');
+    await other.until('3 heard new');
+    t.equal(proxy.heldBytes, 0);
+  }
+});
+
+t.test('several are meant, each by its own process, and all are healed together', async (t) => {
+  const { proxy, client, elsewhere } = await rigOf(t);
+  const one = await elsewhere();
+  const two = await elsewhere();
+  const here = await client();
+  proxy.blackhole('down', one.from);
+  await proxy.refuse(two.from);
+  await two.until('1 closed');
+  one.tell('held');
+  await until(() => proxy.heldBytes === 4);
+  here.say('here');
+  await until(() => here.heard === 'here');
+  proxy.heal();
+  await proxy.accept();
+  await one.until('1 heard held');
+  two.tell('dial');
+  await two.until('2 open');
+  two.tell('back');
+  await two.until('2 heard back');
+  t.notMatch(one.said, /closed/);
+});
+
+t.test('whose a connection is: of the process that has it, and anybody\'s when nobody has it any more', async (t) => {
+  const { proxy, client, elsewhere } = await rigOf(t);
+  const other = await elsewhere();
+  const here = await client();
+  const { localPort } = here.socket;
+  t.ok(isPortOf(process.pid, localPort!, proxy.port));
+  t.notOk(other.from(localPort!));
+  here.socket.destroy();
+  await until(() => here.isClosed);
+  t.ok(other.from(localPort!) && isPortOf(process.pid, localPort!, proxy.port), 'closed');
+  t.ok(isPortOf(1, 0, proxy.port), 'a client without a port');
+  other.child.kill('SIGKILL');
+  await once(other.child, 'exit');
+  const next = await client();
+  t.notOk(other.from(next.socket.localPort!), 'a process that has ended has none');
 });
 
 t.test('close ends everything', async (t) => {

@@ -6,6 +6,8 @@
  *     and the faults below lose bytes.
  * P3  A fault that is asked for (`cutBeforeReply`, `cutAfter`, `stall`) takes the first bytes that match, on whatever
  *     connection, happens once, and leaves all other connections alone. Faults asked for in a row are taken in that order.
+ * P4  `cut`, `refuse` and `blackhole` may be told whose connections they are about: those that are open, and those that come. All
+ *     others do not notice. (`port-owner.ts` tells the connections of a process.)
  *
  * Up is from the client to the server. A request is what arrives at the proxy in one piece: up to 64 KiB.
  */
@@ -21,6 +23,8 @@ import type { Weather } from './tcp-lane.ts';
 export type Direction = 'up' | 'down';
 export type Directions = Direction | 'both';
 type Matches = (bytes: Buffer) => boolean;
+/** Whether a connection is meant, by the port of the client's end; 0 when it has none any more. */
+export type From = (clientPort: number) => boolean;
 
 /** A request whose sender is gone. */
 export interface StalledRequest {
@@ -31,6 +35,7 @@ export interface StalledRequest {
 
 interface Pair {
   readonly client: Socket;
+  readonly clientPort: number;
   readonly server: Socket;
   readonly up: Lane;
   readonly down: Lane;
@@ -39,6 +44,9 @@ interface Pair {
   /** The server does not hear that the client has gone. */
   isKept: boolean;
 }
+
+/** What happens to connections of one origin until it is healed. */
+type Trouble = { readonly kind: 'refused'; readonly from: From } | { readonly kind: 'held'; readonly from: From; readonly directions: readonly Direction[] };
 
 interface AskedFault {
   readonly direction: Direction;
@@ -66,6 +74,7 @@ export class TcpProxy {
     down: { isHeld: false, delayMs: 0, deliveredBytes: 0 },
   };
   private readonly asked: AskedFault[] = [];
+  private troubles: readonly Trouble[] = [];
   private listener: Server | null = null;
 
   /** Does not listen yet; use `startProxy`. */
@@ -97,12 +106,20 @@ export class TcpProxy {
   }
 
   /** Ends every connection, with all that is under way on it; new ones are welcome. Stalled requests stay. */
-  cut(): void {
-    for (const pair of this.pairs) if (!pair.isKept) destroy(pair);
+  cut(from: From | null = null): void {
+    for (const pair of this.pairs) if (!pair.isKept && (from === null || from(pair.clientPort))) destroy(pair);
   }
 
-  /** As `cut`; and whoever connects is refused, until `accept`. */
-  async refuse(): Promise<void> {
+  /**
+   * As `cut`; and whoever connects is refused, until `accept`. One port refuses all or none: with `from`, those who are meant get
+   * in, and are thrown out before anything of theirs is heard.
+   */
+  async refuse(from: From | null = null): Promise<void> {
+    if (from !== null) {
+      this.troubles = [...this.troubles, { kind: 'refused', from }];
+      this.cut(from);
+      return;
+    }
     const { listener } = this;
     this.listener = null;
     const closed = listener === null ? null : new Promise((resolve) => { listener.close(resolve); });
@@ -110,7 +127,9 @@ export class TcpProxy {
     await closed;
   }
 
+  /** Ends all refusals. */
   async accept(): Promise<void> {
+    this.troubles = this.troubles.filter(({ kind }) => kind !== 'refused');
     if (this.listener !== null) return;
     this.listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.onClient(client));
     this.listener.listen(this.port, '127.0.0.1');
@@ -118,8 +137,14 @@ export class TcpProxy {
   }
 
   /** Bytes, and ends of streams, stay in the proxy; connections stay open, and new ones open. Until `heal`. */
-  blackhole(directions: Directions): void {
-    for (const direction of both(directions)) this.weather[direction].isHeld = true;
+  blackhole(directions: Directions, from: From | null = null): void {
+    if (from === null) {
+      for (const direction of both(directions)) this.weather[direction].isHeld = true;
+      return;
+    }
+    const trouble: Trouble = { kind: 'held', from, directions: both(directions) };
+    this.troubles = [...this.troubles, trouble];
+    for (const pair of this.pairs) if (from(pair.clientPort)) hold(pair, trouble.directions);
   }
 
   /** Whatever comes in from now on goes out so much later, and not before what came before it. Until `heal`. */
@@ -129,8 +154,10 @@ export class TcpProxy {
 
   /** Ends black holes and delays; what was held goes out now. */
   heal(): void {
+    this.troubles = this.troubles.filter(({ kind }) => kind !== 'held');
     for (const weather of Object.values(this.weather)) Object.assign(weather, { isHeld: false, delayMs: 0 });
     for (const { up, down } of this.pairs) {
+      up.isHeld = down.isHeld = false;
       up.release();
       down.release();
     }
@@ -240,9 +267,18 @@ export class TcpProxy {
   }
 
   private onClient(client: Socket): void {
+    // One that is gone by now may have no port any more.
+    const clientPort = client.remotePort ?? 0;
+    const troubles = this.troubles.filter(({ from }) => from(clientPort));
+    if (troubles.some(({ kind }) => kind === 'refused')) {
+      client.on('error', () => {});
+      client.resetAndDestroy();
+      return;
+    }
     this.connections++;
     const server = connect({ host: '127.0.0.1', port: this.targetPort, allowHalfOpen: true, noDelay: true });
-    const pair: Pair = { client, server, up: new Lane(server, this.weather.up), down: new Lane(client, this.weather.down), fault: null, isKept: false };
+    const pair: Pair = { client, clientPort, server, up: new Lane(server, this.weather.up), down: new Lane(client, this.weather.down), fault: null, isKept: false };
+    for (const trouble of troubles) if (trouble.kind === 'held') hold(pair, trouble.directions);
     this.pairs.add(pair);
     this.follow(pair, client, 'up');
     this.follow(pair, server, 'down');
@@ -278,6 +314,10 @@ function destroy(pair: Pair): void {
   pair.down.drop();
   pair.client.destroy();
   pair.server.destroy();
+}
+
+function hold(pair: Pair, directions: readonly Direction[]): void {
+  for (const direction of directions) pair[direction].isHeld = true;
 }
 
 function both(directions: Directions): readonly Direction[] {

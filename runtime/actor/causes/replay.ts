@@ -8,7 +8,7 @@
  */
 
 import { KIND_DECISION, KIND_REJECTION, RecordReader, TAIL_FIELD_MIN } from '../../codec/record.ts';
-import { firingOf } from '../../codec/record-messages.ts';
+import { firingOf } from '../../codec/record-timers.ts';
 import { hashText, shardKey, splitAddress } from '../../codec/address.ts';
 import { WireReader, WireWriter } from '../../codec/wire.ts';
 import type { StoredRecord } from '../../journal/journal.ts';

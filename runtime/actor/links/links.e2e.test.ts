@@ -5,6 +5,8 @@ import type { Test } from 'tap';
 
 import { address, LinkRig } from '../testing/link-rig.ts';
 
+t.setTimeout(120_000);
+
 async function right(t: Test, rig: LinkRig, least: Partial<Record<'told' | 'cursors' | 'endedMeanwhile' | 'madeMeanwhile', number>> = {}): Promise<void> {
   const found = await rig.judge();
   t.strictSame(found.wrong.slice(0, 5), [], 'the records say that everybody was told once');

@@ -1,8 +1,9 @@
 /** The part of an actor's fold that is about others and about time: its armed timers and its links, by name. */
 
 import type { RecordReader } from '../../codec/record.ts';
-import { firingOf, linkNotesOf, linksOf, timerNotesOf, timersOf } from '../../codec/record-messages.ts';
-import type { TimerRef } from '../../codec/record-messages.ts';
+import { linkNotesOf, linksOf } from '../../codec/record-messages.ts';
+import { firingOf, timerNotesOf, timersOf } from '../../codec/record-timers.ts';
+import type { TimerRef } from '../../codec/record-timers.ts';
 import type { Activation } from '../activation.ts';
 
 /** Takes in what a record of the actor says, as it is encoded and again when its history is read. */

@@ -2,8 +2,10 @@
 
 import type { BucketId } from '../../codec/address.ts';
 import { RecordReader } from '../../codec/record.ts';
-import { causeOf, firingOf } from '../../codec/record-messages.ts';
-import type { Cause, TimerFiring } from '../../codec/record-messages.ts';
+import { causeOf } from '../../codec/record-messages.ts';
+import { firingOf } from '../../codec/record-timers.ts';
+import type { Cause } from '../../codec/record-messages.ts';
+import type { TimerFiring } from '../../codec/record-timers.ts';
 import type { Journal } from '../../journal/journal.ts';
 
 export interface Letter {

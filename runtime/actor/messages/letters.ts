@@ -8,7 +8,8 @@
 
 import { KIND_FAILED, KIND_PARKED } from '../../codec/record.ts';
 import type { RecordReader } from '../../codec/record.ts';
-import { causeOf, firingOf } from '../../codec/record-messages.ts';
+import { causeOf } from '../../codec/record-messages.ts';
+import { firingOf } from '../../codec/record-timers.ts';
 import type { WireWriter } from '../../codec/wire.ts';
 import { WireReader } from '../../codec/wire.ts';
 

@@ -5,7 +5,9 @@
 
 import type { WireWriter } from '../../codec/wire.ts';
 import { KIND_CURSOR, KIND_DROPPED, KIND_FAILED, KIND_LINKED, KIND_PARKED, MESSAGES_VERSION, RecordReader, writeFailure, writePlace } from '../../codec/record.ts';
-import { linksOf, timersOf, writeLinkNote, writeLinkTaken, writeSend, writeTimerNote } from '../../codec/record-messages.ts';
+import { linksOf, writeLinkNote, writeLinkTaken, writeSend } from '../../codec/record-messages.ts';
+import { timersOf, writeTimerNote } from '../../codec/record-timers.ts';
+import type { TimerRef } from '../../codec/record-timers.ts';
 import type { ResultReader } from '../../sandbox/sandbox.ts';
 import { ASK_LINKS, ASK_TIMERS, STATUS_REJECTED } from '../../sandbox/sandbox.ts';
 import type { Activation } from '../activation.ts';
@@ -142,12 +144,13 @@ export class MessageRecords {
     const tail = this.reader.over(result.buffer, result.tailFrom, result.tailTo);
     const position = bucket.position + 1;
     if ((result.asks & ASK_TIMERS) !== 0) {
-      const changed = new Map(activation.armed);
+      // What this very record has changed already.
+      const changed = new Map<string, TimerRef | null>();
       for (const [index, { name, armed }] of timersOf(tail).entries()) {
-        const replaces = changed.get(name) ?? null;
+        const before = changed.get(name);
+        const replaces = before === undefined ? (activation.armed?.get(name) ?? null) : before;
         writeTimerNote(wire, { replaces, dueMs: armed === null ? 0 : firstDue(armed, nowMs) });
-        if (armed === null) changed.delete(name);
-        else changed.set(name, { position, index });
+        changed.set(name, armed === null ? null : { position, index });
       }
     }
     if ((result.asks & ASK_LINKS) === 0) return;

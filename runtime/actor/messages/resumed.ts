@@ -1,7 +1,8 @@
 /** A parked or failed message on its way to its actor once more, or out of the way. */
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { writeCause, writeFiring } from '../../codec/record-messages.ts';
+import { writeCause } from '../../codec/record-messages.ts';
+import { writeFiring } from '../../codec/record-timers.ts';
 import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
 import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';

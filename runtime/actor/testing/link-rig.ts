@@ -1,5 +1,6 @@
 /** Engines whose actors link, tell and hear, over a journal that outlives them. */
 
+import protobuf from 'protobufjs';
 import type { Test } from 'tap';
 
 import { encodeBundle } from '../../bundle/bundle.ts';
@@ -17,6 +18,9 @@ import { startEngine } from './harness.ts';
 import type { TestEngine } from './harness.ts';
 import { judge, readAll } from './link-oracle.ts';
 import type { Findings } from './link-oracle.ts';
+
+const schema = await protobuf.load(new URL('../../../proto/troupe/v1/snapshot.proto', import.meta.url).pathname);
+const checkpointType = schema.lookupType('troupe.v1.BucketCheckpoint');
 
 const proto = `
 syntax = "proto3";
@@ -124,6 +128,8 @@ export class LinkRig {
   readonly bits: number;
   faults!: FaultyJournal;
   test!: TestEngine;
+  /** Crashes that left a checkpoint from the middle of a broadcast behind. */
+  midway = 0;
   /** Cursor records that were appended. */
   cursors = 0;
   private readonly bundles = new MemoryBundleStore();
@@ -167,6 +173,7 @@ export class LinkRig {
     await this.journal.close();
     this.cursorsLeft = Infinity;
     this.isPowerless = false;
+    if (this.isAnyMidway()) this.midway++;
     await this.open();
   }
 
@@ -174,13 +181,14 @@ export class LinkRig {
   failBehind(cursors: number, isHeard: boolean): void {
     this.cursorsLeft = cursors;
     this.isLastHeard = isHeard;
-    this.isPowerless = cursors === 0;
+    this.isPowerless = false;
   }
 
-  /** Resolves when the power has failed. */
+  /** Resolves when the power has failed; until then checkpoints are taken as often as can be. */
   async powerless(): Promise<void> {
     for (let tries = 0; !this.isPowerless; tries++) {
       if (tries > 2_000) throw new Error(`there were not so many chunks, but ${this.cursors}`);
+      this.journal.onCheckpointWanted?.();
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
@@ -214,7 +222,7 @@ export class LinkRig {
   /** Waits until nothing is under way between actors: no running broadcast, every message taken in. */
   async settled(): Promise<void> {
     for (let quiet = 0, tries = 0; quiet < 3; tries++) {
-      if (tries > 4_000) throw new Error(`it does not settle: ${JSON.stringify(this.test.lines.slice(-5))}`);
+      if (tries > 2_000) throw new Error(`it does not settle: ${JSON.stringify([this.test.engine.messages.underWay(), this.test.engine.stat(), this.test.lines.slice(-5)])}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
       const { running, backlog, waiting } = this.test.engine.messages.underWay();
       quiet = running + backlog + waiting === 0 ? quiet + 1 : 0;
@@ -224,6 +232,16 @@ export class LinkRig {
   async judge(): Promise<Findings> {
     await this.settled();
     return judge(await readAll(this.journal, this.bits), (type) => type === 'test.v1.Node');
+  }
+
+  /** Whether the newest checkpoint of a bucket holds a broadcast that has been sent to some. */
+  private isAnyMidway(): boolean {
+    return [...this.store.buckets.values()].some(({ checkpoints }) => {
+      const newest = checkpoints.at(-1);
+      if (newest === undefined) return false;
+      const { broadcasts } = checkpointType.toObject(checkpointType.decode(newest.bytes), { longs: Number, defaults: true }) as { broadcasts: { through: number }[] };
+      return broadcasts.some(({ through }) => through > 0);
+    });
   }
 
   private counting(memory: Journal): Journal {

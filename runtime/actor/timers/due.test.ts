@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 
-import type { ArmedTimer } from '../../codec/record-messages.ts';
+import type { ArmedTimer } from '../../codec/record-timers.ts';
 import { limits } from '../../limits.ts';
 import { timeZones } from '../../sandbox/time-zones.ts';
 import { firstDue, isCalendar, nextDue } from './due.ts';

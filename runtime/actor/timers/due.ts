@@ -12,7 +12,7 @@
 
 import { Cron } from 'croner';
 
-import type { ArmedTimer } from '../../codec/record-messages.ts';
+import type { ArmedTimer } from '../../codec/record-timers.ts';
 import { limits } from '../../limits.ts';
 
 /** What makes a timer repeat. */

@@ -1,7 +1,7 @@
 /** A timer on its way to its actor: a command that the actor has sent to itself, to a later time. */
 
-import { writeFiring } from '../../codec/record-messages.ts';
-import type { TimerRef } from '../../codec/record-messages.ts';
+import { writeFiring } from '../../codec/record-timers.ts';
+import type { TimerRef } from '../../codec/record-timers.ts';
 import type { WireWriter } from '../../codec/wire.ts';
 import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
 import type { Firing as FiringItem } from '../../sandbox/sandbox.ts';
@@ -82,14 +82,8 @@ export class Firing implements CommandRequest, Origin {
 
   /** Another job for another try; what it is suspected of goes along (trials.ts). */
   again(): Job {
-    const { job } = this;
-    const next = new Job(job.kind, null, this, this);
-    next.deaths = job.deaths;
-    next.acquittals = job.acquittals;
-    next.strike = job.strike;
-    next.verdict = job.kind === JOB_NOTE ? job.verdict : null;
     this.isAdmitted = false;
-    return (this.job = next);
+    return (this.job = this.job.again());
   }
 
   isNext(job: Job): boolean {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 
 import { RecordReader } from '../../codec/record.ts';
-import { writeFiring, writeTimerNote } from '../../codec/record-messages.ts';
+import { writeFiring, writeTimerNote } from '../../codec/record-timers.ts';
 import { WireWriter } from '../../codec/wire.ts';
 import { TimerIndex, timerKey, timerRef } from './timer-index.ts';
 

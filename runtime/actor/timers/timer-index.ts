@@ -8,8 +8,8 @@
  */
 
 import type { RecordReader } from '../../codec/record.ts';
-import { firingOf, timerNotesOf } from '../../codec/record-messages.ts';
-import type { TimerRef } from '../../codec/record-messages.ts';
+import { firingOf, timerNotesOf } from '../../codec/record-timers.ts';
+import type { TimerRef } from '../../codec/record-timers.ts';
 import type { WireWriter } from '../../codec/wire.ts';
 import { WireError, WireReader } from '../../codec/wire.ts';
 

@@ -1,7 +1,8 @@
 /** The firings of one bucket: from what is due in its index to the records that they leave. F1 to F4 are in timer-service.ts. */
 
 import { RecordReader } from '../../codec/record.ts';
-import { timersOf } from '../../codec/record-messages.ts';
+import { timersOf } from '../../codec/record-timers.ts';
+import type { TimerChange } from '../../codec/record-timers.ts';
 import { limits } from '../../limits.ts';
 import type { Bucket } from '../bucket.ts';
 import type { CommitGroup } from '../output-gate.ts';
@@ -178,8 +179,12 @@ export class TimerSite implements FiringKeeper {
     const record = new RecordReader();
     try {
       for await (const stored of this.parts.journal.readBucket(this.bucket.id, positionOf(keys[0]!), positionOf(keys.at(-1)!) + 1)) {
-        for (const key of wanted.get(stored.position) ?? []) {
-          const timer = timerOf(record.over(stored.bytes), timerRef(key).index);
+        const here = wanted.get(stored.position);
+        if (here === undefined) continue;
+        // A record may have armed a hundred of them: it is read once.
+        const changes = timersOf(record.over(stored.bytes));
+        for (const key of here) {
+          const timer = timerOf(record, changes[timerRef(key).index]);
           if (timer !== null) into.set(key, timer);
         }
       }
@@ -206,8 +211,7 @@ function positionOf(key: number): number {
 }
 
 /** null when no timer stands there, or one of which this node does not understand when it repeats. The body is copied out of the record. */
-export function timerOf(record: RecordReader, index: number): RecordedTimer | null {
-  const change = timersOf(record)[index];
+function timerOf(record: RecordReader, change: TimerChange | undefined): RecordedTimer | null {
   if (change === undefined || change.armed === null) return null;
   const { command, from, until, everyMs, cron, zone } = change.armed;
   if (cron !== '' && !isCalendar(change.armed)) return null;

@@ -150,3 +150,51 @@ t.test('a repeating timer that is cancelled while its firing is in the sandbox f
   await pause(300);
   await untilRings(rig, 'a', 1);
 });
+
+interface Parked {
+  readonly letters: { readonly parked: Map<string, number[]> };
+}
+
+/** The firing of `t` is parked, behind a message that is no more. */
+async function park(rig: Rig): Promise<Parked['letters']['parked']> {
+  const { routing } = rig.engine as unknown as { routing: { bucketOf(address: { type: string; id: string }): Parked } };
+  const { parked } = routing.bucketOf({ type: 'test.v1.Clock', id: 'a' }).letters;
+  parked.set(clock('a'), [1]);
+  rig.time.advance(3_600_000);
+  await until(() => parked.get(clock('a'))?.length === 2, 'the firing is parked');
+  parked.get(clock('a'))!.shift();
+  return parked;
+}
+
+t.test('a firing that was parked is told what it would have been told', async (t) => {
+  const rig = await rigOf(t);
+  const parked = await park(rig);
+  rig.time.advance(60_000);
+  await rig.engine.deploy(clockBundle('two'));
+  t.match(await untilRings(rig, 'a', 1), [{ name: 't', word: 'old', missed: 0, late: true, caller: clock('a') }]);
+  t.equal(parked.size, 0);
+});
+
+t.test('a firing that was parked can still be cancelled, or replaced', async (t) => {
+  for (const change of [{ name: 'Cancel', body: { name: 't' } }, { name: 'Arm', body: { name: 't', in: 90_000_000, word: 'new' } }]) {
+    const rig = await rigOf(t);
+    const parked = await park(rig);
+    t.equal((await rig.send(clock('a'), change.name, change.body)).error, null);
+    await rig.engine.deploy(clockBundle('two'));
+    await until(() => parked.size === 0, 'it is dropped');
+    await pause(30);
+    t.same(await rig.rings('a'), []);
+  }
+});
+
+t.test('a repeating timer whose firing was parked goes on in its own time', async (t) => {
+  const rig = await rigOf(t, { every: 60_000 });
+  const parked = await park(rig);
+  rig.time.advance(60_000);
+  await until(() => parked.get(clock('a'))?.length === 2, 'the next one stands behind it');
+  await rig.engine.deploy(clockBundle('two'));
+  const [first, second] = await untilRings(rig, 'a', 2);
+  t.equal(second!.due, first!.due + 60_000);
+  rig.time.advance(60_000);
+  t.equal((await untilRings(rig, 'a', 3)).at(-1)!.due, first!.due + 120_000);
+});

@@ -94,6 +94,10 @@ t.test('a calendar in Berlin goes on at nine when the clocks are changed', async
     else dues.push(new Date((await untilRings(rig, 'a', dues.length + 1)).at(-1)!.due).toISOString());
   }
   t.same(dues, ['2027-03-26T08:00:00.000Z', '2027-03-29T07:00:00.000Z', '2027-03-30T07:00:00.000Z']);
+  // As protobufjs reads what stands in the log.
+  const [armed, fired] = await rig.engine.records(clock('a'), 1, 2);
+  t.match(armed!.timers, [{ name: 'office', cron: '0 9 * * MON-FRI', zone: 'Europe/Berlin', dueMs: Date.parse(dues[0]!), command: 'Sound' }]);
+  t.same(fired!.firing, { name: 'office', dueMs: Date.parse(dues[0]!), missed: 0, nextDueMs: Date.parse(dues[1]!) });
 });
 
 t.test('what the sandbox refuses leaves no record', async (t) => {

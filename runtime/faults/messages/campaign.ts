@@ -130,7 +130,7 @@ class Campaign {
     this.load.burst(options.burst);
     await sleep(random() * BURST_MAX_MS);
     const openCommands = client.open;
-    if (this.node!.ended) throw new Error(`the node has ended by itself:\n${this.node!.lastOutput}`);
+    if (this.node!.ended) throw new Error('there is no node for the fault to strike');
     if (fault === ONE_SANDBOX || fault === ALL_SANDBOXES) await this.killSandboxes(fault === ALL_SANDBOXES);
     else await this.killNode(fault === NODE_TWICE);
     const inFlight = this.check.channels.inFlight;
@@ -162,6 +162,7 @@ class Campaign {
       await step();
     } catch (error) {
       this.findings.add(error instanceof Error ? error.message : String(error));
+      if (this.node?.ended === true) this.findings.add(`the node has ended by itself:\n${this.node.lastOutput}`);
     }
   }
 

@@ -65,7 +65,7 @@ export class TimersCheck {
     this.missed += firing.missed;
     const timer = byName.get(firing.name);
     if (timer === undefined || !isTimer(timer.ref, firing.timer)) {
-      this.wrong(record, `is a firing of timer ${firing.name}, which is not armed ${timer === undefined ? '' : 'any more'}`);
+      this.wrong(record, `is a firing of timer ${firing.name}, which is ${timer === undefined ? 'not armed' : 'armed anew since'}`);
       return;
     }
     const { armed, dueMs } = timer;

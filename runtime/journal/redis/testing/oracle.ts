@@ -31,7 +31,7 @@ export interface FoundBucket {
   readonly complaints: readonly string[];
 }
 
-export function keyOf(bits: number, index: number, what: 'meta' | 'log' | 'snapshots' | 'checkpoint', namespace = 'main'): string {
+export function keyOf(bits: number, index: number, what: 'meta' | 'log' | 'snapshots' | 'checkpoint' | 'cold', namespace = 'main'): string {
   return `{${namespace}:${index % 16}}:${bits}.${index}:${what}`;
 }
 

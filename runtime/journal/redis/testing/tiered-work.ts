@@ -16,19 +16,22 @@ const WRONG_SNAPSHOT_ONE_IN = 6;
 export class TieredWork {
   readonly maker: LogMaker;
   private readonly dice: Dice;
+  /** Bytes of every record that do not compress. */
+  private readonly noiseBytes: number;
   /** Acknowledged so far; behind it records may be there or not. */
   acknowledged = 0;
 
-  constructor(head: BucketHead, dice: Dice) {
+  constructor(head: BucketHead, dice: Dice, noiseBytes = 0) {
     this.maker = new LogMaker(head);
     this.dice = dice;
+    this.noiseBytes = noiseBytes;
   }
 
   /** One to four records of a few actors and of the bucket itself; no two have the same bytes. */
   next(): Append {
     const actors = Array.from({ length: 1 + this.dice.below(4) }, () => actorName(this.dice.below(ACTORS)));
     const begin = this.maker.position;
-    return this.maker.next(actors, (i) => `${begin + i} ${'.'.repeat(this.dice.below(150))}`);
+    return this.maker.next(actors, (i) => Buffer.concat([Buffer.from(`${begin + i} ${'.'.repeat(this.dice.below(150))}`), this.noise()]));
   }
 
   /** So many appends, with snapshots in between: of old positions, of new ones, and some of another history. @throws Error when one is not taken */
@@ -39,6 +42,10 @@ export class TieredWork {
       this.acknowledged = this.maker.position;
       this.snapshot(journal);
     }
+  }
+
+  private noise(): Uint8Array {
+    return Uint8Array.from({ length: this.noiseBytes }, () => this.dice.below(256));
   }
 
   snapshot(journal: Journal): void {

@@ -1,13 +1,27 @@
 /**
- * Tests of a cluster start redis-server, which no npm package brings along. Where one is needed and none is on the path, it
- * is installed, if this is a machine on which that is one command away and permitted; else the tests that need it cannot
- * run, and it is said once what to install.
+ * Some tests start programs that no npm package brings along. Where one is needed and not on the path, it is installed, if this is a
+ * machine on which that is one command away and permitted; else the tests that need it cannot run, and it is said once what to
+ * install.
  */
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+
+export interface Program {
+  readonly name: string;
+  /** Of Debian and Ubuntu. */
+  readonly packages: readonly string[];
+  /** By a file of tests: a path relative to the project's root, with slashes. */
+  isNeededBy(file: string): boolean;
+}
+
+export const programs: readonly Program[] = [
+  { name: 'redis-server', packages: ['redis-server'], isNeededBy: (file) => /\.redis\.test\.ts$/.test(file) || /^cluster\/.*\.e2e\.test\.ts$/.test(file) },
+  // For what stands in front of a server's C library while a test sets its clock.
+  { name: 'cc', packages: ['gcc', 'libc6-dev'], isNeededBy: (file) => /-clock\.redis\.test\.ts$/.test(file) },
+];
 
 export interface Machine {
   /** As in the environment: where programs are looked for. */
@@ -21,46 +35,61 @@ export interface Machine {
 
 const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export type Plan = 'go on' | 'install' | 'give up';
-
-/** Of paths relative to the project's root, with slashes. */
-export function needsRedis(file: string): boolean {
-  return /\.redis\.test\.ts$/.test(file) || /^cluster\/.*\.e2e\.test\.ts$/.test(file);
+/** A program that is needed and not to be had. */
+export interface MissingProgram {
+  readonly program: Program;
+  /** What to install. */
+  readonly line: string;
 }
 
-export function planFor(files: readonly string[], has: { redis: boolean; apt: boolean; root: boolean }): Plan {
-  if (has.redis || !files.some(needsRedis)) return 'go on';
+export type Plan = 'go on' | 'install' | 'give up';
+
+export function planFor(missing: readonly Program[], has: { apt: boolean; root: boolean }): Plan {
+  if (missing.length === 0) return 'go on';
   return has.apt && has.root ? 'install' : 'give up';
 }
 
 /**
- * Sees to it that `files` can run. Null when they can; else the line that says what to install.
+ * Sees to it that `files` can run; answers the programs without which some of them cannot.
  *
  * It says one line when something is being installed, and apt's own words when that fails.
  */
-export async function ensureRedis(files: readonly string[], machine: Machine): Promise<string | null> {
-  const has = { redis: isOnPath('redis-server', machine.path), apt: isOnPath('apt-get', machine.path), root: machine.isRoot };
-  const plan = planFor(files, has);
-  if (plan === 'go on') return null;
+export async function ensurePrograms(files: readonly string[], machine: Machine): Promise<MissingProgram[]> {
+  const missing = missingFor(files, machine);
+  const plan = planFor(missing, { apt: isOnPath('apt-get', machine.path), root: machine.isRoot });
+  if (plan === 'go on') return [];
   if (plan === 'install') {
-    machine.say('tests: installing redis-server with apt-get (once) ...');
-    const problem = await install(machine);
-    if (isOnPath('redis-server', machine.path)) return null;
-    machine.say(problem ?? 'apt-get ended well, but there is no redis-server on the path');
+    const packages = missing.flatMap((program) => program.packages);
+    machine.say(`tests: installing ${packages.join(' ')} with apt-get (once) ...`);
+    const problem = await install(packages, machine);
+    const left = missingFor(files, machine);
+    if (left.length > 0) machine.say(problem ?? `apt-get ended well, but there is no ${namesOf(left)} on the path`);
   }
-  const count = files.filter(needsRedis).length;
-  return `redis-server is missing: ${count} test ${count === 1 ? 'file needs' : 'files need'} it; install it (Debian, Ubuntu: apt-get install redis-server)`;
+  return missingFor(files, machine).map((program) => ({ program, line: lineOf(program, files) }));
+}
+
+function missingFor(files: readonly string[], machine: Machine): Program[] {
+  return programs.filter(({ name, isNeededBy }) => files.some(isNeededBy) && !isOnPath(name, machine.path));
+}
+
+function lineOf({ name, packages, isNeededBy }: Program, files: readonly string[]): string {
+  const count = files.filter(isNeededBy).length;
+  return `${name} is missing: ${count} test ${count === 1 ? 'file needs' : 'files need'} it; install it (Debian, Ubuntu: apt-get install ${packages.join(' ')})`;
+}
+
+function namesOf(list: readonly Program[]): string {
+  return list.map(({ name }) => name).join(' and no ');
 }
 
 /** Null, or what apt had to say. A list that could not be fetched may be none of those that matter: only the last step counts. */
-async function install(machine: Machine): Promise<string | null> {
+async function install(packages: readonly string[], machine: Machine): Promise<string | null> {
   let heard: NodeJS.Signals | null = null;
   const onSignal = (signal: NodeJS.Signals): void => { heard = signal; };
   for (const signal of interrupts) process.on(signal, onSignal);
   const permitServices = forbidServices(machine.servicePolicy);
   try {
     apt(machine, ['update', '-qq']);
-    return apt(machine, ['install', '-qq', '-y', '--no-install-recommends', 'redis-server']);
+    return apt(machine, ['install', '-qq', '-y', '--no-install-recommends', ...packages]);
   } finally {
     // [A Ctrl-C while apt works ends this process too, and from then on the machine starts no service that is installed.]
     permitServices();
