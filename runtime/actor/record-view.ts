@@ -127,11 +127,13 @@ async function viewPayload({ payload, migration, name }: DecodedRecord, type: st
   return payload == null ? null : body(PAYLOAD_COMMAND, type, name, payload);
 }
 
+/** The note says when a calendar comes to it first, and which timer of this name there was. */
 async function viewTimer(timer: DecodedRecord['timers'][number], note: TimerNote | null, type: string, body: Body): Promise<unknown> {
-  const replaces = note?.replaces ?? null;
-  if (timer.armed == null) return { name: timer.name, cancelled: true, replaces };
+  const before = note === null || note.replaces === null ? {} : { replaces: note.replaces };
+  if (timer.armed == null) return { name: timer.name, cancelled: true, ...before };
   const { dueMs, command, everyMs, cron, zone } = timer.armed;
-  return { name: timer.name, dueMs: note?.dueMs ?? dueMs, everyMs, cron, zone, replaces, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
+  const when = cron === '' ? { dueMs, everyMs } : { cron, zone: zone === '' ? 'UTC' : zone, dueMs: note?.dueMs ?? 0 };
+  return { name: timer.name, ...when, ...before, command, body: await body(PAYLOAD_COMMAND, type, command, timer.armed) };
 }
 
 function viewCause(fields: RecordReader): RecordCause | null {
