@@ -1,7 +1,7 @@
 /** The engine of a whole cluster, as the gateway and the admin port of one node see it. */
 
 import type {
-  CommandRequest, Deployed, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest,
+  CommandRequest, Deployed, Engine, GetRequest, Links, RecordView, Routes, ServedBehavior, Watch, WatchRequest,
 } from '../runtime/actor/engine.ts';
 import { Address } from '../runtime/actor/engine.ts';
 import type { Scheduler } from '../runtime/actor/seams.ts';
@@ -11,15 +11,15 @@ import type { BucketOwners } from './bucket-owners.ts';
 import type { ClusterRoutes } from './cluster-routes.ts';
 import type { ClusterDeployments } from './cluster-deployments.ts';
 import type { Request } from './forward.ts';
-import { RECORDS } from './methods.ts';
-import type { RecordsValue } from './methods.ts';
+import { LINKED_TO, LINKS_OF, RECORDS } from './methods.ts';
+import type { LinkedToValue, LinksOfValue, RecordsValue } from './methods.ts';
 import { RoutedWatch } from './routed-watch.ts';
 import type { LocalEngine, Router } from './router.ts';
 import { ask } from './transport/transport.ts';
 import type { Peer } from './transport/transport.ts';
 
 export interface ClusterEngineParts {
-  readonly local: LocalEngine & Pick<Engine, 'watch' | 'records' | 'behaviors' | 'notReady'>;
+  readonly local: LocalEngine & Pick<Engine, 'watch' | 'records' | 'behaviors' | 'notReady'> & { readonly links: Links };
   readonly router: Router;
   readonly owners: BucketOwners;
   readonly deployments: ClusterDeployments;
@@ -36,6 +36,10 @@ export class ClusterEngine implements Engine {
   private readonly parts: ClusterEngineParts;
   /** Why this node takes no requests, whatever its engine says. */
   refusal: string | null = 'joining the cluster';
+  readonly links: Links = {
+    linkedTo: (actor, from, max) => this.ofOwner(actor, ({ links }) => links.linkedTo(actor, from, max), LINKED_TO, [actor, from, max] satisfies LinkedToValue),
+    linksOf: (actor) => this.ofOwner(actor, ({ links }) => links.linksOf(actor), LINKS_OF, actor satisfies LinksOfValue),
+  };
 
   constructor(parts: ClusterEngineParts) {
     this.parts = parts;
@@ -76,14 +80,8 @@ export class ClusterEngine implements Engine {
   }
 
   async records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted = false): Promise<readonly RecordView[]> {
-    const { local, router, owners, peerOf } = this.parts;
-    const index = router.indexOf(new Address(actor));
-    if (local.owns(index)) return local.records(actor, fromSeq, recordsMax, areChangesWanted);
-    const owner = owners.ownerOf(index);
-    const peer = owner === NO_NODE ? null : peerOf(owner);
-    if (peer === null) throw new TroupeError('NOT_OWNER', `no node owns ${actor} at the moment`);
     const value: RecordsValue = [actor, fromSeq, recordsMax, areChangesWanted];
-    return (await ask(peer, RECORDS, value)).value as readonly RecordView[];
+    return this.ofOwner(actor, (local) => local.records(...value), RECORDS, value);
   }
 
   notReady(): string | null {
@@ -92,6 +90,17 @@ export class ClusterEngine implements Engine {
 
   place(): { readonly node: string; readonly routes: Routes | null } {
     return { node: this.parts.node, routes: this.parts.routes.get() };
+  }
+
+  /** What the owner of an actor says: this node's engine, or another node. */
+  private async ofOwner<T>(actor: string, here: (local: ClusterEngineParts['local']) => Promise<T>, method: number, value: unknown): Promise<T> {
+    const { local, router, owners, peerOf } = this.parts;
+    const index = router.indexOf(new Address(actor));
+    if (local.owns(index)) return here(local);
+    const owner = owners.ownerOf(index);
+    const peer = owner === NO_NODE ? null : peerOf(owner);
+    if (peer === null) throw new TroupeError('NOT_OWNER', `no node owns ${actor} at the moment`);
+    return (await ask(peer, method, value)).value as T;
   }
 
   private route(request: Request): void {

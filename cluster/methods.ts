@@ -46,6 +46,14 @@ export type DeliveredMessage = [
 export const TAKEN = 9;
 export type TakenValue = [source: number, incarnationHi: number, incarnationLo: number, destination: number, through: number, again: boolean][];
 
+/** Request. Answer: a page of those who are linked to an actor. */
+export const LINKED_TO = 10;
+export type LinkedToValue = [actor: string, from: number, max: number];
+
+/** Request. Answer: those that an actor is linked to. */
+export const LINKS_OF = 11;
+export type LinksOfValue = string;
+
 // From 40 on: what operators ask.
 
 /** Request: how the node is doing; with its buckets one by one, or without. */
@@ -54,6 +62,9 @@ export type LoadValue = boolean;
 /** Request. Answer: a DeadLetterPage of the buckets of the asked node. */
 export const LETTERS = 41;
 export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number];
+
+/** Request with an actor's address. Answer: its PendingTimers. */
+export const TIMERS = 44;
 
 /** Requests. Answer: a LetterOutcome. */
 export const RETRY_LETTER = 42;

@@ -33,6 +33,7 @@ import { ClusterDeployments } from './cluster-deployments.ts';
 import { ClusterCauses } from './cluster-causes.ts';
 import { ClusterEngine } from './cluster-engine.ts';
 import { ClusterLetters } from './cluster-letters.ts';
+import { ClusterTimers } from './cluster-timers.ts';
 import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
@@ -200,7 +201,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       throw new TroupeError('UNKNOWN_OUTCOME', `the bundle is listed, and in service as soon as every node has it; not heard from: ${names}`);
     },
   });
-  await deployments.follow();
+  await whenStoreAnswers(log, () => deployments.follow());
   const tellMapChanged = (): void => {
     const version: MapChangedValue = plane.state?.map.version ?? 0;
     for (const { peer } of peers.others()) peer.tell(MAP_CHANGED, version + 1);
@@ -267,10 +268,9 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   });
   serveRequests(transport, engine, router);
   const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
-  deadLetters.serve(transport);
+  const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
   const causes = new ClusterCauses({ local: engine.history, owners, router, peers });
-  causes.serve(transport);
-  courier.serve(transport);
+  for (const service of [deadLetters, timers, causes, courier]) service.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
@@ -303,7 +303,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     storeErrorsTotal: storeErrors,
   });
   const listening = await transport.listen();
-  const front = await openFront({ settings, log, auth, engine: local, deadLetters, causes, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
+  const front = await openFront({ settings, log, auth, engine: local, deadLetters, timers, causes, journal, pool, stat: () => engine.stat(), monitor, cluster: { operations, metrics } });
   closing.push(() => front.closeAdmin());
   closing.push(() => front.closeGateway(async () => {
     await engine.close();

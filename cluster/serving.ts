@@ -1,15 +1,15 @@
 /** What this node does for other nodes: their clients' requests, answered by its engine, as far as it owns the actors. */
 
-import type { Address, Engine, Watch } from '../runtime/actor/engine.ts';
+import type { Address, Engine, Links, Watch } from '../runtime/actor/engine.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
 import { ServedCommand, ServedGet } from './forward.ts';
 import { Refusals } from './refusals.ts';
 import type { LocalEngine, Router } from './router.ts';
-import { COMMAND, GET, RECORDS, WATCH, WATCH_EVENT, WATCH_OPENED } from './methods.ts';
-import type { RecordsValue, WatchEventValue, WatchValue } from './methods.ts';
+import { COMMAND, GET, LINKED_TO, LINKS_OF, RECORDS, WATCH, WATCH_EVENT, WATCH_OPENED } from './methods.ts';
+import type { LinkedToValue, LinksOfValue, RecordsValue, WatchEventValue, WatchValue } from './methods.ts';
 import type { IncomingRequest, IncomingStream, PeerError, Stream, Transport } from './transport/transport.ts';
 
-export function serveRequests(transport: Transport, engine: LocalEngine & Pick<Engine, 'watch' | 'records'>, router: Router): void {
+export function serveRequests(transport: Transport, engine: LocalEngine & Pick<Engine, 'watch' | 'records'> & { readonly links: Links }, router: Router): void {
   const refusals = new Refusals((to) => router.indexOf(to as Address));
   transport.handle(COMMAND, (incoming) => {
     const command = new ServedCommand(incoming, refusals);
@@ -25,6 +25,11 @@ export function serveRequests(transport: Transport, engine: LocalEngine & Pick<E
     const [actor, fromSeq, recordsMax, areChangesWanted] = incoming.value as RecordsValue;
     answerLater(incoming, engine.records(actor, fromSeq, recordsMax, areChangesWanted));
   });
+  transport.handle(LINKED_TO, (incoming) => {
+    const [actor, from, max] = incoming.value as LinkedToValue;
+    answerLater(incoming, engine.links.linkedTo(actor, from, max));
+  });
+  transport.handle(LINKS_OF, (incoming) => answerLater(incoming, engine.links.linksOf(incoming.value as LinksOfValue)));
   transport.handleStream(WATCH, (stream) => serveWatch(stream, engine));
 }
 

@@ -6,8 +6,8 @@ import type { Logger } from 'pino';
 
 import type { EngineLimits } from './actor/engine-limits.ts';
 import { chainOf } from './actor/causes/chain.ts';
-import type { Causes, DeadLetters, Engine } from './actor/engine.ts';
-import type { EngineStat } from './actor/node-engine.ts';
+import type { ActorTimers, Causes, DeadLetters, Engine } from './actor/engine.ts';
+import type { EngineStat } from './actor/engine-stat.ts';
 import { createAdmin } from './admin/admin.ts';
 import type { ClusterMetrics, EngineMetrics } from './admin/metrics.ts';
 import { createMetrics } from './admin/metrics.ts';
@@ -35,6 +35,7 @@ export interface FrontParts {
   readonly auth: Authenticator;
   readonly engine: Engine;
   readonly deadLetters: DeadLetters;
+  readonly timers: ActorTimers;
   readonly causes: Causes;
   readonly journal: Journal;
   readonly pool: SandboxPool;
@@ -52,7 +53,7 @@ export interface Front {
 }
 
 /** @throws TroupeError ADDRESS_IN_USE, with nothing left open */
-export async function openFront({ settings, log, auth, engine, deadLetters, causes, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
+export async function openFront({ settings, log, auth, engine, deadLetters, timers, causes, journal, pool, stat, monitor, cluster }: FrontParts): Promise<Front> {
   // The gateway's counters are read by the metrics, whose histogram the gateway feeds.
   let stats = (): ReturnType<typeof createGateway>['stats'] => gateway.stats;
   const ownVersion = await version();
@@ -88,7 +89,7 @@ export async function openFront({ settings, log, auth, engine, deadLetters, caus
   let addresses: Readonly<Record<string, string>> = {};
   const operations = cluster?.operations ?? new SingleNode({ id: settings.node, version: ownVersion, monitor, addresses: () => addresses, sizes: () => journal.stat() });
   const admin = createAdmin({
-    engine, auth, metrics, operations, deadLetters,
+    engine, auth, metrics, operations, deadLetters, timers,
     why: (ref, linksMax) => chainOf(causes, ref, linksMax),
     host: settings.adminHost,
     port: settings.adminPort,

@@ -140,6 +140,10 @@ export const limits = {
   firingReadGapMax: 16,
   /** Whatever the clock does meanwhile, it is looked at after this time. */
   timerLookMaxMs: 1_000,
+  /** Written into checkpoints in one turn of the event loop, some 10 ms. */
+  checkpointTimersPerTurnMax: 32_768,
+  /** Of one actor, to an operator. */
+  timersShownMax: 1_000,
   /** What could not be fired is tried again after this time. */
   firingRetryMs: 200,
   /** Actors whose parked messages are taken up again at the same time, on this node, */

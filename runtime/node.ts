@@ -84,7 +84,14 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
   await engine.start();
   log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');
 
-  const front = await openFront({ settings, log, auth, engine, deadLetters: engine.messages.desk, causes: engine.history, journal, pool, stat: () => engine.stat(), monitor: new Monitor(engine, systemClock) });
+  const front = await openFront({
+    settings, log, auth, engine, journal, pool,
+    deadLetters: engine.messages.desk,
+    timers: engine.messages.pending,
+    causes: engine.history,
+    stat: () => engine.stat(),
+    monitor: new Monitor(engine, systemClock),
+  });
   closing.push(async () => {
     await front.closeGateway(() => engine.close());
   });

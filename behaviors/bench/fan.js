@@ -9,12 +9,12 @@ export default defineActor('bench.v1.Fan', {
   decide: {
     Increment(state, { by }, ctx) {
       const own = Number(ctx.id.slice(2));
-      ctx.emit('Incremented', { by });
+      ctx.emit('FanIncremented', { by });
       for (const offset of OFFSETS) ctx.send(`bench.v1.Counter:c-${(own + offset) % COUNTERS}`, 'Increment', { by });
       return { value: state.value + by };
     },
   },
   evolve: {
-    Incremented: (state, { by }) => ({ value: state.value + by }),
+    FanIncremented: (state, { by }) => ({ value: state.value + by }),
   },
 });

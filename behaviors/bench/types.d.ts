@@ -22,6 +22,26 @@ export namespace bench {
       readonly value: number;
     }
 
+    interface FanIncrement {
+      readonly by: number;
+    }
+
+    interface FanIncrementReply {
+      readonly value: number;
+    }
+
+    interface FanEvent {
+      readonly incremented?: bench.v1.FanIncremented | undefined;
+    }
+
+    interface FanIncremented {
+      readonly by: number;
+    }
+
+    interface FanState {
+      readonly value: number;
+    }
+
     interface Append {
       readonly token: string;
     }
@@ -56,6 +76,16 @@ export interface Actors {
     };
     events: {
       Incremented: bench.v1.Incremented;
+    };
+  };
+  'bench.v1.Fan': {
+    type: 'bench.v1.Fan';
+    state: bench.v1.FanState;
+    commands: {
+      Increment: { command: bench.v1.FanIncrement; reply: bench.v1.FanIncrementReply };
+    };
+    events: {
+      FanIncremented: bench.v1.FanIncremented;
     };
   };
   'bench.v1.Ledger': {

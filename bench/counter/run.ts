@@ -134,7 +134,7 @@ async function checkRun(subject: Subject, driver: RemoteDriver, totals: readonly
   if (verdict.mismatches.length > 0 || verdict.failures.length > 0) {
     return { passed: false, detail: `state differs from what was acknowledged: ${JSON.stringify({ ...verdict })}` };
   }
-  const detail = `${verdict.actorsChecked} actors hold the sum and the count of ${acknowledged} acknowledged increments`;
+  const detail = `${verdict.actorsChecked} ${subject.drives === FAN_TYPE ? 'fans' : 'counters'} hold the sum and the count of ${acknowledged} acknowledged increments`;
   return subject.drives === FAN_TYPE ? checkEffects(driver, counts, sums, detail) : { passed: true, detail };
 }
 

@@ -271,6 +271,31 @@ export interface DeadLetters {
   drop(place: RecordPlace): Promise<LetterOutcome>;
 }
 
+/** A timer that is still to fire. */
+export interface PendingTimer {
+  readonly name: string;
+  /** When it is due next. */
+  readonly dueMs: number;
+  /** 0: it does not repeat, or by a calendar. */
+  readonly everyMs: number;
+  /** '' without a calendar. */
+  readonly cron: string;
+  readonly zone: string;
+  readonly command: string;
+  readonly body: unknown;
+  readonly armedMs: number;
+  /** The record that armed it. */
+  readonly record: RecordPlace;
+}
+
+export interface ActorTimers {
+  /**
+   * The next one first, 1,000 at most; of what is durable.
+   * @throws TroupeError BAD_ADDRESS, NOT_OWNER, NOT_READY
+   */
+  pendingTimers(actor: string): Promise<readonly PendingTimer[]>;
+}
+
 /** Takes the requests that an engine got and whose actor another node owns. Must not throw. */
 export interface Elsewhere {
   command(request: CommandRequest): void;
@@ -292,6 +317,28 @@ export interface Routes {
   readonly owners: Int16Array;
 }
 
+/** Who is linked to an actor, the oldest link first; of all of them a part. */
+export interface LinkedPage {
+  /** Of all of them. */
+  readonly count: number;
+  /** Who is linked, and the position of the link in the log of the other's bucket. */
+  readonly links: readonly { readonly actor: string; readonly position: number }[];
+  /** `from` of the next page; 0: there is none. */
+  readonly next: number;
+}
+
+/** Associations, as they stand in the durable log. */
+export interface Links {
+  /**
+   * The actors that are linked to this one, whom its broadcasts reach: links with a position from `from` on, at most `max`.
+   * @throws TroupeError BAD_ADDRESS, NOT_READY
+   */
+  linkedTo(actor: string, from: number, max: number): Promise<LinkedPage>;
+
+  /** The actors that this one is linked to. @throws TroupeError BAD_ADDRESS */
+  linksOf(actor: string): Promise<readonly string[]>;
+}
+
 export interface Engine {
   submit(request: CommandRequest): void;
   get(request: GetRequest): void;
@@ -311,6 +358,8 @@ export interface Engine {
    * @throws TroupeError BAD_ADDRESS
    */
   records(actor: string, fromSeq: number, recordsMax: number, areChangesWanted?: boolean): Promise<readonly RecordView[]>;
+
+  readonly links?: Links;
 
   /** null when the node can serve; otherwise why not. */
   notReady(): string | null;

@@ -15,16 +15,17 @@
  */
 
 import { TroupeError } from '../codec/errors.ts';
-import type { AppendOutcome, BucketSizes, Journal } from '../journal/journal.ts';
+import type { AppendOutcome, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { ResultReader, SandboxPool, SampleMismatch } from '../sandbox/sandbox.ts';
 import type { Activation } from './activation.ts';
 import { Catalog } from './catalog.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Admission } from './admission.ts';
 import { newBuckets, openBuckets } from './bucket-fold.ts';
 import { BucketJobs } from './bucket-jobs.ts';
 import { BucketRecovery } from './bucket-recovery.ts';
-import type { Bucket, MessageCounts } from './bucket.ts';
+import type { Bucket } from './bucket.ts';
 import type { BundleStore } from './bundles.ts';
 import { Bundles } from './bundles.ts';
 import { Calls } from './calls.ts';
@@ -33,24 +34,25 @@ import { Replay } from './causes/replay.ts';
 import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
+import type { BucketStat, EngineStat } from './engine-stat.ts';
 import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest } from './engine.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
 import { JOB_COMMAND, JOB_GET, Job } from './job.ts';
 import { KeySlab } from './key-slab.ts';
+import { LinkViews } from './links/link-views.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
 import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
-import type { MessagesStat } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
 import type { CommitGroup, GateListener } from './output-gate.ts';
 import { OutputGate } from './output-gate.ts';
 import { Ownership } from './ownership.ts';
 import { Passivation } from './passivation.ts';
+import { viewRecords } from './record-view.ts';
 import { Routing } from './routing.ts';
 import type { Clock, Entropy, Log, Scheduler } from './seams.ts';
-import { encodeCheckpoint } from './snapshots.ts';
 import { Strikes } from './strikes.ts';
 import type { TurnHost } from './turn-loop.ts';
 import { TurnResults } from './turn-results.ts';
@@ -82,33 +84,6 @@ export interface EngineParts {
   readonly isClaimed?: (index: number) => Promise<boolean>;
 }
 
-export interface EngineStat {
-  readonly activations: number;
-  readonly stateBytes: number;
-  readonly commandsWaiting: number;
-  readonly commandBytesWaiting: number;
-  readonly commandsAnswered: number;
-  readonly duplicatesAnswered: number;
-  readonly activationsLoaded: number;
-  readonly passivations: number;
-  readonly snapshots: number;
-  readonly rebuilds: number;
-  readonly batches: number;
-  readonly items: number;
-  readonly groupsInFlight: number;
-  /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
-  readonly bucketStops: number;
-  readonly messages: MessagesStat;
-}
-
-/** A bucket that this node owns, as it stands. */
-export interface BucketStat extends BucketSizes, MessageCounts {
-  readonly index: number;
-  readonly epoch: number;
-  /** Durable records in its log. */
-  readonly position: number;
-}
-
 export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly parts: EngineParts;
   private readonly catalog: Catalog;
@@ -120,6 +95,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly calls: Calls;
   private readonly loader: Loader;
   private readonly passivation: Passivation;
+  private readonly checkpoints: Checkpoints;
   private readonly buckets: Bucket[] = [];
   private readonly results: TurnResults;
   private readonly routing: Routing;
@@ -130,6 +106,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   private readonly deployments: Deployments;
   readonly ownership: Ownership;
   readonly messages: Messages;
+  readonly links: LinkViews;
   readonly history: History;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
@@ -151,6 +128,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.calls = new Calls((job) => this.loop.push(job));
     this.loader = new Loader(journal, this.bundles);
     this.passivation = new Passivation(catalog, this.loop, limitsInForce);
+    this.checkpoints = new Checkpoints(buckets, this.gate, scheduler);
     const { gate, loop, turns, bundles, loader } = this;
     this.strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls, limitsInForce.keyAgeMaxMs);
@@ -169,8 +147,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       limits: limitsInForce,
       elsewhere: parts.courier ?? null,
       view: letterView(bundles, this.calls),
+      viewRecords: (stored) => viewRecords(stored, bundles, this.calls),
     });
     const { messages } = this;
+    this.links = new LinkViews({ journal, bucketOf: (address) => routing.bucketOf(address) });
     turns.messages.onBroadcast = (bucket) => messages.broadcasts.wake(bucket);
     turns.messages.onParked = (...parked) => messages.resumption.parked(...parked);
     this.losses = new Losses({ loop, gate, routing, catalog, trials, messages, log });
@@ -186,9 +166,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.history = new History({ journal, buckets, bundles, calls, replay, bucketOf: (address) => routing.bucketOf(address) });
     this.ownership = new Ownership({ journal, buckets, jobs, gate, loop, routing, recovery, deployments, watches, messages, clock, scheduler, log });
     this.results = new TurnResults({ pool, routing, admission, turns, strikes, catalog, passivation, log });
-    pool.onLost = (loss) => {
-      void this.losses.onLost(loss);
-    };
+    pool.onLost = (loss) => void this.losses.onLost(loss);
     pool.onMismatch = (mismatch) => this.mismatch(mismatch);
     journal.onCheckpointWanted = () => scheduler.soon(() => this.checkpoint());
   }
@@ -384,11 +362,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     );
   }
 
-  /** Bucket checkpoints now, actor snapshots over the next ticks. */
+  /** Bucket checkpoints now, as far as they are small, actor snapshots over the next ticks. */
   private checkpoint(): void {
-    const group = this.gate.take();
-    for (const bucket of this.buckets) if (!bucket.stopped) group.checkpoints.push(encodeCheckpoint(bucket));
-    this.gate.commit(group);
+    this.checkpoints.take();
     this.passivation.checkpoint();
     this.loop.schedule();
   }

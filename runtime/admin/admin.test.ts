@@ -92,6 +92,27 @@ t.test('health, metrics and views', async (t) => {
   t.match(await ask(port, 'GET', '/nowhere'), { status: 404, json: { error: { code: 'BAD_REQUEST' } } });
 });
 
+t.test('links', async (t) => {
+  const engine = new ScriptedEngine();
+  const asked: unknown[] = [];
+  const links = {
+    linkedTo: async (...args: unknown[]) => {
+      asked.push(args);
+      return { count: 3, links: [{ actor: 'a.B:2', position: 7 }], next: 8 };
+    },
+    linksOf: async (actor: string) => [`of ${actor}`],
+  };
+  const { admin, port } = await start(Object.assign(engine, { links }));
+  t.teardown(() => admin.close());
+  t.strictSame((await ask(port, 'GET', '/v1/links?actor=a.B:1&from=5&max=2')).json, { count: 3, links: [{ actor: 'a.B:2', position: 7 }], next: 8 });
+  t.strictSame((await ask(port, 'GET', '/v1/links?actor=a.B:1')).status, 200);
+  t.strictSame(asked, [['a.B:1', 5, 2], ['a.B:1', 1, 100]]);
+  t.strictSame((await ask(port, 'GET', '/v1/links/held?actor=a.B:1')).json, { links: ['of a.B:1'] });
+  for (const query of ['links', 'links?actor=a.B:1&max=1001', 'links?actor=a.B:1&to=x', 'links/held', 'links/held?actor=a.B:1&from=1']) {
+    t.match(await ask(port, 'GET', `/v1/${query}`), { status: 400, json: { error: { code: 'BAD_REQUEST' } } }, query);
+  }
+});
+
 t.test('deploy', async (t) => {
   const engine = new ScriptedEngine();
   const { admin, port, refused } = await start(engine);

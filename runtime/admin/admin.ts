@@ -7,18 +7,21 @@ import fastify from 'fastify';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { AddressInfo } from 'node:net';
 
-import type { DeadLetters, Engine } from '../actor/engine.ts';
+import type { ActorTimers, DeadLetters, Engine } from '../actor/engine.ts';
 import { TroupeError } from '../codec/errors.ts';
 import type { ErrorCode } from '../codec/errors.ts';
 import type { Authenticator } from '../gateway/auth.ts';
 import { limits } from '../limits.ts';
 import { admit, checkExposure } from './guard.ts';
+import { addLinks } from './links-routes.ts';
 import type { Metrics } from './metrics.ts';
 import { addDeadLetters } from './dead-letter-routes.ts';
 import { addWhy } from './why-routes.ts';
 import type { Why } from './why-routes.ts';
 import { addOperations } from './operations-routes.ts';
 import type { Operations } from './operations.ts';
+import { addTimers } from './timer-routes.ts';
+import { countOf } from './query.ts';
 
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.troupe.bundle+json';
 
@@ -37,6 +40,8 @@ export interface AdminSettings {
   readonly operations?: Operations;
   /** Left out: there are no paths for dead letters. */
   readonly deadLetters?: DeadLetters;
+  /** Left out: there is no path for timers. */
+  readonly timers?: ActorTimers;
   /** Left out: there is no path for what records came of. */
   readonly why?: Why;
   readonly bundleBytesMax?: number;
@@ -71,8 +76,10 @@ export function createAdmin(settings: AdminSettings): Admin {
   addHealth(server, settings);
   addBundles(server, settings);
   addViews(server, settings);
+  if (settings.engine.links !== undefined) addLinks(server, settings.engine.links);
   if (settings.operations !== undefined) addOperations(server, settings.operations);
   if (settings.deadLetters !== undefined) addDeadLetters(server, settings.deadLetters);
+  if (settings.timers !== undefined) addTimers(server, settings.timers);
   if (settings.why !== undefined) addWhy(server, settings.why);
   return {
     async listen() {
@@ -142,14 +149,6 @@ function bucketsWanted(query: Record<string, unknown>): boolean {
     throw new TroupeError('BAD_REQUEST', 'the only parameter of /metrics is buckets, true or false');
   }
   return buckets === 'true';
-}
-
-function countOf(query: Record<string, unknown>, name: string, byDefault: number, max: number): number {
-  const text = query[name];
-  if (text === undefined) return byDefault;
-  const value = typeof text === 'string' && /^[0-9]{1,16}$/.test(text) ? Number(text) : -1;
-  if (value < 1 || value > max) throw new TroupeError('BAD_REQUEST', `the parameter ${name} is a whole number from 1 to ${max}`);
-  return value;
 }
 
 function known(error: Error, settings: AdminSettings): { error: TroupeError; status?: number } {

@@ -1,7 +1,7 @@
 /** The admin port over HTTP: deploying, behaviours in service, records, nodes and buckets. */
 
 import { TroupeError } from '../codec/errors.ts';
-import type { CauseChain, DeadLetterPage, Deployed, LetterOutcome, RecordPlace, RecordRef, RecordView, ServedBehavior } from '../actor/engine.ts';
+import type { CauseChain, DeadLetterPage, Deployed, LetterOutcome, LinkedPage, PendingTimer, RecordPlace, RecordRef, RecordView, ServedBehavior } from '../actor/engine.ts';
 import { defaults } from '../config/defaults.ts';
 import type { BucketView, NodeView, PlannedMove } from '../front.ts';
 import type { NodeOptions } from './node-options.ts';
@@ -37,6 +37,24 @@ export class AdminClient {
   async records(actor: string, from: number, max: number, areChangesWanted = false): Promise<RecordView[]> {
     const query = new URLSearchParams({ actor, from: String(from), max: String(max), ...(areChangesWanted ? { changes: 'true' } : {}) });
     return listOf<RecordView>(await this.request(`/v1/records?${query}`), 'records');
+  }
+
+  /** Still to fire, the next one first. */
+  async timers(actor: string): Promise<PendingTimer[]> {
+    return listOf<PendingTimer>(await this.request(`/v1/timers?${new URLSearchParams({ actor })}`), 'timers');
+  }
+
+  /** Who is linked to an actor, from a position on; at most `max`. */
+  async linkedTo(actor: string, from: number, max: number): Promise<LinkedPage> {
+    const body = await this.request(`/v1/links?${new URLSearchParams({ actor, from: String(from), max: String(max) })}`);
+    const { count, next } = body as Partial<LinkedPage>;
+    if (typeof count !== 'number' || typeof next !== 'number') throw new TroupeError('INTERNAL', "the admin port's answer holds no links");
+    return { count, next, links: listOf<LinkedPage['links'][number]>(body, 'links') };
+  }
+
+  /** Whom an actor is linked to. */
+  async linksOf(actor: string): Promise<string[]> {
+    return listOf<string>(await this.request(`/v1/links/held?${new URLSearchParams({ actor })}`), 'links');
   }
 
   async nodes(): Promise<View<NodeView>> {

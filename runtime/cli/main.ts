@@ -16,12 +16,14 @@ import { addDeploy } from './deploy.ts';
 import { addEvents } from './events.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addGet } from './get.ts';
+import { addLinks } from './links.ts';
 import { addNodes } from './nodes.ts';
 import { addJournal } from './journal-commands.ts';
 import { addSend } from './send.ts';
 import { addStart } from './start.ts';
 import { processTerminal, report, withHint } from './terminal.ts';
 import { addTest } from './test-command.ts';
+import { addTimers } from './timers.ts';
 import { addToken } from './token.ts';
 import { addTypes } from './types.ts';
 import { addWhy } from './why.ts';
@@ -37,7 +39,11 @@ async function main(argv: string[]): Promise<number> {
     .configureOutput({ outputError: (text, write) => write(`${text.replace(/^error: /, 'error CONFIG_INVALID: ').trimEnd()}\nhint: add --help to see what there is.\n`) })
     .helpCommand(false)
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
-  for (const add of [addStart, addDeploy, addTest, addSend, addGet, addEvents, addWhy, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes, addDemo]) add(program, processTerminal);
+  const commands = [
+    addStart, addDeploy, addTest, addSend, addGet, addEvents, addWhy, addTimers, addLinks, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes,
+    addDemo,
+  ];
+  for (const add of commands) add(program, processTerminal);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);

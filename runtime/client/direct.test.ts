@@ -258,15 +258,16 @@ t.test('a node that knows of no maps', async (t) => {
 t.test('an idle client asks nothing', async (t) => {
   const { cluster, client } = await start(t, 2);
   await client.send(actorOf(cluster, 0), 'Add', { n: 1 });
-  await sleep(60);
   const asked = () => cluster.nodes.reduce((sum, { engine }) => sum + engine.placesAsked, 0);
+  for (let i = 0; i < 200 && asked() < 2; i++) await sleep(10);
+  await sleep(60);
   const before = asked();
   t.ok(before >= 2, 'at the beginning, and once since');
   await sleep(100);
   t.equal(asked(), before);
   cluster.publish();
   await client.send(actorOf(cluster, 0), 'Add', { n: 2 });
-  await sleep(60);
+  for (let i = 0; i < 200 && asked() === before; i++) await sleep(10);
   t.equal(asked(), before + 1, 'one that sends again asks again');
 });
 
@@ -295,7 +296,7 @@ t.test('the connection to a node that owns nothing any more is closed, when it h
   await next;
   await settle(cluster, client, there, 2);
   await until(() => n1.gateway.stats.connections === 0);
-  t.same(applied(cluster, there).slice(-3, -1), [1, 2]);
+  t.same(applied(cluster, there).filter((n) => n !== undefined).slice(-2), [1, 2]);
 });
 
 t.test('a connection that has gone silent is given up', async (t) => {

@@ -10,6 +10,7 @@ import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
 import { runMessagesCampaign } from './messages/campaign.ts';
 import { runScale } from './scale.ts';
+import { runBroadcast } from './broadcast.ts';
 import { runTimers } from './timers.ts';
 
 const help = `Usage: npm run faults -- <kind> [options]
@@ -45,6 +46,9 @@ const help = `Usage: npm run faults -- <kind> [options]
     --timers <n>          pending, a hundred an actor                                    (1000000)
     --commands <n>        of the load that is measured                                   (200000)
     --burst <n>           timers that are due at once                                    (100000)
+  broadcast  very many actors that are linked to one, and a broadcast to all of them: time to the last, memory, what clients wait meanwhile
+    --linked <n>          actors that are linked                                         (100000)
+    --rate <n>            commands of clients a second                                   (200)
     --start-args, --data, --keep as above
 
   hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
@@ -185,6 +189,22 @@ async function timers(args: string[]): Promise<number> {
   );
 }
 
+async function broadcast(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { ...common, linked: { type: 'string', default: '100000' }, rate: { type: 'string', default: '200' } },
+  });
+  return inDirectory(values, (directory) =>
+    runBroadcast({
+      directory,
+      linked: whole('linked', values.linked),
+      rate: whole('rate', values.rate),
+      startArgs: words(values['start-args']),
+      say,
+    }),
+  );
+}
+
 async function hostile(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -274,7 +294,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, messages, scale, 'cold-scale': coldScale, timers, hostile };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, messages, scale, 'cold-scale': coldScale, timers, broadcast, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {

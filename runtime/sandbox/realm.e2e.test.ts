@@ -94,6 +94,7 @@ export default defineActor('test.v1.Counter', {
       ctx.cancelTimer('old');
       ctx.link('test.v1.Counter:4');
       ctx.unlink('test.v1.Counter:5');
+      ctx.link('test.v1.Counter:6', 'Add', { amount: 300 }, { onReply: 'Answered' });
       ctx.broadcast('Answered', { from: 'me' });
       return { count: state.count + amount };
     },
@@ -111,18 +112,18 @@ t.test('the tail is fields 32 to 47 of a record, as protobufjs reads them', asyn
   t.same(tail(answer.tail), {
     payload: { data: body },
     events: [{ name: 'Added', data: body }, { name: 'Added' }],
-    sends: [{ to: 'test.v1.Counter:ö-2', name: 'Add', data: body, onReply: 'Answered' }, { to: 'test.v1.Counter:3', name: 'Add' }],
+    sends: [{ to: 'test.v1.Counter:ö-2', name: 'Add', data: body, onReply: 'Answered' }, { to: 'test.v1.Counter:3', name: 'Add' }, { to: 'test.v1.Counter:6', name: 'Add', data: body, onReply: 'Answered' }],
     timers: [
       { name: 'due', armed: { dueMs: 1_700_000_000_500, command: 'Add', data: 'CAE=', everyMs: 1_000 } },
       { name: 'at', armed: { dueMs: 5, command: 'Answered' } },
       { name: 'old' },
     ],
-    links: [{ actor: 'test.v1.Counter:4' }, { actor: 'test.v1.Counter:5', unlink: true }],
+    links: [{ actor: 'test.v1.Counter:4' }, { actor: 'test.v1.Counter:5', unlink: true }, { actor: 'test.v1.Counter:6' }],
     broadcasts: [{ name: 'Answered', data: 'CgJtZQ==' }],
     reply: { data: body },
   });
   t.equal(answer.events, 2);
-  t.same(answer.sendTo, ['test.v1.Counter:ö-2', 'test.v1.Counter:3']);
+  t.same(answer.sendTo, ['test.v1.Counter:ö-2', 'test.v1.Counter:3', 'test.v1.Counter:6']);
   t.same(json(answer), { count: 300 });
   t.same((await driver.decide(1, number, 1, {})).body!.toString(), '{}', 'a reply without fields may be left out');
 });

@@ -54,6 +54,30 @@ for (const [what, lands] of [['never written', false], ['written, and nobody hea
   });
 }
 
+t.test('a bucket that is handed over and taken back, and hand-overs that are given up', async (t) => {
+  const rig = await LinkRig.start(t, { limits, bits: 1 });
+  await rig.link(address('p'), 'o', 60);
+  await rig.tell('p', 'one', 'two');
+  const { ownership } = rig.test.engine;
+  const buckets = [0, 1];
+  let givenUp = 0;
+  for (let i = 1; i <= 5; i++) {
+    await cursors(rig, i * 4);
+    // Something waits for the disk for longer than a hand-over may take.
+    rig.faults.hold();
+    void rig.change('other', { link: [address('q')] });
+    while (rig.faults.appendsHeld === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (!(await ownership.release(buckets, 5))) givenUp++;
+    await rig.faults.release();
+    await cursors(rig, i * 4 + 1);
+    t.equal(await ownership.release(buckets), true);
+    const { length } = await ownership.acquire(buckets, async () => {});
+    t.equal(length, 2);
+  }
+  await right(t, rig, 120);
+  t.equal(givenUp, 5);
+});
+
 for (const isHeard of [true, false]) {
   for (const losesCheckpoints of [false, true]) {
     const name = `the power fails between any two chunks, ${isHeard ? 'the last one known' : 'the last one written, not known'}, ${losesCheckpoints ? 'no checkpoint' : 'with a checkpoint'}`;

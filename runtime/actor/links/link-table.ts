@@ -104,14 +104,18 @@ export class LinkTable {
     return found;
   }
 
-  /** Every link in order: position, key, position of the unlink or 0, and the actor where A3 needs it. */
-  *all(): Generator<{ position: number; key: number; end: number; actor: string }> {
-    for (let row = 0; row < this.length; row++) {
-      const key = this.rows[row * 2 + 1]!;
-      if (key === GONE) continue;
-      const position = this.rows[row * 2]!;
-      yield { position, key, end: this.ends?.[row] ?? 0, actor: this.nameAt(position) };
+  /** Every link in order: position, key, and position of the unlink or 0. */
+  each(visit: (position: number, key: number, end: number) => void): void {
+    const { rows, ends, length } = this;
+    for (let row = 0; row < length; row++) {
+      const key = rows[row * 2 + 1]!;
+      if (key !== GONE) visit(rows[row * 2]!, key, ends === null ? 0 : ends[row]!);
     }
+  }
+
+  /** Who is linked, by position of the link, where A3 needs it. */
+  get named(): Iterable<readonly [position: number, actor: string]> {
+    return this.names ?? [];
   }
 
   /** Takes over a link that stood in a checkpoint. */

@@ -163,21 +163,20 @@ function encodeTable(wire: WireWriter, actor: string, table: LinkTable): void {
   wire.string(1, actor);
   let before = 0;
   const steps = wire.begin(2);
-  for (const { position } of table.all()) {
+  table.each((position) => {
     wire.varint(position - before);
     before = position;
-  }
+  });
   wire.end(steps);
   const keys = wire.begin(3);
-  for (const { key } of table.all()) wire.varint(key);
+  table.each((_position, key) => wire.varint(key));
   wire.end(keys);
   if (table.kept > 0) {
     const ends = wire.begin(4);
-    for (const { end } of table.all()) wire.varint(end);
+    table.each((_position, _key, end) => wire.varint(end));
     wire.end(ends);
   }
-  for (const { position, actor: name } of table.all()) {
-    if (name === '') continue;
+  for (const [position, name] of table.named) {
     const entry = wire.begin(5);
     wire.uint(1, position);
     wire.string(2, name);

@@ -108,3 +108,26 @@ t.test('many actors that broadcast at once', async (t) => {
   const log = await rig.log('o7');
   for (let p = 0; p < 12; p++) t.ok(log.indexOf(`a${p}`) < log.indexOf(`b${p}`), `p${p} is heard in order`);
 });
+
+t.test('who is linked can be seen, page by page, and whom an actor is linked to', async (t) => {
+  const rig = await LinkRig.start(t);
+  const p = address('p');
+  await rig.link(p, 'o', 25);
+  await rig.change('o7', { unlink: [p], link: ['q', 'r'].map(address) });
+  await rig.settled();
+  const { links } = rig.test.engine;
+  const seen: string[] = [];
+  for (let from = 1; from > 0; ) {
+    const page = await links.linkedTo(p, from, 10);
+    t.equal(page.count, 24);
+    seen.push(...page.links.map(({ actor }) => actor));
+    from = page.next;
+  }
+  t.strictSame(seen.sort(), Array.from({ length: 25 }, (_, i) => address(`o${i}`)).filter((actor) => actor !== address('o7')).sort());
+  t.strictSame(await links.linkedTo(address('nobody'), 1, 10), { count: 0, links: [], next: 0 });
+  t.strictSame(await links.linksOf(address('o7')), ['q', 'r'].map(address));
+  await rig.checkpoint();
+  await rig.change('o7', { unlink: [address('q')], link: [p] });
+  t.strictSame(await links.linksOf(address('o7')), ['r', 'p'].map(address), 'from a snapshot and what came behind it');
+  await t.rejects(links.linkedTo('nothing', 1, 10), { code: 'BAD_ADDRESS' });
+});

@@ -6,8 +6,10 @@ import { firingOf, timerNotesOf, timersOf } from '../../codec/record-timers.ts';
 import type { TimerRef } from '../../codec/record-timers.ts';
 import type { Activation } from '../activation.ts';
 
+export type ActorFold = Pick<Activation, 'armed' | 'linked' | 'timerChanges'>;
+
 /** Takes in what a record of the actor says, as it is encoded and again when its history is read. */
-export function foldActor(activation: Activation, record: RecordReader): void {
+export function foldActor(activation: ActorFold, record: RecordReader): void {
   if (record.spans.length === 0) return;
   const firing = firingOf(record);
   if (firing !== null && firing.nextDueMs === 0 && isTimer(activation.armed?.get(firing.name), firing.timer)) activation.armed!.delete(firing.name);
@@ -19,9 +21,14 @@ export function foldActor(activation: Activation, record: RecordReader): void {
     }
     activation.timerChanges++;
   }
+  if (linkNotesOf(record).length > 0) foldLinks((activation.linked ??= new Map()), record);
+}
+
+/** Takes in which links of its actor a record changes: the other's address, and the number of the link. */
+export function foldLinks(linked: Map<string, number>, record: RecordReader): void {
+  if (record.spans.length === 0) return;
   const notes = linkNotesOf(record);
   if (notes.length === 0) return;
-  const linked = (activation.linked ??= new Map());
   for (const [i, { actor, unlink }] of linksOf(record).entries()) {
     const { number } = notes[i]!;
     if (number === 0) continue;

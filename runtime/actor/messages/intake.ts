@@ -37,6 +37,8 @@ export class Intake {
   private readonly byBucket = new Map<Bucket, Map<number, Inlet>>();
   /** Messages that wait here or are on their way. */
   waiting = 0;
+  /** Channels that had nothing here, and whose messages were dropped because there was no room (N3). */
+  readonly turnedAway = new Set<Inlet>();
   /** Messages whose records became durable. */
   taken = 0;
 
@@ -75,6 +77,17 @@ export class Intake {
     for (const inlet of inlets.values()) inlet.drop();
     if (bucket.isHeld) return;
     for (const inlet of inlets.values()) inlet.tell(true);
+  }
+
+  /** So many wait no longer. */
+  left(count: number): void {
+    this.waiting -= count;
+    if (this.turnedAway.size === 0 || this.waiting * 2 > limits.messagesWaitingMax) return;
+    const inlets = [...this.turnedAway];
+    this.turnedAway.clear();
+    this.routing.soon(() => {
+      for (const inlet of inlets) inlet.callBack();
+    });
   }
 
   private inlet(bucket: Bucket, { source, incarnationHi, incarnationLo }: Delivery): Inlet {
@@ -130,15 +143,24 @@ class Inlet implements IncomingChannel {
 
   take(messages: readonly Message[], acknowledge: Acknowledge): void {
     this.acknowledge = acknowledge;
+    let isTurnedAway = false;
     for (const message of messages) {
       const next = this.first + this.queue.length;
       if (message.number < next) continue;
-      if (message.number > next || this.queue.length >= limits.messagesPerChannelMax || this.intake.waiting >= limits.messagesWaitingMax) break;
+      isTurnedAway = this.intake.waiting >= limits.messagesWaitingMax;
+      if (isTurnedAway || message.number > next || this.queue.length >= limits.messagesPerChannelMax) break;
       this.queue.push(this.jobOf(message));
       this.intake.waiting++;
     }
-    if (this.queue.length === 0) this.tell(true);
-    else this.pump();
+    if (this.queue.length > 0) this.pump();
+    // Asked for them now, the sender would bring them now, and again, for as long as there is no room.
+    else if (isTurnedAway) this.intake.turnedAway.add(this);
+    else this.tell(true);
+  }
+
+  /** There is room for what was turned away. */
+  callBack(): void {
+    if (!this.isDropped && this.queue.length === 0) this.tell(true);
   }
 
   tell(again: boolean): void {
@@ -223,7 +245,7 @@ class Inlet implements IncomingChannel {
 
   drop(): void {
     this.isDropped = true;
-    this.intake.waiting -= this.queue.length;
+    this.intake.left(this.queue.length);
     this.queue = [];
     this.durable = this.mark;
   }
@@ -256,7 +278,7 @@ class Inlet implements IncomingChannel {
     this.durable = number;
     const done = number + 1 - this.first;
     this.queue.splice(0, done);
-    this.intake.waiting -= done;
+    this.intake.left(done);
     this.intake.taken += done;
     this.first += done;
     this.tell(false);

@@ -16,13 +16,15 @@ import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
 import type { Acknowledge, MessageRouting } from './intake.ts';
 import type { Delivery, Receipt } from './message.ts';
+import { PendingTimers } from '../timers/pending-timers.ts';
+import type { PendingTimersParts } from '../timers/pending-timers.ts';
 import { TimerService } from '../timers/timer-service.ts';
 import { LetterDesk } from './letter-desk.ts';
 import type { LetterView } from './letter-view.ts';
 import { Resumption } from './resumption.ts';
 import type { Bundles } from '../bundles.ts';
 
-export interface MessagesParts extends OutboxParts, BroadcastParts {
+export interface MessagesParts extends OutboxParts, BroadcastParts, PendingTimersParts {
   readonly bundles: Bundles;
   readonly view: LetterView;
   readonly buckets: readonly Bucket[];
@@ -48,8 +50,10 @@ export class Messages {
   readonly timers: TimerService;
   readonly resumption: Resumption;
   readonly desk: LetterDesk;
+  readonly pending: PendingTimers;
   private readonly parts: MessagesParts;
-  private readonly acknowledge: Acknowledge = (receipt) => this.outbox.taken(receipt);
+  /** Of this node's own intake. They take effect in a turn of their own: what the outbox does about one may lead to the next. */
+  private receipts: Receipt[] = [];
 
   constructor(parts: MessagesParts) {
     this.parts = parts;
@@ -59,6 +63,7 @@ export class Messages {
     this.timers = new TimerService(parts);
     this.resumption = new Resumption(parts);
     this.desk = new LetterDesk({ ...parts, resumption: this.resumption });
+    this.pending = new PendingTimers(parts);
     this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
   }
 
@@ -147,6 +152,16 @@ export class Messages {
   received(receipt: Receipt): void {
     this.outbox.taken(receipt);
   }
+
+  private readonly acknowledge: Acknowledge = (receipt) => {
+    this.receipts.push(receipt);
+    if (this.receipts.length > 1) return;
+    this.parts.scheduler.soon(() => {
+      const { receipts } = this;
+      this.receipts = [];
+      for (const each of receipts) this.outbox.taken(each);
+    });
+  };
 
   private deliver(delivery: Delivery): void {
     const bucket = this.parts.buckets[delivery.destination]!;

@@ -1,0 +1,223 @@
+/**
+ * `faults broadcast`: very many actors that are linked to one, and one broadcast to all of them: time to the last, memory, and what commands
+ * from clients meanwhile have to wait. Nobody may be left out or told twice; the last broadcast is interrupted by a kill -9 of the node.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import protobuf from 'protobufjs';
+
+import { Findings } from './book.ts';
+import { Link } from './link.ts';
+import { memoryText, MemoryWatch, nodeMemory } from './memory.ts';
+import { NodeProcess, freePort } from './node-process.ts';
+import { diskMib } from './scale.ts';
+
+export interface BroadcastOptions {
+  readonly directory: string;
+  readonly linked: number;
+  /** Commands a second from clients, to actors that are not linked. */
+  readonly rate: number;
+  readonly startArgs: readonly string[];
+  readonly say: (text: string) => void;
+}
+
+const BEHAVIORS = join(import.meta.dirname, 'broadcast-behaviors');
+const HUB = 'links.v1.Hub:hub';
+const OTHERS = 1_000;
+const IN_FLIGHT = 512;
+const QUIET_MS = 5_000;
+const KILL_AFTER_SHARE = 0.3;
+// Whoever asks has the node count its actors.
+const LOOK_MS = 500;
+const TIME_MAX_MS = 1_800_000;
+
+const root = new protobuf.Root();
+root.loadSync(join(BEHAVIORS, 'proto/links/v1/links.proto'));
+const joinMessage = root.lookupType('links.v1.Join');
+const leafState = root.lookupType('links.v1.LeafState');
+const NO_BYTES = new Uint8Array(0);
+
+const leaf = (n: number): string => `links.v1.Leaf:l-${n}`;
+
+export async function runBroadcast(options: BroadcastOptions): Promise<readonly string[]> {
+  const run = new Run(options);
+  try {
+    await run.all();
+  } finally {
+    await run.node.kill();
+  }
+  return run.findings.list;
+}
+
+interface NodeLoad {
+  readonly records: number;
+  readonly backlog: number;
+}
+
+class Run {
+  readonly findings = new Findings();
+  node!: NodeProcess;
+  private readonly options: BroadcastOptions;
+  private readonly data: string;
+  private readonly ports = { port: 0, adminPort: 0 };
+
+  constructor(options: BroadcastOptions) {
+    this.options = options;
+    this.data = join(options.directory, 'data');
+    mkdirSync(this.data, { recursive: true });
+  }
+
+  async all(): Promise<void> {
+    const { linked, say } = this.options;
+    this.ports.port = await freePort();
+    this.ports.adminPort = await freePort();
+    this.node = this.start();
+    await this.node.ready();
+    await this.node.deploy(BEHAVIORS);
+    const began = performance.now();
+    const body = joinMessage.encode({ hub: HUB }).finish();
+    await this.commands(linked, (n) => ({ to: leaf(n), name: 'Join', body }));
+    await this.settled(0, 0);
+    const seconds = (performance.now() - began) / 1_000;
+    say(`${linked} actors are linked to one, after ${seconds.toFixed(1)} s; ${memoryText(nodeMemory(this.node.pid))}; ${diskMib(this.data)} MiB on disk`);
+    await this.restart();
+
+    const waiter = new Waiter(this.ports.port, this.options.rate);
+    await waiter.open();
+    await sleep(QUIET_MS);
+    say(`  commands of clients before: ${waiter.take()}`);
+    const memory = new MemoryWatch(this.node.pid);
+    const before = await this.load();
+    const told = performance.now();
+    await this.tell();
+    await this.settled(before.records + linked, waiter.sent);
+    const ms = performance.now() - told;
+    memory.stop();
+    say(`  broadcast: the last was told after ${(ms / 1_000).toFixed(1)} s, ${Math.round((linked * 1_000) / ms)}/s; at most node ${memory.nodeMaxMib} MiB, sandbox ${memory.sandboxMaxMib} MiB`);
+    say(`  commands of clients meanwhile: ${waiter.take()}`);
+    waiter.close();
+    await this.check(1);
+
+    const from = (await this.load()).records;
+    await this.tell();
+    while ((await this.load()).records < from + linked * KILL_AFTER_SHARE) await sleep(LOOK_MS);
+    await this.restart();
+    await this.settled(from + linked, 0);
+    await this.check(2);
+    say(`  interrupted by kill -9, a broadcast has reached everybody once all the same`);
+  }
+
+  private async restart(): Promise<void> {
+    await this.node.kill();
+    this.node = this.start();
+    const readyMs = await this.node.ready();
+    this.options.say(`  restart after SIGKILL: process start to ready ${Math.round(readyMs)} ms; ${memoryText(nodeMemory(this.node.pid))}`);
+  }
+
+  private async tell(): Promise<void> {
+    await this.commands(1, () => ({ to: HUB, name: 'Tell', body: NO_BYTES }));
+  }
+
+  /** Waits until the log has at least so many records, and nothing is on its way. `sent`: commands that are no part of it, but wrote records, too. */
+  private async settled(records: number, sent: number): Promise<void> {
+    const end = performance.now() + TIME_MAX_MS;
+    for (let quiet = 0; quiet < 3; await sleep(LOOK_MS)) {
+      const load = await this.load();
+      quiet = load.backlog === 0 && load.records >= records + sent ? quiet + 1 : 0;
+      if (performance.now() > end) throw new Error(`it does not settle: ${JSON.stringify(load)}`);
+    }
+  }
+
+  private async load(): Promise<NodeLoad> {
+    const response = await fetch(`${this.node.admin}/v1/nodes`);
+    const { nodes } = (await response.json()) as { nodes: { load: NodeLoad }[] };
+    return nodes[0]!.load;
+  }
+
+  /** Every linked actor must have heard of so many broadcasts. */
+  private async check(times: number): Promise<void> {
+    const { linked } = this.options;
+    let wrong = 0;
+    await this.ask(linked, (link, n) => link.get(String(n), leaf(n)), (n, body) => {
+      const { heard } = leafState.decode(body) as unknown as { heard: number };
+      if (heard !== times && wrong++ < 10) this.findings.add(`${leaf(n)} was told ${heard} times, not ${times}`);
+    });
+    this.options.say(`  ${linked - wrong} of ${linked} were told ${times === 1 ? 'once' : `${times} times`}`);
+  }
+
+  private async commands(count: number, command: (n: number) => { to: string; name: string; body: Uint8Array }): Promise<void> {
+    await this.ask(count, (link, n) => link.command({ id: String(n), key: '', ...command(n) }), () => {});
+  }
+
+  private async ask(count: number, one: (link: Link, n: number) => void, answered: (n: number, body: Uint8Array) => void): Promise<void> {
+    const link = await Link.open(this.node.port, 64);
+    let sent = 0;
+    let done = 0;
+    await new Promise<void>((resolve, reject) => {
+      link.onLost = () => reject(new Error('the connection was lost'));
+      link.onAnswer = (answer) => {
+        if (answer.done === undefined) {
+          reject(new Error(`${answer.error?.code}: ${answer.error?.message}`));
+          return;
+        }
+        answered(Number(answer.id), answer.done.body ?? NO_BYTES);
+        if (sent < count) one(link, sent++);
+        else if (++done === Math.min(count, IN_FLIGHT)) resolve();
+      };
+      while (sent < Math.min(count, IN_FLIGHT)) one(link, sent++);
+    });
+    link.close();
+  }
+
+  private start(): NodeProcess {
+    return new NodeProcess({ ...this.ports, data: this.data, log: join(this.options.directory, 'node.log'), startArgs: this.options.startArgs });
+  }
+}
+
+/** Commands at a fixed rate, whatever the answers take: what each had to wait. */
+class Waiter {
+  sent = 0;
+  private readonly port: number;
+  private readonly rate: number;
+  private link!: Link;
+  private timer: NodeJS.Timeout | null = null;
+  private readonly since = new Map<string, number>();
+  private waits: number[] = [];
+
+  constructor(port: number, rate: number) {
+    this.port = port;
+    this.rate = rate;
+  }
+
+  async open(): Promise<void> {
+    this.link = await Link.open(this.port);
+    this.link.onAnswer = ({ id }) => {
+      this.waits.push(performance.now() - this.since.get(id)!);
+      this.since.delete(id);
+    };
+    const began = performance.now();
+    this.timer = setInterval(() => {
+      for (const due = ((performance.now() - began) * this.rate) / 1_000; this.sent < due; ) {
+        const id = `w-${this.sent++}`;
+        this.since.set(id, performance.now());
+        this.link.command({ id, key: '', to: `links.v1.Leaf:other-${this.sent % OTHERS}`, name: 'Hear', body: NO_BYTES });
+      }
+    }, 1);
+  }
+
+  /** Of the answers since the last time. */
+  take(): string {
+    const waits = this.waits.sort((a, b) => a - b);
+    this.waits = [];
+    const at = (share: number): string => (waits[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? 0).toFixed(1);
+    return `${waits.length} answered, median ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
+  }
+
+  close(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+    this.link.close();
+  }
+}
