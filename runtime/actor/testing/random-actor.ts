@@ -94,7 +94,7 @@ export default defineActor('test.v1.Thing', {
       ctx.emit('Applied', { values: command.values, mode: command.mode, roll, now: BigInt(ctx.now) });
       if (command.mode === 1) ctx.emit('Noted', { text: 'gen ${generation} ' + roll });
       if (command.mode === 2) ctx.reject('NO', 'because ' + roll);
-      if (command.mode === 3) ctx.timer('t', { in: 1000 }, 'Apply', { values: command.values, mode: 0 });
+      if (command.mode === 3) ctx.timer('t', { in: 86_400_000 }, 'Apply', { values: command.values, mode: 0 });
       return state.values === undefined ? { count: state.count } : { count: state.count, before: state.values };
     },
   },

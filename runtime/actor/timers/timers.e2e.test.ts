@@ -97,7 +97,7 @@ t.test('a calendar in Berlin goes on at nine when the clocks are changed', async
   // As protobufjs reads what stands in the log.
   const [armed, fired] = await rig.engine.records(clock('a'), 1, 2);
   t.match(armed!.timers, [{ name: 'office', cron: '0 9 * * MON-FRI', zone: 'Europe/Berlin', dueMs: Date.parse(dues[0]!), command: 'Sound' }]);
-  t.match(fired!.firing, { timer: { index: 0 }, name: 'office', dueMs: Date.parse(dues[0]!), missed: 0, nextDueMs: Date.parse(dues[1]!) });
+  t.same(fired!.firing, { timer: { position: armed!.position, index: 0 }, name: 'office', dueMs: Date.parse(dues[0]!), missed: 0, nextDueMs: Date.parse(dues[1]!) });
 });
 
 t.test('what the sandbox refuses leaves no record', async (t) => {
