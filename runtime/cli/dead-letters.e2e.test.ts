@@ -56,11 +56,11 @@ t.test('listed, retried, dropped', async (t) => {
   const place = ({ bucket, position }: { bucket: number; position: number }): string => `${bucket}/${position}`;
   t.match(await troupe('deadletters', 'drop', place(letters[0]!)), { code: 0, out: /is dropped, record/ });
   t.match(await troupe('deadletters', 'drop', place(letters[0]!)), { code: 2, err: /BAD_REQUEST.*no parked or failed message/ });
-  t.match(await troupe('deadletters', 'retry', place(letters[1]!)), { code: 0, out: /has failed again, as .*BEHAVIOR_ERROR/ });
+  t.match(await troupe('deadletters', 'retry', place(letters[1]!)), { code: 1, out: /has failed again, as .*BEHAVIOR_ERROR/ });
   t.match(await troupe('deadletters', 'retry'), { code: 2, err: /CONFIG_INVALID/ });
   t.match(await troupe('deadletters', 'retry', '1/x'), { code: 2, err: /CONFIG_INVALID/ });
   const inVain = await troupe('deadletters', 'retry', '--all');
-  t.match(inVain, { code: 0, err: '2 retried\n' }, 'what fails again is not tried a second time');
+  t.match(inVain, { code: 1, err: '2 retried\n' }, 'what fails again is not tried a second time');
   await rig.deploy();
   const all = await troupe('deadletters', 'retry', '--all', '--json');
   t.same(all.out.trim().split('\n').map((line) => (JSON.parse(line) as { became: string }).became), ['decision', 'decision']);

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import type { DeadLetter, LetterOutcome, RecordPlace } from '../actor/engine.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { AdminClient } from './admin-client.ts';
+import { exitCodes } from './exit-codes.ts';
 import { nodeOptions, withAdmin, withJson, withToken } from './node-options.ts';
 import { ageText } from './quantities.ts';
 import { table, type Terminal } from './terminal.ts';
@@ -45,7 +46,11 @@ function addRetry(command: Command, terminal: Terminal): void {
     const isAll = options['all'] === true;
     if (isAll === (written !== undefined)) throw new TroupeError('CONFIG_INVALID', 'say which message, <bucket>/<position>, or --all');
     if (!isAll && options['type'] !== undefined) throw new TroupeError('CONFIG_INVALID', '--type goes with --all');
-    const show = (place: RecordPlace, outcome: LetterOutcome): void => terminal.data(node.json ? JSON.stringify({ ...placeIn(place), ...outcome }) : outcomeText(place, outcome));
+    const show = (place: RecordPlace, outcome: LetterOutcome): void => {
+      // Done is what its actor has taken, also with a refusal.
+      if (outcome.became === 'failed' || outcome.became === 'parked') process.exitCode = exitCodes.failed;
+      terminal.data(node.json ? JSON.stringify({ ...placeIn(place), ...outcome }) : outcomeText(place, outcome));
+    };
     if (!isAll) {
       const place = placeOf(written!);
       show(place, await admin.letterOrder(place, 'retry'));

@@ -58,6 +58,7 @@ t.test('of many only some are shown, and what leads on', async (t) => {
 t.test('what is asked for', async (t) => {
   t.same(refOf('shop.v1.Order:o-1', undefined), { actor: 'shop.v1.Order:o-1', seq: 0 });
   t.same(refOf('shop.v1.Order:o-1@12', undefined), { actor: 'shop.v1.Order:o-1', seq: 12 });
+  t.throws(() => refOf('shop.v1.Order:o-1@0', undefined), { code: 'CONFIG_INVALID' });
   t.same(refOf('a.b.User:x@y@3', undefined), { actor: 'a.b.User:x@y', seq: 3 });
   t.same(refOf('a.b.User:x@3', '7'), { actor: 'a.b.User:x@3', seq: 7 });
   t.same(refOf('3/17', undefined), { bucket: 3, position: 17 });

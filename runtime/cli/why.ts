@@ -40,5 +40,6 @@ export function refOf(what: string, seq: unknown): WhyRef {
   if (seq !== undefined) return { actor: checkedAddress(what), seq: wholeNumber(seq, '--seq') };
   const at = /^(.+)@(\d{1,15})$/.exec(what);
   if (at === null) return { actor: checkedAddress(what), seq: 0 };
+  if (Number(at[2]) === 0) throw new TroupeError('CONFIG_INVALID', `${what}: an actor's first event is 1`);
   return { actor: checkedAddress(at[1]!), seq: Number(at[2]) };
 }
