@@ -3,34 +3,54 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CarefulClient } from './careful-client.ts';
+import { typeOf } from './log-record.ts';
 import type { MessagesCheck } from './messages-check.ts';
-import type { ShopLoad } from './shop-load.ts';
+import { decodeState } from './shop-messages.ts';
+import type { Fields } from './shop-messages.ts';
 
 const ANSWERS_MAX_MS = 60_000;
-const REST_MAX_MS = 60_000;
+const REST_MAX_MS = 120_000;
 const POLL_MS = 200;
 /** Logs that have not grown for so long grow no more: longer than anything here waits before it tries again (messageRetryMsMax). */
 const STILL_MS = 1_000;
+/** States that are looked at together. */
 const GETS = 64;
+
+const SETTLED = ['ORDER_STATUS_CONFIRMED', 'ORDER_STATUS_EXPIRED', 'ORDER_STATUS_VOID', 'ORDER_STATUS_UNSPECIFIED'];
+const PAYMENT_SETTLED = ['PAYMENT_STATUS_CAPTURED', 'PAYMENT_STATUS_REFUNDED', 'PAYMENT_STATUS_FAILED', 'PAYMENT_STATUS_UNSPECIFIED'];
+
+/** Whoever has made the shop busy. */
+export interface Restful {
+  /** Resolves when nobody sends any more, and everything is answered; false when that takes too long. */
+  close(withinMs: number): Promise<boolean>;
+  /** What is not at rest yet, by its state as a node gives it; empty when everything is. */
+  restless(): Promise<string[]>;
+}
 
 /**
  * Resolves when the shop is closed, every order has its outcome, and the logs do not grow any more. `positions` says how far they have come.
  * @throws Error with what is not at rest in time
  */
-export async function atRest(load: ShopLoad, client: CarefulClient, positions: () => Promise<string>): Promise<void> {
+export async function atRest(load: Restful, client: CarefulClient, positions: () => Promise<string>): Promise<void> {
   if (!(await load.close(ANSWERS_MAX_MS))) throw new Error(`rest: ${client.open} commands are not answered ${ANSWERS_MAX_MS} ms after the last was sent, the oldest for ${Math.round(client.oldestMs)} ms`);
   const until = performance.now() + REST_MAX_MS;
   for (let restless = await load.restless(); restless.length > 0; restless = await load.restless()) {
     if (performance.now() > until) throw new Error(`rest: after ${REST_MAX_MS} ms ${restless.length} actors have come to no end, among them ${restless.slice(0, 3).join(', ')}`);
     await sleep(POLL_MS);
   }
+  await logsStill(positions, STILL_MS + until - performance.now());
+}
+
+/** @throws Error when the logs go on growing */
+export async function logsStill(positions: () => Promise<string>, withinMs: number): Promise<void> {
+  const until = performance.now() + withinMs;
   let before = await positions();
   for (let since = performance.now(); performance.now() - since < STILL_MS; ) {
     await sleep(POLL_MS);
     const now = await positions();
     if (now !== before) since = performance.now();
     before = now;
-    if (performance.now() > until + STILL_MS) throw new Error('rest: every order has come to its end, and the logs go on growing');
+    if (performance.now() > until) throw new Error('rest: nothing is left to be done, and the logs go on growing');
   }
 }
 
@@ -43,4 +63,25 @@ export async function compareStates({ shop }: MessagesCheck, client: CarefulClie
       shop.compare(actor, seq, body);
     }));
   }
+}
+
+/** What of the shop is not at rest; orders and payments that have come to their end leave `unsettled`. */
+export async function restlessOf(client: CarefulClient, unsettled: Set<string>, inventories: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  const actors = [...unsettled, ...inventories];
+  for (let at = 0; at < actors.length; at += GETS) {
+    await Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
+      const why = restlessness(decodeState(typeOf(actor), (await client.get(actor)).body), typeOf(actor));
+      if (why === null) unsettled.delete(actor);
+      else found.push(`${actor} ${why}`);
+    }));
+  }
+  return found;
+}
+
+function restlessness(state: Fields, type: string): string | null {
+  const status = String(state['status']);
+  if (type === 'shop.v1.Order') return SETTLED.includes(status) ? null : `is ${status}`;
+  if (type === 'shop.v1.Payment') return PAYMENT_SETTLED.includes(status) ? null : `is ${status}`;
+  return state['reserved'] === 0 ? null : `has ${String(state['reserved'])} reserved`;
 }
