@@ -63,7 +63,7 @@ const help = `Usage: npm run faults -- <kind> [options]
     --expire <percent>    of the orders: their time to pay ends around the off-sale        (10)
     --wrong <percent>     of the payments: not the right amount                            (10)
     --rate <n>            commands of other clients a second                               (200)
-    --break refund|void|release   a mistake in the shop's scripts; the run must then end with findings
+    --break refund|void   a mistake in the shop's scripts; the run must then end with findings
     --seed, --json as below
     --start-args, --data, --keep as above
 

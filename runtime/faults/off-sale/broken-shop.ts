@@ -16,8 +16,6 @@ const mistakes = {
   refund: { file: 'payment.js', right: "ctx.emit('PaymentRefunded', { amount: state.amount, reason });\n      return 'PAYMENT_STATUS_REFUNDED';", wrong: 'return state.status;' },
   /** An order is void twice. */
   void: { file: 'order.js', right: "ctx.emit('OrderVoided', { reason, ...concerned(state) });", wrong: "for (let i = 0; i < 2; i++) ctx.emit('OrderVoided', { reason, ...concerned(state) });" },
-  /** What an order that has come to nothing holds stays reserved. */
-  release: { file: 'order.js', right: "ctx.send(inventoryOf(inventoryId), 'Release', { orderId: ctx.id });", wrong: 'void inventoryId;' },
 } as const satisfies Record<string, Mistake>;
 
 export type Break = keyof typeof mistakes;

@@ -78,8 +78,8 @@ export interface ClientFigures {
 }
 
 const QUIET_MS = 3_000;
-const STILL_MAX_MS = 600_000;
-const STOCK_FREE_MAX_MS = 900_000;
+const PLACED_MAX_MS = 300_000;
+const STOCK_FREE_MAX_MS = 120_000;
 const LOOK_MS = 250;
 const TIMER_GRACE_MS = 10_000;
 /** Of the time that the orders before have taken: those at the end take longer than the first. */
@@ -91,6 +91,9 @@ export async function runOffSale(venue: Venue, options: OffSaleOptions): Promise
   const run = new OffSale(venue, options);
   try {
     return await run.all();
+  } catch (error) {
+    const [what] = run.found;
+    throw what === undefined ? error : new Error(`${what}; then: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   } finally {
     run.close();
   }
@@ -116,6 +119,10 @@ class OffSale {
     this.check = new MessagesCheck(findings, (record) => this.times.record(record));
     this.client = new CarefulClient({ findings, random, repeatShare: 0.02 });
     this.race = new Race(this.client, { ...options, findings, random });
+  }
+
+  get found(): readonly string[] {
+    return this.findings.list;
   }
 
   async all(): Promise<OffSaleResult> {
@@ -160,12 +167,13 @@ class OffSale {
     const { race, venue, options } = this;
     const began = performance.now();
     await race.place();
-    await this.still();
+    await this.reservedBecomes(race.pieces, PLACED_MAX_MS);
     const tookMs = performance.now() - began;
     const patienceMs = Math.max(PLACE_MS_MIN, (tookMs / race.orders.length) * race.expiring * SLOWER);
     const atMs = Date.now() + patienceMs + QUIET_MS + BEFORE_MS;
     await race.placeExpiring(atMs);
-    await this.still();
+    await this.reservedBecomes(race.pieces, PLACED_MAX_MS);
+    await logsStill(() => venue.positions(), PLACED_MAX_MS);
     const seconds = (performance.now() - began) / 1_000;
     options.say(`${race.orders.length} unpaid orders refer to one product, after ${seconds.toFixed(1)} s; ${this.memoryText()}; the time to pay of ${race.expiring} is about to end`);
     const leftMs = atMs - Date.now() - BEFORE_MS;
@@ -185,7 +193,7 @@ class OffSale {
     const cpuMs = this.cpuMs();
     const began = performance.now();
     const { wallMs, ms, open } = await race.run(atMs);
-    await this.stockFree();
+    await this.reservedBecomes(0, STOCK_FREE_MAX_MS);
     const ended = performance.now();
     waiter.stop();
     while (waiter.open > 0) await sleep(LOOK_MS);
@@ -198,18 +206,16 @@ class OffSale {
     };
   }
 
-  /** Seen from outside: nothing is reserved any more. */
-  private async stockFree(): Promise<void> {
-    for (const until = performance.now() + STOCK_FREE_MAX_MS; performance.now() < until; await sleep(LOOK_MS)) {
-      const { reserved } = decodeState('shop.v1.Inventory', (await this.client.get(INVENTORY)).body);
-      if (reserved === 0) return;
+  /** @throws Error when the inventory does not come to have so many pieces reserved */
+  private async reservedBecomes(wanted: number, withinMs: number): Promise<void> {
+    const until = performance.now() + withinMs;
+    for (let last: unknown = 'unknown'; ; await sleep(LOOK_MS)) {
+      // An inventory that is not served any more does not answer.
+      const state = await Promise.race([this.client.get(INVENTORY), sleep(Math.max(0, until - performance.now()), null, { ref: false })]);
+      if (state !== null) last = decodeState('shop.v1.Inventory', state.body)['reserved'];
+      if (last === wanted) return;
+      if (performance.now() >= until) throw new Error(`rest: after ${withinMs} ms the pieces reserved are ${String(last)} instead of ${wanted}`);
     }
-    this.findings.add(`something is reserved ${STOCK_FREE_MAX_MS} ms after the off-sale`);
-  }
-
-  private async still(): Promise<void> {
-    if (!(await this.race.close(STILL_MAX_MS))) throw new Error('orders are not acknowledged');
-    await logsStill(() => this.venue.positions(), STILL_MAX_MS);
   }
 
   /** A run in which nothing met anything proves nothing. */

@@ -60,6 +60,8 @@ export class Race implements Restful {
   private readonly client: CarefulClient;
   private readonly options: RaceOptions;
   private readonly unsettled = new Set<string>();
+  /** That the orders want together. */
+  pieces = 0;
   private readonly totals = new Map<string, number>();
   private readonly work = new Set<Promise<unknown>>();
 
@@ -148,6 +150,7 @@ export class Race implements Restful {
     this.unsettled.add(`shop.v1.Order:${id}`);
     const quantity = 1 + Math.floor(this.options.random() * QUANTITY_MAX);
     this.totals.set(id, quantity * PRICE);
+    this.pieces += quantity;
     await this.accepted(`shop.v1.Order:${id}`, 'PlaceOrder', {
       userId: `u-${this.orders.length % this.users}`, lines: [{ productId: 'sale', quantity, unitPrice: PRICE }], paymentTimeSeconds,
     });
