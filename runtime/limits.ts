@@ -41,6 +41,12 @@ export const limits = {
   batchWallFactor: 4,
   batchItemsMax: 2_048,
   batchBytesMax: 8 * MIB,
+  /**
+   * Large states that the turns of a batch work through, each as often as it has a turn: one is folded and checked as a whole, however little
+   * changes, which takes 50 to 90 ms of CPU a MiB. What is more waits for the next batch.
+   */
+  batchStateBytesMax: 256 * KIB,
+  largeStateBytesMin: 16 * KIB,
   /** Behind this much, further items of a batch are refused: sent again, they come in another batch. */
   batchResultBytesMax: 32 * MIB,
   batchesInFlightMax: 2,
@@ -198,6 +204,8 @@ export const limits = {
 assert(limits.bodyBytesMax < limits.frameBytesMax);
 assert(limits.decisionBytesMax + limits.bodyBytesMax < limits.appendBytesMax);
 assert(limits.stateBytesMax + limits.bodyBytesMax < limits.batchBytesMax);
+// What many turns of a batch cost together must fit where one turn of the largest state does.
+assert(limits.batchStateBytesMax <= limits.stateBytesMax && limits.largeStateBytesMin < limits.batchStateBytesMax);
 // One actor alone must not fill the node, one connection must not fill an actor's mailbox twice over.
 assert(limits.mailboxLengthMax < limits.commandsWaitingMax);
 // A tick fills at most so many items; an actor that comes takes two, one that leaves is looked at twice.

@@ -32,6 +32,8 @@ interface FoldStep {
 /** What the sandbox must do to hold the actor. */
 export interface ActivationPlan {
   readonly write: (batch: BatchWriter) => void;
+  /** Of the state that its records are folded into. */
+  readonly stateBytes: number;
 }
 
 /** Where the histories of actors come from. */
@@ -152,6 +154,7 @@ export class Loader {
     const records = steps.map((step) => ({ bundle: entries.get(step.hash)!.index, bytes: step.bytes }));
     const from = first === undefined ? served?.bundle : entries.get(first);
     return {
+      stateBytes: state?.length ?? 0,
       write: (batch) => batch.activate(activation.handle, activation.type, activation.id, from!.index, state, records),
     };
   }

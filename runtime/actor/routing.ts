@@ -333,6 +333,8 @@ export class Routing {
     const { loop } = this.parts;
     activation.phase = RESIDENT;
     activation.handle = this.nextHandle++;
+    // The sandbox says it exactly; what waits is in front of the queue by then (T5 of the turn loop).
+    this.parts.catalog.resize(activation, plan.stateBytes);
     const { mailbox } = activation;
     activation.mailbox = [];
     if (!activation.poisoned) {

@@ -8,6 +8,10 @@
  *     While commands are on their way, a batch that is small beside them waits for company, but not for long: a crossing, a
  *     commit, and a write to every connection cost nearly as much for ten commands as for a hundred.
  * T4  While the loop is held (a deployment, a rebuild), nothing enters the sandbox; commands wait.
+ * T5  Behind `batchStateBytesMax` of large states that its turns work through, a batch takes no more turns of actors with large states, which wait for
+ *     the next one, in order, while others go on: a turn costs as much as its actor's state is large, and the batch has one deadline.
+ *     [Two hundred orders give their pieces back at once, each a turn of one inventory with ten thousand reservations, ten milliseconds
+ *     each and nobody to blame: the sandbox is lost, and again with whoever runs them again.]
  */
 
 import assert from 'node:assert/strict';
@@ -70,6 +74,8 @@ export class TurnLoop {
   private readonly order = new BucketOrder();
   private ready: Job[] = [];
   private readyFrom = 0;
+  /** Put off while a batch is built. */
+  private readonly waitingForNext: Job[] = [];
   private readonly inFlight: SentBatch[] = [];
   private readonly freeBatches: Job[][] = [];
   private nextBatchId = 1;
@@ -208,13 +214,17 @@ export class TurnLoop {
     const readyTo = Math.min(ready.length, this.readyFrom + limits.batchItemsMax);
     this.order.sort(ready, this.readyFrom, readyTo);
     this.touched = touchForAdmission(ready, this.readyFrom, readyTo);
+    let stateBytes = 0;
     while (this.readyFrom < readyTo && writer.bytes < limits.batchBytesMax) {
       const job = ready[this.readyFrom]!;
       this.readyFrom++;
+      if (stateBytes >= limits.batchStateBytesMax && this.putOff(job)) continue;
       if (!this.host.admit(job, group)) continue;
       this.write(job, now);
       jobs.push(job);
+      if (job.activation !== null && job.activation.stateBytes >= limits.largeStateBytesMin) stateBytes += job.activation.stateBytes;
     }
+    this.putBack();
     this.compactReady();
     // What `admit` answered goes out in front of the batch, through the gate like everything else.
     this.gate.commit(group);
@@ -227,6 +237,26 @@ export class TurnLoop {
     this.itemsSent += jobs.length;
     this.pool.send(writer);
     return true;
+  }
+
+  /** T5: everything of a bucket waits behind the first of it that does: commands of one actor and messages of one channel have an order to keep. */
+  private putOff(job: Job): boolean {
+    const { activation, origin } = job;
+    const bucket = activation?.bucket ?? origin?.bucket ?? null;
+    if (bucket === null) return false;
+    const last = this.waitingForNext.at(-1);
+    const isBehind = last !== undefined && (last.activation?.bucket ?? last.origin?.bucket) === bucket;
+    if (!isBehind && (activation === null || activation.stateBytes < limits.largeStateBytesMin)) return false;
+    this.waitingForNext.push(job);
+    return true;
+  }
+
+  /** In front of what is ready, where they stood. */
+  private putBack(): void {
+    const { waitingForNext, ready } = this;
+    this.readyFrom -= waitingForNext.length;
+    for (const [i, job] of waitingForNext.entries()) ready[this.readyFrom + i] = job;
+    waitingForNext.length = 0;
   }
 
   private write(job: Job, now: number): void {
