@@ -32,21 +32,22 @@ export const limits = {
 
   // Sandbox process.
   decideTimeMaxMs: 250,
-  /** A batch may take decideTimeMaxMs plus this much per item behind the first. */
-  batchTimePerItemMs: 0.1,
-  batchTimeMaxMs: 500,
-  /** And this much for every MiB of the batch: bodies and states are read and written, whatever a behaviour does. */
-  batchTimePerMibMs: 50,
-  /** A batch that waits for a CPU may take this many times as long by the clock: a busy machine is no fault of a behaviour's. */
+  /** The largest that can be set. */
+  decideTimeCeilingMs: 500,
+  /** Each item may take this much more for every MiB of the batch and of the largest state: they are read and written, whatever a behaviour does. */
+  batchTimePerMibMs: 100,
+  /** A batch that takes longer, each item in time, is ended by nobody's fault and comes again in smaller ones. */
+  batchTimeMaxMs: 2_000,
+  /** A bundle that is loaded, or a start, may take this many times as long by the clock: a busy machine is no fault of theirs. */
   batchWallFactor: 4,
+  /** As for an item; here more depends on it. */
+  stepWallFactor: 20,
   batchItemsMax: 2_048,
   batchBytesMax: 8 * MIB,
-  /**
-   * Large states that the turns of a batch work through, each as often as it has a turn: one is folded and checked as a whole, however little
-   * changes, which takes 50 to 90 ms of CPU a MiB. What is more waits for the next batch.
-   */
-  batchStateBytesMax: 256 * KIB,
-  largeStateBytesMin: 16 * KIB,
+  /** A batch is filled with turns that are expected to take so long together; turns that cost much wait for the next one. */
+  batchCostMaxMs: 50,
+  /** What a turn costs whose actor has had none, by its state: one is folded and checked as a whole, however little changes. */
+  turnCostPerMibMs: 90,
   /** Behind this much, further items of a batch are refused: sent again, they come in another batch. */
   batchResultBytesMax: 32 * MIB,
   batchesInFlightMax: 2,
@@ -206,8 +207,9 @@ export const limits = {
 assert(limits.bodyBytesMax < limits.frameBytesMax);
 assert(limits.decisionBytesMax + limits.bodyBytesMax < limits.appendBytesMax);
 assert(limits.stateBytesMax + limits.bodyBytesMax < limits.batchBytesMax);
-// What many turns of a batch cost together must fit where one turn of the largest state does.
-assert(limits.batchStateBytesMax <= limits.stateBytesMax && limits.largeStateBytesMin < limits.batchStateBytesMax);
+// What a turn of the largest state is expected to cost is allowed, and a full batch is expected to be over long before it is ended.
+assert(limits.turnCostPerMibMs <= limits.batchTimePerMibMs && limits.batchCostMaxMs * 10 <= limits.batchTimeMaxMs);
+assert(limits.decideTimeMaxMs <= limits.decideTimeCeilingMs);
 // One actor alone must not fill the node, one connection must not fill an actor's mailbox twice over.
 assert(limits.mailboxLengthMax < limits.commandsWaitingMax);
 // A tick fills at most so many items; an actor that comes takes two, one that leaves is looked at twice.

@@ -63,6 +63,8 @@ export class Activation {
   recordsSinceSnapshot = 0;
   /** In whole microseconds: a number with a fraction is an object of its own. */
   replayUs = 0;
+  /** What one of its turns is expected to cost; 0 while nothing is known of that (turn-costs.ts). */
+  turnUs = 0;
   snapshotOnItsWay = false;
   /** The bundle as whose state the sandbox holds it. */
   stateBundle: LoadedBundleEntry | null = null;

@@ -58,7 +58,7 @@ t.test('they come in several batches, in order, and no sandbox is lost', async (
   const answers = await Promise.all(Array.from({ length: TURNS }, (_, i) => node.send('test.v1.Pile:large', 'Add', { name: `new-${i}` })));
   t.same(answers.map(({ error, body }) => error ?? body.added), Array.from({ length: TURNS }, (_, i) => i + 1));
   t.equal(node.pool.stat().losses, 0);
-  const most = Math.ceil(limits.batchStateBytesMax / stateBytes);
+  const most = Math.ceil((limits.batchCostMaxMs / limits.turnCostPerMibMs) * ((1024 * 1024) / stateBytes));
   t.ok(most < TURNS / 8, `${stateBytes} bytes of state are large`);
   t.ok(Math.max(...items) <= most, `at most ${most} in a batch: ${items.join()}`);
 });

@@ -61,6 +61,8 @@ export class Job {
   /** Slot in the actor's key window; -1 without a key. A joiner has the slot of the command that it waits for. */
   keySlot = -1;
   sampled = false;
+  /** What it was expected to cost when it entered the batch. */
+  expectedUs = 0;
   /** Points for deaths of the sandbox that may be this job's doing; above 0 it has to prove itself. See trials.ts. */
   deaths = 0;
 

@@ -32,7 +32,7 @@ interface FoldStep {
 /** What the sandbox must do to hold the actor. */
 export interface ActivationPlan {
   readonly write: (batch: BatchWriter) => void;
-  /** Of the state that its records are folded into. */
+  /** Of the state that its records are folded into, or of the records where these are more: what it will be is not known. */
   readonly stateBytes: number;
 }
 
@@ -154,7 +154,7 @@ export class Loader {
     const records = steps.map((step) => ({ bundle: entries.get(step.hash)!.index, bytes: step.bytes }));
     const from = first === undefined ? served?.bundle : entries.get(first);
     return {
-      stateBytes: state?.length ?? 0,
+      stateBytes: Math.max(state?.length ?? 0, steps.reduce((bytes, step) => bytes + step.bytes.length, 0)),
       write: (batch) => batch.activate(activation.handle, activation.type, activation.id, from!.index, state, records),
     };
   }

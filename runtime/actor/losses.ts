@@ -2,9 +2,11 @@
  * What happens when the sandbox is lost: every activation is gone, what was in flight runs again.
  *
  * L1  Nothing is activated before all appends in flight have settled (E2).
- * L2  The process died in the oldest unanswered batch; whoever was in a later one is not suspected. Everybody in it becomes a
- *     suspect with one point, or with the points of a culprit when nobody else was in it, and has to prove itself in the
- *     spare before it runs again (trials.ts).
+ * L2  The process died in the oldest unanswered batch; whoever was in a later one is not suspected. Whose time was over when it was ended is the
+ *     only suspect, with the points of a culprit. Where nobody knows who was running, everybody in it becomes a suspect with one point,
+ *     or with those of a culprit when nobody else was in it. A suspect has to prove itself in the spare before it runs again (trials.ts).
+ * L4  A batch in which everybody was in time, and which took too long all the same, has no suspects: it comes again in smaller ones.
+ *     [Hundreds of turns of one actor with a large state: all of them are suspects, and are tried one by one while nobody else is served.]
  * L3  What was unanswered runs again together with what was waiting, in the order in which it was submitted.
  */
 
@@ -48,7 +50,10 @@ export class Losses {
     routing.hold();
     const { unanswered, ready } = loop.abandon();
     const oldest = unanswered[0];
-    if (oldest !== undefined) blame(oldest, loss);
+    if (oldest !== undefined) {
+      if (!loss.isNobodys) blame(oldest, unanswered, loss);
+      else if (loss.item !== null) loop.costs.tookTooLong(loss.item);
+    }
     const jobs: Job[] = [];
     for (const batch of unanswered) this.keepRequests(jobs, batch);
     this.keepRequests(jobs, ready);
@@ -90,8 +95,14 @@ export class Losses {
 }
 
 /** L2 */
-function blame(jobs: readonly Job[], loss: SandboxLoss): void {
-  const suspects = jobs.filter((job) => job.kind === JOB_COMMAND || job.kind === JOB_GET || job.kind === JOB_CALL);
+function blame(jobs: readonly Job[], unanswered: readonly Job[][], loss: SandboxLoss): void {
+  const running = loss.item === null ? undefined : jobs[loss.item];
+  let suspects = jobs.filter(isRequest);
+  if (running !== undefined && isRequest(running)) suspects = [running];
+  else if (running !== undefined && running.activation !== null) {
+    // A history, or what an actor leaves behind: whoever wants something of that actor finds out about it.
+    suspects = unanswered.flat().filter((job) => isRequest(job) && job.activation === running.activation);
+  }
   const alone = suspects.length === 1;
   for (const job of suspects) {
     if (!alone) {
@@ -101,4 +112,8 @@ function blame(jobs: readonly Job[], loss: SandboxLoss): void {
     job.deaths += pointsFor(loss.code);
     if (job.kind !== JOB_CALL) job.strike = loss.code;
   }
+}
+
+function isRequest(job: Job): boolean {
+  return job.kind === JOB_COMMAND || job.kind === JOB_GET || job.kind === JOB_CALL;
 }

@@ -8,10 +8,9 @@
  *     While commands are on their way, a batch that is small beside them waits for company, but not for long: a crossing, a
  *     commit, and a write to every connection cost nearly as much for ten commands as for a hundred.
  * T4  While the loop is held (a deployment, a rebuild), nothing enters the sandbox; commands wait.
- * T5  Behind `batchStateBytesMax` of large states that its turns work through, a batch takes no more turns of actors with large states, which wait for
- *     the next one, in order, while others go on: a turn costs as much as its actor's state is large, and the batch has one deadline.
- *     [Two hundred orders give their pieces back at once, each a turn of one inventory with ten thousand reservations, ten milliseconds
- *     each and nobody to blame: the sandbox is lost, and again with whoever runs them again.]
+ * T5  A batch is filled by what its turns are expected to cost (turn-costs.ts). Turns that cost much wait for the next one when it is full, in order,
+ *     while others go on; and the next one begins with who waited. [Two hundred orders give their pieces back at once, each a turn of one
+ *     inventory with ten thousand reservations, ten milliseconds each: whoever comes behind waits for two seconds.]
  */
 
 import assert from 'node:assert/strict';
@@ -27,6 +26,7 @@ import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, JOB_SNAPSHOT } from './job.ts';
 import type { CommitGroup, OutputGate } from './output-gate.ts';
 import type { Clock, Entropy, Scheduler } from './seams.ts';
+import { TurnCosts } from './turn-costs.ts';
 import { touchForAdmission, touchForResults } from './touch.ts';
 
 /** What the loop asks of the engine. */
@@ -60,6 +60,7 @@ interface SentBatch {
   readonly id: number;
   readonly jobs: Job[];
   readonly sentAt: number;
+  readonly expectedUs: number;
 }
 
 export class TurnLoop {
@@ -74,6 +75,7 @@ export class TurnLoop {
   private readonly order = new BucketOrder();
   private ready: Job[] = [];
   private readyFrom = 0;
+  readonly costs = new TurnCosts();
   /** Put off while a batch is built. */
   private readonly waitingForNext: Job[] = [];
   private readonly inFlight: SentBatch[] = [];
@@ -214,15 +216,16 @@ export class TurnLoop {
     const readyTo = Math.min(ready.length, this.readyFrom + limits.batchItemsMax);
     this.order.sort(ready, this.readyFrom, readyTo);
     this.touched = touchForAdmission(ready, this.readyFrom, readyTo);
-    let stateBytes = 0;
+    this.costs.begin();
     while (this.readyFrom < readyTo && writer.bytes < limits.batchBytesMax) {
       const job = ready[this.readyFrom]!;
       this.readyFrom++;
-      if (stateBytes >= limits.batchStateBytesMax && this.putOff(job)) continue;
+      if (this.putOff(job)) continue;
       if (!this.host.admit(job, group)) continue;
       this.write(job, now);
       jobs.push(job);
-      if (job.activation !== null && job.activation.stateBytes >= limits.largeStateBytesMin) stateBytes += job.activation.stateBytes;
+      this.costs.add(job);
+      if (job.activation !== null && job.activation.stateBytes > writer.stateBytes) writer.stateBytes = job.activation.stateBytes;
     }
     this.putBack();
     this.compactReady();
@@ -232,7 +235,7 @@ export class TurnLoop {
       this.freeBatches.push(jobs);
       return this.jobsReady > 0 && this.inFlight.length === 0;
     }
-    this.inFlight.push({ id: this.nextBatchId++, jobs, sentAt: this.clock.monotonic() });
+    this.inFlight.push({ id: this.nextBatchId++, jobs, sentAt: this.clock.monotonic(), expectedUs: this.costs.batchUs });
     this.batchesSent++;
     this.itemsSent += jobs.length;
     this.pool.send(writer);
@@ -241,19 +244,20 @@ export class TurnLoop {
 
   /** T5: everything of a bucket waits behind the first of it that does: commands of one actor and messages of one channel have an order to keep. */
   private putOff(job: Job): boolean {
-    const { activation, origin } = job;
-    const bucket = activation?.bucket ?? origin?.bucket ?? null;
+    const { costs, waitingForNext } = this;
+    const { bucket } = job;
     if (bucket === null) return false;
-    const last = this.waitingForNext.at(-1);
-    const isBehind = last !== undefined && (last.activation?.bucket ?? last.origin?.bucket) === bucket;
-    if (!isBehind && (activation === null || activation.stateBytes < limits.largeStateBytesMin)) return false;
-    this.waitingForNext.push(job);
+    const isBehind = waitingForNext.at(-1)?.bucket === bucket;
+    if (!isBehind && costs.hasRoomFor(job, bucket.id.index)) return false;
+    waitingForNext.push(job);
     return true;
   }
 
   /** In front of what is ready, where they stood. */
   private putBack(): void {
     const { waitingForNext, ready } = this;
+    this.costs.end(waitingForNext);
+    if (waitingForNext.length === 0) return;
     this.readyFrom -= waitingForNext.length;
     for (const [i, job] of waitingForNext.entries()) ready[this.readyFrom + i] = job;
     waitingForNext.length = 0;
@@ -335,7 +339,9 @@ export class TurnLoop {
     const batch = this.inFlight.shift();
     assert(batch !== undefined && batch.id === results.id, 'results come in the order of the batches');
     const group = this.gate.take();
-    const shareUs = this.shareUs(batch);
+    const tookUs = this.tookUs(batch);
+    const shareUs = Math.round(tookUs / batch.jobs.length);
+    this.costs.took(batch.jobs, tookUs, batch.expectedUs);
     this.touched = touchForResults(batch.jobs);
     for (const job of batch.jobs) {
       assert(results.next(), 'a result for every item');
@@ -354,12 +360,12 @@ export class TurnLoop {
     if (this.jobsReady > 0) this.schedule();
   }
 
-  /** What one item of the batch cost, the way to the sandbox and back left out. */
-  private shareUs(batch: SentBatch): number {
+  /** What the items of the batch cost, the way to the sandbox and back left out. */
+  private tookUs(batch: SentBatch): number {
     const now = this.clock.monotonic();
     const tookMs = now - Math.max(batch.sentAt, this.lastResultsAt);
     this.lastResultsAt = now;
-    return Math.round((Math.max(0, tookMs - PASSAGE_MS) * 1_000) / batch.jobs.length);
+    return Math.round(Math.max(0, tookMs - PASSAGE_MS) * 1_000);
   }
 
   private wakeDrained(): void {

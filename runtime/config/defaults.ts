@@ -80,7 +80,7 @@ export const settingSpecs = {
   handshakeTimeMaxMs: integer(limits.handshakeTimeMaxMs, '<ms>', 'Time a client has for the WebSocket handshake.', z.int().min(100)),
   idlePingMs: integer(limits.idlePingMs, '<ms>', 'Silence after which a client is pinged; closed when it stays silent as long again.', z.int().min(100)),
 
-  decideTimeMaxMs: integer(limits.decideTimeMaxMs, '<ms>', 'Time one decision of a behaviour may take.', z.int().min(1).max(limits.batchTimeMaxMs)),
+  decideTimeMaxMs: integer(limits.decideTimeMaxMs, '<ms>', 'Time one decision of a behaviour may take.', z.int().min(1).max(limits.decideTimeCeilingMs)),
   isolateMemoryMaxMib: integer(limits.isolateMemoryMaxMib, '<MiB>', 'Heap of the isolate in which behaviours run.', z.int().min(32).max(16_384)),
   sandboxRssMaxMib: integer(limits.sandboxRssMaxMib, '<MiB>', 'Resident memory at which a sandbox process is killed.', z.int().min(128).max(65_536)),
 

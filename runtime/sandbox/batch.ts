@@ -12,11 +12,14 @@ export class BatchWriter {
   readonly wire = new WireWriter();
   id = 0;
   items = 0;
+  /** Of the largest state that its items work on: what they may take depends on it. */
+  stateBytes = 0;
 
   /** Starts a batch. The first four bytes are left for the length prefix, which `finish` fills in. */
   begin(id: number, generation: number): void {
     this.id = id;
     this.items = 0;
+    this.stateBytes = 0;
     const { wire } = this;
     wire.reset();
     wire.rawFixed32(0);

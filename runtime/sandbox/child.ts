@@ -4,10 +4,10 @@
  *
  * N1  Frames are answered in order; a frame's answer is delivered whole, and synchronously from the read that completed it.
  * N2  `onEnd` is called once. Nothing is delivered after it.
- * N3  The deadline of a frame counts from when the process could begin with it: from the answer before it, or from ready. It is
- *     a time of CPU, as far as that can be read, or else a machine that is busy would count as a strike against a behaviour;
- *     by the clock it is `batchWallFactor` times as long. [A neighbour takes the CPUs for half a second, twice; the command
- *     that was being decided is recorded as failed for ever.]
+ * N3  The time of a frame counts from when the process could begin with it: from the answer before it, or from ready. It is a time of CPU, as
+ *     far as that can be read (frame-watch.ts). [A neighbour takes the CPUs for half a second, twice; the command that was being
+ *     decided is recorded as failed for ever.]
+ * N4  A process that has not answered for a while is asked over the life line how far it is; one question is open at a time.
  */
 
 import { spawn } from 'node:child_process';
@@ -16,9 +16,11 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 
 import { limits } from '../limits.ts';
+import type { Allowance, Verdict } from './frame-watch.ts';
+import { FrameWatch } from './frame-watch.ts';
 import { FAREWELL } from './process-frames.ts';
 import type { SandboxLoss } from './sandbox.ts';
 
@@ -29,6 +31,9 @@ export interface ChildEnd {
   readonly message: string;
   /** It never became ready. */
   readonly early: boolean;
+  /** As in SandboxLoss. */
+  readonly item: number | null;
+  readonly isNobodys: boolean;
 }
 
 export interface ChildOptions {
@@ -41,13 +46,17 @@ export interface ChildOptions {
 type Deliver = (buffer: Buffer, from: number, to: number) => void;
 
 interface Waiting {
-  readonly deadlineMs: number;
+  readonly allowance: Allowance;
   readonly deliver: Deliver;
 }
 
+const QUESTION = Buffer.alloc(1);
 const STDERR_BYTES_MAX = 8 * 1024;
 const PAGE_BYTES = 4096;
 const MS_PER_TICK = 10;
+/** Hardly a batch takes so long: so long nothing is asked. */
+const ASK_AFTER_MS = 20;
+const REPORT_BYTES = 8;
 
 /** Directories from which the process loads its code, before it gives up the right to read. */
 function readableDirectories(): string[] {
@@ -66,6 +75,7 @@ export class SandboxChild {
   rssBytes = 0;
   private readonly process: ChildProcess;
   private readonly input: Writable;
+  private readonly lifeLine: Duplex;
   private readonly options: ChildOptions;
   private readonly waiting: Waiting[] = [];
   private headSince = performance.now();
@@ -74,9 +84,12 @@ export class SandboxChild {
   private stderr = '';
   private statm = -1;
   private stat = -1;
-  /** The frame whose time was looked at last, and the CPU time of the process when that was first done. */
-  private watched: Waiting | null = null;
-  private watchedCpuMs = 0;
+  private readonly times = new FrameWatch();
+  private lastCpuMs = 0;
+  /** Items of all frames that are answered, as the process counts them: 32 bits. */
+  private itemsAnswered = 0;
+  private isAsked = false;
+  private reports: Buffer = Buffer.alloc(0);
   private lastUse = performance.now();
 
   constructor(options: ChildOptions) {
@@ -90,7 +103,9 @@ export class SandboxChild {
     });
     this.input = this.process.stdin!;
     this.input.on('error', () => {});
-    (this.process.stdio[3] as Writable).on('error', () => {});
+    this.lifeLine = this.process.stdio[3] as Duplex;
+    this.lifeLine.on('error', () => {});
+    this.lifeLine.on('data', (bytes: Buffer) => this.readReport(bytes));
     this.process.stdout!.on('error', () => {});
     this.process.stdout!.on('data', (chunk: Buffer) => this.read(chunk));
     (this.process.stderr as Readable).on('data', (chunk: Buffer) => {
@@ -98,7 +113,9 @@ export class SandboxChild {
     });
     this.process.on('error', (error) => this.end('SANDBOX_LOST', `it did not start: ${error.message}`));
     this.process.on('close', (code, signal) => this.closed(code, signal));
-    this.waiting.push({ deadlineMs: limits.sandboxStartTimeMaxMs, deliver: () => this.becomeReady() });
+    const startMs = limits.sandboxStartTimeMaxMs;
+    this.waiting.push({ allowance: { items: 0, stepMs: startMs, totalMs: startMs }, deliver: () => this.becomeReady() });
+    this.beginHead();
     this.openProc();
   }
 
@@ -112,10 +129,10 @@ export class SandboxChild {
   }
 
   /** The bytes are copied if the pipe does not take them at once. */
-  send(frame: Buffer, deadlineMs: number, deliver: Deliver): void {
+  send(frame: Buffer, allowance: Allowance, deliver: Deliver): void {
     if (this.ended) return;
-    if (this.waiting.length === 0) this.headSince = performance.now();
-    this.waiting.push({ deadlineMs, deliver });
+    this.waiting.push({ allowance, deliver });
+    if (this.waiting.length === 1) this.beginHead();
     this.lastUse = this.headSince;
     this.input.write(Buffer.from(frame));
   }
@@ -124,33 +141,51 @@ export class SandboxChild {
   watch(now: number): void {
     if (this.ended) return;
     const head = this.waiting[0];
-    if (head !== undefined && this.isLate(head, now)) {
-      const code = this.ready ? 'BEHAVIOR_TIMEOUT' : 'SANDBOX_LOST';
-      return this.kill(code, `no answer within ${head.deadlineMs} ms`);
+    if (head !== undefined) {
+      const cpu = this.readCpuMs();
+      const verdict = this.times.look(now, cpu, this.stat < 0);
+      if (verdict !== null) return this.convict(verdict);
+      if (this.ready && !this.isAsked && head.allowance.items > 0 && now - this.headSince > ASK_AFTER_MS) this.ask(cpu);
     }
     this.rssBytes = this.readRss();
     if (this.rssBytes > this.options.rssMaxBytes) this.kill('BEHAVIOR_MEMORY', `the sandbox process grew to ${this.rssBytes} bytes`);
   }
 
-  private isLate(head: Waiting, now: number): boolean {
-    const cpu = this.readCpuMs();
-    if (head !== this.watched) {
-      this.watched = head;
-      this.watchedCpuMs = cpu;
-    }
-    const wall = now - this.headSince;
-    if (wall > head.deadlineMs * limits.batchWallFactor + limits.sandboxDeadlineSlackMs) return true;
-    return cpu - this.watchedCpuMs > head.deadlineMs;
+  private beginHead(): void {
+    this.headSince = performance.now();
+    this.times.begin(this.waiting[0]?.allowance ?? null, this.headSince);
+  }
+
+  /** N4 */
+  private ask(cpuMs: number): void {
+    this.isAsked = true;
+    this.times.asked(cpuMs);
+    this.lifeLine.write(QUESTION);
+  }
+
+  private readReport(bytes: Buffer): void {
+    if (this.ended) return;
+    this.reports = this.reports.length === 0 ? bytes : Buffer.concat([this.reports, bytes]);
+    if (this.reports.length < REPORT_BYTES) return;
+    const { reports } = this;
+    this.reports = reports.subarray(REPORT_BYTES);
+    this.isAsked = false;
+    const verdict = this.times.reported((reports.readUInt32LE(0) - this.itemsAnswered) | 0, reports.readUInt32LE(4), this.readCpuMs());
+    if (verdict !== null) this.convict(verdict);
+  }
+
+  private convict({ code, message, item, isNobodys }: Verdict): void {
+    this.kill(this.ready ? code : 'SANDBOX_LOST', message, item, isNobodys);
   }
 
   idleSince(now: number): number {
     return this.waiting.length === 0 ? now - this.lastUse : 0;
   }
 
-  kill(code: LossCode, message: string): void {
+  kill(code: LossCode, message: string, item: number | null = null, isNobodys = false): void {
     if (this.ended) return;
     this.process.kill('SIGKILL');
-    this.end(code, message);
+    this.end(code, message, item, isNobodys);
   }
 
   /** Ends it without a word; resolves when it is gone. */
@@ -224,7 +259,8 @@ export class SandboxChild {
   private deliver(buffer: Buffer, from: number, to: number): void {
     const item = this.waiting.shift();
     if (item === undefined) return this.kill('SANDBOX_LOST', 'it answered what nobody asked');
-    this.headSince = performance.now();
+    this.itemsAnswered = (this.itemsAnswered + item.allowance.items) | 0;
+    this.beginHead();
     this.lastUse = this.headSince;
     item.deliver(buffer, from, to);
   }
@@ -243,12 +279,12 @@ export class SandboxChild {
     this.end(memory ? 'BEHAVIOR_MEMORY' : 'SANDBOX_LOST', said === '' ? how : `${how}: ${said}`);
   }
 
-  private end(code: LossCode, message: string): void {
+  private end(code: LossCode, message: string, item: number | null = null, isNobodys = false): void {
     this.closeProc();
     if (this.ended) return;
     this.ended = true;
     this.waiting.length = 0;
-    this.onEnd({ code, message, early: !this.ready });
+    this.onEnd({ code, message, early: !this.ready, item, isNobodys });
   }
 
   /** On systems without /proc neither size nor CPU time is known; the clock alone counts then. */
@@ -274,9 +310,9 @@ export class SandboxChild {
       const length = fs.readSync(this.stat, this.procBytes, 0, this.procBytes.length, 0);
       const line = this.procBytes.latin1Slice(0, length);
       const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
-      return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+      return (this.lastCpuMs = (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK);
     } catch {
-      return this.watchedCpuMs;
+      return this.lastCpuMs;
     }
   }
 

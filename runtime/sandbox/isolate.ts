@@ -45,6 +45,8 @@ const INPUT_BYTES = limits.batchBytesMax + 64 * 1024;
 const OUTPUT_BYTES = 4 * 1024 * 1024;
 
 export class SandboxIsolate {
+  /** Items and steps that the hub has begun: two numbers of 32 bits, which wrap. */
+  readonly progress = new SharedArrayBuffer(8);
   /** Shared with the hub: what is read into it need not be copied. */
   readonly input = Buffer.from(new SharedArrayBuffer(INPUT_BYTES));
   private readonly output = Buffer.from(new SharedArrayBuffer(OUTPUT_BYTES));
@@ -71,8 +73,8 @@ export class SandboxIsolate {
     this.io = get('io');
     this.addRealm = get('addRealm');
     this.removeRealm = get('removeRealm');
-    const share = (buffer: Buffer): unknown => new ivm.ExternalCopy(buffer.buffer).copyInto({ release: true });
-    get('share').applySync(undefined, [share(this.input), share(this.output)] as never);
+    const share = (buffer: ArrayBufferLike): unknown => new ivm.ExternalCopy(buffer).copyInto({ release: true });
+    get('share').applySync(undefined, [share(this.input.buffer), share(this.output.buffer), share(this.progress)] as never);
   }
 
   /**

@@ -12,10 +12,12 @@ import { limits } from '../limits.ts';
 import { BatchWriter, ResultReader } from './batch.ts';
 import { SandboxChild } from './child.ts';
 import type { ChildEnd, ChildOptions } from './child.ts';
+import { allowanceOf } from './frame-watch.ts';
+import type { Allowance } from './frame-watch.ts';
 import { readLoaded } from './loaded-bundle.ts';
 import { CHECKED_BUNDLE_FIRST } from './process-frames.ts';
 import { FORMAT_PROTO } from './sandbox.ts';
-import type { LoadedBundle, Sample, SampleMismatch, SandboxLoss, SandboxPool, SandboxStat } from './sandbox.ts';
+import type { LoadedBundle, Sample, SampleMismatch, SandboxLoss, SandboxPool, SandboxStat, TrialEnd } from './sandbox.ts';
 
 export interface SandboxPoolOptions {
   /** Program of the process; tests replace it. */
@@ -34,18 +36,19 @@ export function createSandboxPool(options: SandboxPoolOptions = {}): SandboxPool
   });
 }
 
-/** Deadline of a batch inside the process, in milliseconds. */
-export function batchDeadlineMs(items: number, bytes: number, decideTimeMaxMs: number): number {
-  const forBytes = (bytes / (1024 * 1024)) * limits.batchTimePerMibMs;
-  return Math.ceil(Math.min(limits.batchTimeMaxMs, decideTimeMaxMs + limits.batchTimePerItemMs * items) + forBytes);
-}
-
 const WATCH_MS = 10;
 const IDLE_WATCHES_MAX = 100;
 const START_FAILURES_MAX = 3;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 const SAMPLES_OPEN_MAX = 4;
+
+const NOT_BLAMED = { early: false, item: null, isNobodys: true } as const;
+
+/** Of a frame that the process says nothing about until it is answered. */
+function oneStep(stepMs: number): Allowance {
+  return { items: 0, stepMs, totalMs: stepMs };
+}
 
 interface PoolSettings extends ChildOptions {
   readonly decideTimeMaxMs: number;
@@ -74,7 +77,7 @@ class ProcessPool implements SandboxPool {
   private active: Member | null = null;
   private spare: Member | null = null;
   /** Frames sent while there was no process at all. */
-  private unsent: { readonly id: number; readonly items: number; readonly frame: Buffer }[] = [];
+  private unsent: { readonly id: number; readonly allowance: Allowance; readonly frame: Buffer }[] = [];
   private startFailures = 0;
   private lastStartFailure = '';
   private timer: NodeJS.Timeout | null = null;
@@ -126,7 +129,7 @@ class ProcessPool implements SandboxPool {
   private flush(member: Member): void {
     const { unsent } = this;
     this.unsent = [];
-    for (const { id, items, frame } of unsent) this.pass(member, id, items, frame);
+    for (const { id, allowance, frame } of unsent) this.pass(member, id, allowance, frame);
   }
 
   private ended(member: Member, end: ChildEnd): void {
@@ -144,7 +147,7 @@ class ProcessPool implements SandboxPool {
     if (wasActive) {
       this.counters.losses++;
       if (this.active === null) this.promoteLater();
-      this.onLost({ code: end.code, message: end.message, unanswered: member.batches });
+      this.onLost({ code: end.code, message: end.message, item: end.item, isNobodys: end.isNobodys, unanswered: member.batches });
     }
     this.changed();
   }
@@ -212,7 +215,7 @@ class ProcessPool implements SandboxPool {
     for (const member of [this.active, this.spare]) {
       if (member === null || member.child.idleSince(now) < limits.sandboxHeartbeatMs) continue;
       this.internal.begin(0, 0);
-      member.child.send(this.internal.finish(limits.decideTimeMaxMs), limits.sandboxHeartbeatMs, () => {});
+      member.child.send(this.internal.finish(limits.decideTimeMaxMs), oneStep(limits.sandboxHeartbeatMs), () => {});
       this.pace(true);
     }
   }
@@ -263,7 +266,7 @@ class ProcessPool implements SandboxPool {
     if (known !== undefined) return known;
     const loading = new Promise<LoadedBundle>((resolve, reject) => {
       const abandon = (end: ChildEnd): void => reject(new TroupeError(end.code, end.message));
-      if (member.child.ended) return abandon({ code: 'SANDBOX_LOST', message: 'the process has ended', early: false });
+      if (member.child.ended) return abandon({ ...NOT_BLAMED, code: 'SANDBOX_LOST', message: 'the process has ended' });
       member.abandoned.add(abandon);
       this.sendLoad(member, bundle, content, (results) => {
         member.abandoned.delete(abandon);
@@ -283,7 +286,7 @@ class ProcessPool implements SandboxPool {
     writer.begin(0, 0);
     writer.load(bundle, content);
     const deadline = limits.bundleLoadTimeMaxMs;
-    member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
+    member.child.send(writer.finish(deadline), oneStep(deadline), (buffer, from, to) => {
       const results = new ResultReader();
       results.over(buffer, from, to);
       done(results);
@@ -294,15 +297,20 @@ class ProcessPool implements SandboxPool {
   // --- batches ---
 
   send(batch: BatchWriter): void {
-    const frame = batch.finish(batchDeadlineMs(batch.items, batch.bytes, this.options.decideTimeMaxMs));
-    if (this.active === null) this.unsent.push({ id: batch.id, items: batch.items, frame: Buffer.from(frame) });
-    else this.pass(this.active, batch.id, batch.items, frame);
+    const allowance = this.allowanceOf(batch);
+    const frame = batch.finish(allowance.stepMs);
+    if (this.active === null) this.unsent.push({ id: batch.id, allowance, frame: Buffer.from(frame) });
+    else this.pass(this.active, batch.id, allowance, frame);
     if (!this.fast) this.pace(true);
   }
 
-  private pass(member: Member, id: number, items: number, frame: Buffer): void {
+  private allowanceOf(batch: BatchWriter): Allowance {
+    return allowanceOf(batch.items, batch.bytes, batch.stateBytes, this.options.decideTimeMaxMs);
+  }
+
+  private pass(member: Member, id: number, allowance: Allowance, frame: Buffer): void {
     member.batches.push(id);
-    member.child.send(frame, batchDeadlineMs(items, frame.length, this.options.decideTimeMaxMs), (buffer, from, to) => {
+    member.child.send(frame, allowance, (buffer, from, to) => {
       member.batches.shift();
       this.results.over(buffer, from, to);
       this.onResults(this.results);
@@ -318,25 +326,26 @@ class ProcessPool implements SandboxPool {
     writer.decide(1, sample.bundle, sample.command, FORMAT_PROTO, sample.body, sample.nowMs, sample.seedHi, sample.seedLo, sample.caller, false, 0, sample.body.length, sample.firing);
     writer.drop(1);
     member.samples++;
-    const deadline = batchDeadlineMs(3, writer.bytes, this.options.decideTimeMaxMs);
-    member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
+    const allowance = this.allowanceOf(writer);
+    member.child.send(writer.finish(allowance.stepMs), allowance, (buffer, from, to) => {
       member.samples--;
       this.compare(sample, buffer, from, to);
     });
     this.pace(true);
   }
 
-  async trial(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<SandboxLoss['code'] | null> {
+  async trial(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<TrialEnd | null> {
     await this.until(() => this.spare?.child.ready === true);
     const member = this.spare!;
     const writer = new BatchWriter();
     writer.begin(0, 0);
     write(writer);
-    const deadline = batchDeadlineMs(writer.items, writer.bytes, this.options.decideTimeMaxMs);
+    // It keeps nobody waiting who is served.
+    const allowance = { ...this.allowanceOf(writer), totalMs: Infinity };
     return new Promise((resolve) => {
-      const ended = (end: ChildEnd): void => resolve(end.code);
+      const ended = (end: ChildEnd): void => resolve(end);
       member.abandoned.add(ended);
-      member.child.send(writer.finish(deadline), deadline, (buffer, from, to) => {
+      member.child.send(writer.finish(allowance.stepMs), allowance, (buffer, from, to) => {
         member.abandoned.delete(ended);
         if (read !== undefined) {
           const results = new ResultReader();
@@ -380,7 +389,7 @@ class ProcessPool implements SandboxPool {
     if (this.retry !== null) clearTimeout(this.retry);
     this.changed();
     const members = [this.active, this.spare].filter((member) => member !== null);
-    for (const member of members) for (const abandon of member.abandoned) abandon({ code: 'SANDBOX_LOST', message: 'the sandbox pool is closing', early: false });
+    for (const member of members) for (const abandon of member.abandoned) abandon({ ...NOT_BLAMED, code: 'SANDBOX_LOST', message: 'the sandbox pool is closing' });
     await Promise.all(members.map((member) => member.child.close()));
     this.active = this.spare = null;
   }

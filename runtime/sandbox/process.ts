@@ -6,6 +6,7 @@
  * C1  It ends when the node does, whatever a script is doing: a thread blocks on the life line and kills the process at its end.
  * C2  After a timeout or a lack of memory it says which on descriptor 1 and kills itself: nothing of the batch is answered.
  * C3  It drops the right to read files and to start threads before it reads the first batch.
+ * C4  The same thread answers the node's question how many items and steps were begun: nothing has to be sent while batches are quick.
  */
 
 import fs from 'node:fs';
@@ -29,14 +30,23 @@ function checkVersion(): void {
   throw new Error(`isolated-vm ${version} is installed; 7.0.1 is the least that is safe`);
 }
 
-function watchLifeLine(): void {
+/** Besides, a byte on the life line asks how far the isolate is, whatever that is doing (C4). */
+function watchLifeLine(progress: SharedArrayBuffer): void {
   const source = `
     const fs = require('node:fs');
     const byte = Buffer.alloc(1);
-    try { while (fs.readSync(${LIFE_LINE}, byte, 0, 1) > 0); } catch {}
+    const report = Buffer.alloc(8);
+    const progress = new Uint32Array(require('node:worker_threads').workerData);
+    try {
+      while (fs.readSync(${LIFE_LINE}, byte, 0, 1) > 0) {
+        report.writeUInt32LE(Atomics.load(progress, 0), 0);
+        report.writeUInt32LE(Atomics.load(progress, 1), 4);
+        fs.writeSync(${LIFE_LINE}, report, 0, 8);
+      }
+    } catch {}
     process.kill(process.pid, 'SIGKILL');`;
   // Without its own streams the worker would open those of the process, which makes descriptors 1 and 2 non-blocking.
-  new Worker(source, { eval: true, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } }).unref();
+  new Worker(source, { eval: true, workerData: progress, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } }).unref();
 }
 
 function die(): never {
@@ -45,7 +55,7 @@ function die(): never {
 }
 
 class Server {
-  private readonly isolate = new SandboxIsolate(Number(process.argv[2] ?? limits.isolateMemoryMaxMib));
+  readonly isolate = new SandboxIsolate(Number(process.argv[2] ?? limits.isolateMemoryMaxMib));
   private readonly reader = new WireReader();
   private readonly out = new WireWriter();
   private input: Buffer = this.isolate.input;
@@ -208,8 +218,8 @@ class Server {
 }
 
 checkVersion();
-watchLifeLine();
 const server = new Server();
+watchLifeLine(server.isolate.progress);
 const { permission } = process as { permission?: { drop?: (scope: string) => void } };
 permission?.drop?.('fs.read');
 permission?.drop?.('worker');

@@ -6,8 +6,9 @@
  * S2  When the active process ends, for whatever reason, nothing of an unfinished batch is delivered. `onLost` is called
  *     once, `generation` has grown, every actor's state in it is gone, and the spare, which has every installed
  *     bundle loaded, serves from then on. The engine decides what runs again.
- * S3  Every batch has one deadline, counted from when the process could begin with it: a time of CPU, and a few times as long by the
- *     clock. The node enforces both with SIGKILL.
+ * S3  Every item of a batch has a time of its own (every event of a history that an item folds, too), counted from when it runs: a time of CPU,
+ *     and many times as long by the clock. The node enforces both with SIGKILL, and says which item it was. A batch that takes long though each
+ *     of its items is in time is ended behind `batchTimeMaxMs`, by nobody's fault.
  * S4  A process that grows past its RSS cap is killed.
  * S5  The process has no environment, network, file system or descriptors but its pipes, and ends when they close.
  * S6  Nothing a script does, throws or returns can change what the host does, except through the typed results.
@@ -71,6 +72,10 @@ export interface LoadedBundle {
 export interface SandboxLoss {
   readonly code: 'BEHAVIOR_TIMEOUT' | 'BEHAVIOR_MEMORY' | 'SANDBOX_LOST';
   readonly message: string;
+  /** The item of the oldest unanswered batch whose time was over, or null: the process has ended by itself, or nobody knows where it was. */
+  readonly item: number | null;
+  /** No item has done anything wrong: together they took too long, or it was no batch that did. */
+  readonly isNobodys: boolean;
   /** Batches that had been sent and not answered, oldest first. */
   readonly unanswered: readonly number[];
 }
@@ -111,6 +116,9 @@ export interface SampleMismatch {
   readonly again: { readonly status: number; readonly tail: Buffer };
 }
 
+/** How a trial has ended its process. */
+export type TrialEnd = Pick<SandboxLoss, 'code' | 'item'>;
+
 export interface SandboxStat {
   readonly generation: number;
   readonly losses: number;
@@ -148,7 +156,7 @@ export interface SandboxPool {
    * Runs a batch in the spare, as soon as there is a warm one, and throws the results away when `read` has seen them, which is called at most
    * once. Answers null when its process lived through it, otherwise how it ended; the active process is not touched.
    */
-  trial(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<SandboxLoss['code'] | null>;
+  trial(write: (batch: BatchWriter) => void, read?: (results: ResultReader) => void): Promise<TrialEnd | null>;
 
   /** The results of one batch. The reader's bytes are valid only during the call. */
   onResults: (results: ResultReader) => void;

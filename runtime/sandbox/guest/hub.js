@@ -41,7 +41,9 @@ function realmOf(bundle) {
 /** Memory that the process shares with this closure alone: batches come in and results go out without being copied. */
 let sharedIn = NO_BYTES;
 let sharedOut = NO_BYTES;
-function share(input, output) { sharedIn = new U8(input); sharedOut = new U8(output); }
+/** Items and steps begun so far, for who watches from outside (process.ts): a step is an item, or an event of a history that one folds. */
+let progress = new Uint32Array(2);
+function share(input, output, seen) { sharedIn = new U8(input); sharedOut = new U8(output); progress = new Uint32Array(seen); }
 
 /**
  * Runs the items of the batch at [start, end) of `bytes`, or of the shared memory when `bytes` is null. The value is the length of the
@@ -59,6 +61,8 @@ function run(bytes, start, end) {
     else if (fieldNumber === 4) {
       if (!header) { writeHeader(id, generation); header = true; }
       const next = pos;
+      progress[1]++;
+      progress[0]++;
       runItem(from, to);
       pos = next;
     }
@@ -258,6 +262,7 @@ function foldRecord(resident, start, end) {
   return true;
 }
 function foldEvent(resident, realm, start, end) {
+  progress[1]++;
   let nameFrom = 0, nameTo = 0, dataFrom = 0, dataTo = 0;
   pos = start;
   while (field(end)) {
