@@ -87,7 +87,8 @@ export const limits = {
   checkpointSnapshotsPerTickMax: 64,
   /** More than one tick can activate, or a flood of new actors would outrun passivation: each takes a snapshot and a drop. */
   passivationsPerTickMax: 4_096,
-  /** or when folding them again is expected to take this long. */
+  /** or at least this many, and folding them again is expected to take this long. */
+  recordsPerSnapshotMin: 16,
   replayTimePerActorMaxMs: 5,
   /** Rough size of all resident states; above it the least recently used actors are passivated. */
   stateBytesResidentMax: 256 * MIB,

@@ -209,11 +209,14 @@ function readKeys(bytes: Buffer, from: number, to: number, keys: KeyList): void 
   if (step.at < step.end) throw new WireError('columns differ in length');
 }
 
-/** Whether what stands behind the last snapshot is too much to fold again. */
+/**
+ * Whether what stands behind the last snapshot is too much to fold again. A snapshot of a large state costs about what a turn of it costs: not after each
+ * of them, however long that was.
+ */
 export function snapshotDue(activation: Activation, recordsMax: number): boolean {
   const records = activation.recordsSinceSnapshot;
   if (activation.snapshotOnItsWay || records === 0) return false;
-  return records >= recordsMax || activation.replayUs >= limits.replayTimePerActorMaxMs * 1_000;
+  return records >= recordsMax || (records >= limits.recordsPerSnapshotMin && activation.replayUs >= limits.replayTimePerActorMaxMs * 1_000);
 }
 
 /** The fold of a bucket as it stands behind the last encoded record. */

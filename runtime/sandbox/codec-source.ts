@@ -324,7 +324,8 @@ function L${index}t(v) { let s = '['; for (let i = 0; i < v.length; i++) s += (i
     return `L${index}`;
   }
 
-  /** Functions for maps of one key and value type; D<k>k gives the sorted keys, w writes one entry, the rest as with lists. */
+  /** Functions for maps of one key and value type; D<k>k gives the sorted keys, w writes one entry, o seals what is sorted already but for a few (a
+   * state's map is, when it was spread and something was added), the rest as with lists. */
   private mapName(field: FieldSchema): string {
     const value = this.ops(field.type);
     const asNumber = field.mapKey!.endsWith('64') && field.type.kind === 'scalar' && field.type.asNumber;
@@ -341,11 +342,13 @@ function L${index}t(v) { let s = '['; for (let i = 0; i < v.length; i++) s += (i
     const name = `D${index}`;
     const put = value.form === 'bytes' ? 'holdBytes(target, k, x);' : 'target[k] = x;';
     const valueTag = (2 << 3) | value.wire;
+    const less = (a: string, b: string): string => (compare === '' ? `${a} < ${b}` : `${compare}(${a}, ${b}) < 0`);
+    const add = `bytes += sDelimited(2 + ${keySize} + ${value.size('x')}); ${put}`;
     const walk = (convert: string): string => `
-  const entries = new Map();
-  let at_ = '';
-  try { for (const k of ownKeys(v)) { at_ = '[' + quote(k.length > 40 ? k.slice(0, 40) : k) + ']'; element(); ${toKey}(k); entries.set(k, ${convert}(v[k])); } } catch (e) { throw at(e, at_); }
-  return ${name}s(entries);`;
+  const names = ownKeys(v), values = [];
+  let i = 0;
+  try { for (; i < names.length; i++) { const k = names[i]; element(); ${toKey}(k); values.push(${convert}(v[k])); } } catch (e) { throw at(e, keyPath(names[i])); }
+  return ${name}o(names, values);`;
     this.parts.push(`
 const ${name}empty = freeze(new Stamp(createObject(null), ${kind}, 0));
 function ${name}k(v) { return ownKeys(v).sort(${compare}); }
@@ -355,8 +358,27 @@ function ${name}s(entries) {
   let bytes = 0;
   for (const k of [...entries.keys()].sort(${compare})) {
     const x = entries.get(k);
-    bytes += sDelimited(2 + ${keySize} + ${value.size('x')});
-    ${put}
+    ${add}
+  }
+  return freeze(new Stamp(target, ${kind}, bytes));
+}
+function ${name}o(names, values) {
+  const count = names.length, late = [];
+  if (count === 0) return ${name}empty;
+  let sorted = 1;
+  while (sorted < count && ${less('names[sorted - 1]', 'names[sorted]')}) sorted++;
+  if (count - sorted > LATE_KEYS_MAX) return ${name}s(new Map(names.map((k, i) => [k, values[i]])));
+  for (let i = sorted; i < count; i++) {
+    let j = late.length;
+    while (j > 0 && ${less('names[i]', 'names[late[j - 1]]')}) j--;
+    late.splice(j, 0, i);
+  }
+  const target = createObject(null);
+  let bytes = 0;
+  for (let i = 0, j = 0; i < sorted || j < late.length;) {
+    const next = j < late.length && (i === sorted || ${less('names[late[j]]', 'names[i]')}) ? late[j++] : i++;
+    const k = names[next], x = values[next];
+    ${add}
   }
   return freeze(new Stamp(target, ${kind}, bytes));
 }

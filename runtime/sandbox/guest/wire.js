@@ -520,6 +520,9 @@ function sealList(items, kind, bytes) { return items.length === 0 ? EMPTY : free
 function holdBytes(target, key, bytes) {
   defineProperty(target, key, { get: freeze(() => new U8(bytes)), enumerable: true, configurable: true });
 }
+/** Keys behind the sorted ones that are put in their places one by one. */
+const LATE_KEYS_MAX = 16;
+function keyPath(k) { return '[' + quote(k.length > 40 ? k.slice(0, 40) : k) + ']'; }
 function compareNumber(a, b) { return Number(a) - Number(b); }
 function compareBig(a, b) { const x = BigInt(a), y = BigInt(b); return x < y ? -1 : x > y ? 1 : 0; }
 /** Keys of a map arrive as property names; a number's one normal form is refused otherwise, so that no two name the same. */
