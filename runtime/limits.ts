@@ -45,7 +45,7 @@ export const limits = {
   batchItemsMax: 2_048,
   batchBytesMax: 8 * MIB,
   /** A batch is filled with turns that are expected to take so long together; turns that cost much wait for the next one. */
-  batchCostMaxMs: 50,
+  batchCostMaxMs: 25,
   /** What a turn costs whose actor has had none, by its state: one is folded and checked as a whole, however little changes. */
   turnCostPerMibMs: 90,
   /** Behind this much, further items of a batch are refused: sent again, they come in another batch. */

@@ -65,6 +65,8 @@ export class Activation {
   replayUs = 0;
   /** What one of its turns is expected to cost; 0 while nothing is known of that (turn-costs.ts). */
   turnUs = 0;
+  /** The last filling of a batch that had no room for it (turn-loop.ts). */
+  putOffIn = 0;
   snapshotOnItsWay = false;
   /** The bundle as whose state the sandbox holds it. */
   stateBundle: LoadedBundleEntry | null = null;

@@ -78,9 +78,13 @@ export class TurnLoop {
   readonly costs = new TurnCosts();
   /** Put off while a batch is built. */
   private readonly waitingForNext: Job[] = [];
+  /** The bucket of the last message among them. */
+  private bucketBehind: Bucket | null = null;
   private readonly inFlight: SentBatch[] = [];
   private readonly freeBatches: Job[][] = [];
   private nextBatchId = 1;
+  /** Batches that were filled, also those of which nothing came. */
+  private fills = 0;
   private scheduled = false;
   /** A timer runs out for what is ready. */
   private isWaiting = false;
@@ -217,6 +221,7 @@ export class TurnLoop {
     this.order.sort(ready, this.readyFrom, readyTo);
     this.touched = touchForAdmission(ready, this.readyFrom, readyTo);
     this.costs.begin();
+    this.fills++;
     while (this.readyFrom < readyTo && writer.bytes < limits.batchBytesMax) {
       const job = ready[this.readyFrom]!;
       this.readyFrom++;
@@ -242,14 +247,16 @@ export class TurnLoop {
     return true;
   }
 
-  /** T5: everything of a bucket waits behind the first of it that does: commands of one actor and messages of one channel have an order to keep. */
+  /** T5. What concerns an actor waits behind the first that does, and so do messages for its bucket: those of one channel have an order to keep. */
   private putOff(job: Job): boolean {
-    const { costs, waitingForNext } = this;
-    const { bucket } = job;
+    const { activation, origin, bucket } = job;
     if (bucket === null) return false;
-    const isBehind = waitingForNext.at(-1)?.bucket === bucket;
-    if (!isBehind && costs.hasRoomFor(job, bucket.id.index)) return false;
-    waitingForNext.push(job);
+    const isBehind = activation !== null && activation.putOffIn === this.fills;
+    const isMessageBehind = origin !== null && bucket === this.bucketBehind;
+    if (!isBehind && !isMessageBehind && this.costs.hasRoomFor(job, bucket.id.index)) return false;
+    if (activation !== null) activation.putOffIn = this.fills;
+    if (origin !== null) this.bucketBehind = bucket;
+    this.waitingForNext.push(job);
     return true;
   }
 
@@ -257,6 +264,7 @@ export class TurnLoop {
   private putBack(): void {
     const { waitingForNext, ready } = this;
     this.costs.end(waitingForNext);
+    this.bucketBehind = null;
     if (waitingForNext.length === 0) return;
     this.readyFrom -= waitingForNext.length;
     for (const [i, job] of waitingForNext.entries()) ready[this.readyFrom + i] = job;

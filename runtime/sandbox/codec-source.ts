@@ -324,8 +324,7 @@ function L${index}t(v) { let s = '['; for (let i = 0; i < v.length; i++) s += (i
     return `L${index}`;
   }
 
-  /** Functions for maps of one key and value type; D<k>k gives the sorted keys, w writes one entry, o seals what is sorted already but for a few (a
-   * state's map is, when it was spread and something was added), the rest as with lists. */
+  /** Functions for maps of one key and value type; D<k>k gives the sorted keys, w writes one entry, o seals names and values, the rest as with lists. */
   private mapName(field: FieldSchema): string {
     const value = this.ops(field.type);
     const asNumber = field.mapKey!.endsWith('64') && field.type.kind === 'scalar' && field.type.asNumber;
@@ -342,7 +341,6 @@ function L${index}t(v) { let s = '['; for (let i = 0; i < v.length; i++) s += (i
     const name = `D${index}`;
     const put = value.form === 'bytes' ? 'holdBytes(target, k, x);' : 'target[k] = x;';
     const valueTag = (2 << 3) | value.wire;
-    const less = (a: string, b: string): string => (compare === '' ? `${a} < ${b}` : `${compare}(${a}, ${b}) < 0`);
     const add = `bytes += sDelimited(2 + ${keySize} + ${value.size('x')}); ${put}`;
     const walk = (convert: string): string => `
   const names = ownKeys(v), values = [];
@@ -363,21 +361,11 @@ function ${name}s(entries) {
   return freeze(new Stamp(target, ${kind}, bytes));
 }
 function ${name}o(names, values) {
-  const count = names.length, late = [];
-  if (count === 0) return ${name}empty;
-  let sorted = 1;
-  while (sorted < count && ${less('names[sorted - 1]', 'names[sorted]')}) sorted++;
-  if (count - sorted > LATE_KEYS_MAX) return ${name}s(new Map(names.map((k, i) => [k, values[i]])));
-  for (let i = sorted; i < count; i++) {
-    let j = late.length;
-    while (j > 0 && ${less('names[i]', 'names[late[j - 1]]')}) j--;
-    late.splice(j, 0, i);
-  }
+  if (names.length === 0) return ${name}empty;
   const target = createObject(null);
   let bytes = 0;
-  for (let i = 0, j = 0; i < sorted || j < late.length;) {
-    const next = j < late.length && (i === sorted || ${less('names[late[j]]', 'names[i]')}) ? late[j++] : i++;
-    const k = names[next], x = values[next];
+  for (const place of placesInOrder(names, ${compare || 'compareText'})) {
+    const k = names[place], x = values[place];
     ${add}
   }
   return freeze(new Stamp(target, ${kind}, bytes));

@@ -523,6 +523,29 @@ function holdBytes(target, key, bytes) {
 /** Keys behind the sorted ones that are put in their places one by one. */
 const LATE_KEYS_MAX = 16;
 function keyPath(k) { return '[' + quote(k.length > 40 ? k.slice(0, 40) : k) + ']'; }
+function compareText(a, b) { return a < b ? -1 : a > b ? 1 : 0; }
+/**
+ * Where in `names` the first one stands, the second, and so on. They are in order already but for a few when a map of the codec's was spread and
+ * something was added: then nothing is sorted anew.
+ */
+function placesInOrder(names, compare) {
+  const count = names.length, places = [], late = [];
+  let sorted = 1;
+  while (sorted < count && compare(names[sorted - 1], names[sorted]) < 0) sorted++;
+  if (count - sorted > LATE_KEYS_MAX) {
+    for (let i = 0; i < count; i++) places.push(i);
+    return places.sort((a, b) => compare(names[a], names[b]));
+  }
+  for (let i = sorted; i < count; i++) {
+    let at = late.length;
+    while (at > 0 && compare(names[i], names[late[at - 1]]) < 0) at--;
+    late.splice(at, 0, i);
+  }
+  for (let i = 0, j = 0; i < sorted || j < late.length;) {
+    places.push(j < late.length && (i === sorted || compare(names[late[j]], names[i]) < 0) ? late[j++] : i++);
+  }
+  return places;
+}
 function compareNumber(a, b) { return Number(a) - Number(b); }
 function compareBig(a, b) { const x = BigInt(a), y = BigInt(b); return x < y ? -1 : x > y ? 1 : 0; }
 /** Keys of a map arrive as property names; a number's one normal form is refused otherwise, so that no two name the same. */
