@@ -1,12 +1,12 @@
 /**
- * What turns cost, learned from what batches took: so that a batch is over in about `batchCostMaxMs`, however much its actors have to do.
+ * What turns cost, learned from the CPU time that batches took: so that a batch is over in about `batchCostMaxMs`, however much its actors have to do.
  *
  * C1  What a batch took is shared out as it was expected: nobody pays for an expensive neighbour, once that one is known.
  * C2  Of an actor that had no turn yet, what such turns of its type cost is expected, or what its state's size says, whichever is more. What a
  *     lost batch has taught must outlive the actors, who all leave memory with it: for a while it is expected of whoever is not known.
  * C3  A batch takes one costly turn however much that costs, and cheap ones in any number.
  *
- * Whole microseconds: a number with a fraction is an object of its own.
+ * CPU time, since on a machine that is busy batches would become ever smaller, and cost ever more, by the clock. Whole microseconds: a number with a fraction is an object of its own.
  */
 
 import { limits } from '../limits.ts';

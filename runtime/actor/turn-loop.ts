@@ -347,9 +347,8 @@ export class TurnLoop {
     const batch = this.inFlight.shift();
     assert(batch !== undefined && batch.id === results.id, 'results come in the order of the batches');
     const group = this.gate.take();
-    const tookUs = this.tookUs(batch);
-    const shareUs = Math.round(tookUs / batch.jobs.length);
-    this.costs.took(batch.jobs, tookUs, batch.expectedUs);
+    const shareUs = this.shareUs(batch);
+    this.costs.took(batch.jobs, results.cpuUs, batch.expectedUs);
     this.touched = touchForResults(batch.jobs);
     for (const job of batch.jobs) {
       assert(results.next(), 'a result for every item');
@@ -368,12 +367,12 @@ export class TurnLoop {
     if (this.jobsReady > 0) this.schedule();
   }
 
-  /** What the items of the batch cost, the way to the sandbox and back left out. */
-  private tookUs(batch: SentBatch): number {
+  /** What one item of the batch cost by the clock, the way to the sandbox and back left out. */
+  private shareUs(batch: SentBatch): number {
     const now = this.clock.monotonic();
     const tookMs = now - Math.max(batch.sentAt, this.lastResultsAt);
     this.lastResultsAt = now;
-    return Math.round(Math.max(0, tookMs - PASSAGE_MS) * 1_000);
+    return Math.round((Math.max(0, tookMs - PASSAGE_MS) * 1_000) / batch.jobs.length);
   }
 
   private wakeDrained(): void {

@@ -180,6 +180,8 @@ export class ResultReader {
   buffer: Buffer = Buffer.alloc(0);
   id = 0;
   generation = 0;
+  /** CPU time that the batch took. */
+  cpuUs = 0;
 
   status = 0;
   events = 0;
@@ -209,12 +211,17 @@ export class ResultReader {
     this.buffer = buffer;
     this.id = 0;
     this.generation = 0;
+    this.cpuUs = 0;
     const { outer } = this;
     outer.over(buffer, from, to);
     while (outer.at < outer.end && buffer[outer.at] !== ((3 << 3) | 2)) {
       outer.next();
       if (outer.field === 1 && outer.wireType === 0) this.id = outer.varint();
       else if (outer.field === 2 && outer.wireType === 0) this.generation = outer.varint();
+      else if (outer.field === 4 && outer.wireType === 5) {
+        this.cpuUs = buffer.readUInt32LE(outer.at);
+        outer.skip();
+      }
       else outer.skip();
     }
   }

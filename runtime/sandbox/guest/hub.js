@@ -73,6 +73,8 @@ function run(bytes, start, end) {
 }
 function writeHeader(id, generation) {
   op = 4;
+  // CPU time, which is filled in behind the last item (process.ts).
+  out[op++] = 37; wFixed32(0);
   if (id !== 0) { out[op++] = 8; wUint64Number(id); }
   if (generation !== 0) { out[op++] = 16; wUint64Number(generation); }
   io.op = op;
