@@ -63,6 +63,7 @@ t.test('they come in several batches, in order, and no sandbox is lost', async (
   // From its size alone; what is learned from then on is the affair of turn-costs.test.ts.
   const most = Math.ceil((limits.batchCostMaxMs / limits.turnCostPerMibMs) * ((1024 * 1024) / stateBytes));
   t.ok(most < TURNS / 8, `${stateBytes} bytes of state are large`);
+  t.ok(node.engine.stat().snapshots <= TURNS / limits.recordsPerSnapshotMin + 2, 'and a snapshot, which costs as much as a turn, is not taken behind each');
   t.ok(Math.max(...items) < TURNS / 2, `they come in several batches: ${items.join()}`);
 });
 
