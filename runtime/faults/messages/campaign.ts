@@ -141,8 +141,7 @@ class Campaign {
   /** Closes the shop, waits until all is at rest, and holds everything against everything. */
   async prove(): Promise<void> {
     const { check, client, load, node, findings } = this;
-    await atRest(load, client, async () => positionsIn(await node!.metrics()));
-    await this.readSuspended();
+    await atRest({ load, client, check, positions: async () => positionsIn(await node!.metrics()), read: () => this.readNow() });
     check.settle({ nowMs: Date.now(), timerGraceMs: TIMER_GRACE_MS }, client.answered);
     await compareStates(check, client);
     this.proofs++;
@@ -209,8 +208,8 @@ class Campaign {
     await this.read(copy);
   }
 
-  private readSuspended(): Promise<void> {
-    return this.read(this.suspended(() => undefined));
+  private readNow(): Promise<void> {
+    return this.read(this.node!.ended ? this.copy() : this.suspended(() => undefined));
   }
 
   private suspended(strike: () => void): string {

@@ -11,16 +11,40 @@ const REST_MAX_MS = 60_000;
 const POLL_MS = 200;
 /** Logs that have not grown for so long grow no more: longer than anything here waits before it tries again (messageRetryMsMax). */
 const STILL_MS = 1_000;
+/** Longer than a message is on its way, and than a timer is late, on the slowest machine. */
+const LATE_MS = 20_000;
 const GETS = 64;
 
+export interface Resting {
+  readonly load: ShopLoad;
+  readonly client: CarefulClient;
+  readonly check: MessagesCheck;
+  /** Says how far the logs have come. */
+  positions(): Promise<string>;
+  /** Reads the logs on, into `check`. */
+  read(): Promise<void>;
+}
+
 /**
- * Resolves when the shop is closed, every order has its outcome, and the logs do not grow any more. `positions` says how far they have come.
+ * Resolves when the shop is closed, every order has its outcome, the logs do not grow any more, and they are read. What keeps it from its rest
+ * is in the logs, too: they are read even when it does not come, for the messages and timers that are overdue.
  * @throws Error with what is not at rest in time
  */
-export async function atRest(load: ShopLoad, client: CarefulClient, positions: () => Promise<string>): Promise<void> {
+export async function atRest(resting: Resting): Promise<void> {
+  try {
+    await stillness(resting);
+  } catch (error) {
+    await resting.read();
+    resting.check.late(Date.now() - LATE_MS);
+    throw error;
+  }
+  await resting.read();
+}
+
+async function stillness({ load, client, positions }: Resting): Promise<void> {
   if (!(await load.close(ANSWERS_MAX_MS))) throw new Error(`rest: ${client.open} commands are not answered ${ANSWERS_MAX_MS} ms after the last was sent, the oldest for ${Math.round(client.oldestMs)} ms`);
   const until = performance.now() + REST_MAX_MS;
-  for (let restless = await load.restless(); restless.length > 0; restless = await load.restless()) {
+  for (let restless = await inTime(load.restless()); restless.length > 0; restless = await inTime(load.restless())) {
     if (performance.now() > until) throw new Error(`rest: after ${REST_MAX_MS} ms ${restless.length} actors have come to no end, among them ${restless.slice(0, 3).join(', ')}`);
     await sleep(POLL_MS);
   }
@@ -38,9 +62,23 @@ export async function atRest(load: ShopLoad, client: CarefulClient, positions: (
 export async function compareStates({ shop }: MessagesCheck, client: CarefulClient): Promise<void> {
   const actors = shop.actors;
   for (let at = 0; at < actors.length; at += GETS) {
-    await Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
+    await inTime(Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
       const { seq, body } = await client.get(actor);
       shop.compare(actor, seq, body);
-    }));
+    })));
+  }
+}
+
+/** A client asks until it is answered, which a node that has ended never does. */
+async function inTime<T>(asked: Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const late = sleep(ANSWERS_MAX_MS, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`rest: states of actors are not answered within ${ANSWERS_MAX_MS} ms`);
+  });
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    timer.abort();
+    late.catch(() => undefined);
   }
 }
