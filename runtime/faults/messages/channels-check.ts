@@ -101,7 +101,7 @@ export class ChannelsCheck {
       const missing = sent[taken.length];
       if (missing === undefined || missing.sentMs > sentByMs) continue;
       const behind = sent.length - number;
-      this.complain('C2', `${name}: message ${number} has not arrived: ${shown(missing)}${behind === 0 ? '' : `; nor have the ${behind} behind it`}`);
+      this.complain('C2', `${name}: message ${number} has not arrived: ${shown(missing)}${behind === 0 ? '' : `; nor have ${behind} behind it`}`);
     }
   }
 
@@ -192,7 +192,7 @@ function keyOf(source: number, incarnation: string, destination: number): string
 }
 
 function shown({ kind, source, position, entry, from, to, name }: SentMessage): string {
-  return `${kind} ${name} of ${from} to ${to}, entry ${entry} of ${source}/${position}`;
+  return `${name === '' ? kind : `${kind} ${name}`} of ${from} to ${to}, entry ${entry} of ${source}/${position}`;
 }
 
 /** Kinds that only a record with the fields they need may have. */
