@@ -86,6 +86,7 @@ export class Firing implements CommandRequest, Origin {
     return (this.job = this.job.again());
   }
 
+  /** F2. The index knows timers of actors that cannot be brought into memory, too: what is to be parked for them has nobody else to ask. */
   isNext(job: Job): boolean {
     if (job !== this.job || this.isAdmitted || !this.isDue) return false;
     const { activation } = job;

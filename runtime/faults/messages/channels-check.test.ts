@@ -71,11 +71,10 @@ t.test('an outbox that goes on one message too far: the message is named, and th
   const story = tell();
   never(story, 3);
   const { check, found } = await read(story);
-  t.same(found, [`C2: ${CHANNEL}: ${TO}/4 takes in number 4 behind 2`]);
   check.match();
-  t.same(found.slice(1), [`C2: ${CHANNEL}: message 3 was passed over and never arrives: ${shown(3)}`]);
+  t.same(found, [`C2: ${CHANNEL}: message 3 was passed over and never arrives, ${TO}/4 takes in number 4: ${shown(3)}`]);
   check.settle(atRest, []);
-  t.equal(found.length, 2, 'it is said once, and the others of the channel are not taken for one another');
+  t.equal(found.length, 1, 'it is said once, and the others of the channel are not taken for one another');
 });
 
 t.test('an outbox that goes on too far, and a channel that waits for what was left out', async (t) => {
@@ -142,6 +141,5 @@ t.test('marks that are positions: a gap is passed over', async (t) => {
   for (const { cause } of story.got) cause.number = 10 * cause.position;
   const { check, found } = await read(story);
   check.match();
-  t.ok(found.some((text) => /takes in number 10 behind 0/.test(text)), found.join('\n'));
-  t.ok(found.some((text) => /message 1 was passed over/.test(text)), found.join('\n'));
+  t.match(found, Array.from({ length: TOLD }, (_, i) => new RegExp(`message ${i + 1} was passed over and never arrives, .* takes in number 10: `)).concat(/5 messages were taken in that were not sent/));
 });

@@ -89,7 +89,11 @@ export class ChannelsCheck {
         const message = sent[channel.matched]!;
         const end = taken[channel.matched];
         if (end !== undefined) this.compare(channel, message, end);
-        else this.complain('C2', `${name}: message ${channel.matched + 1} was passed over and never arrives: ${shown(message)}`);
+        else {
+          const next = taken.findIndex((later, i) => i > channel.matched && later !== undefined);
+          const behind = `${placeOf(taken[next]!.record)} takes in number ${next + 1}`;
+          this.complain('C2', `${name}: message ${channel.matched + 1} was passed over and never arrives, ${behind}: ${shown(message)}`);
+        }
       }
     }
   }
@@ -149,7 +153,8 @@ export class ChannelsCheck {
   private taking(record: LogRecord): void {
     const cause = record.cause!;
     const channel = this.channel(cause.bucketIndex, cause.incarnation, record.bucketIndex);
-    if (cause.number !== channel.taken.length + 1) {
+    // One that goes too far is told of when it is known what it has passed over.
+    if (cause.number <= channel.taken.length) {
       this.complain('C2', `${channel.name}: ${placeOf(record)} takes in number ${cause.number} behind ${channel.taken.length}`);
     }
     channel.taken[cause.number - 1] ??= { record, destination: record.bucketIndex };
