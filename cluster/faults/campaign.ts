@@ -107,7 +107,7 @@ export async function runClusterCampaign(options: CampaignOptions): Promise<Camp
 }
 
 class Campaign {
-  /** Nothing has happened since the last proof. */
+  /** Nothing has happened since the last proof, however that ended. */
   isProved = false;
   private readonly findings = new Findings();
   private readonly rounds: RoundResult[] = [];
@@ -191,6 +191,7 @@ class Campaign {
 
   /** Nothing is open, and what was answered is held against the log and the nodes. */
   async prove(): Promise<void> {
+    this.isProved = true;
     const { load, book, rig } = this.world;
     if (!(await load.settle(SETTLE_MAX_MS))) throw new Error(`${load.inFlight} commands are not answered ${SETTLE_MAX_MS} ms after the last one was sent`);
     this.records = await proveLog(book, rig.redis.port, this.ids, this.witness);
@@ -198,7 +199,6 @@ class Campaign {
     await this.watchers.check();
     await this.shop?.prove();
     this.proofs++;
-    this.isProved = true;
     this.options.say(
       `proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, `
       + `${this.watchers.events} events watched${this.shop === null ? '' : `; ${this.shop.text}`}; ${this.findings.count} findings`,

@@ -9,8 +9,10 @@ import type { ShopLoad } from './shop-load.ts';
 const ANSWERS_MAX_MS = 60_000;
 const REST_MAX_MS = 60_000;
 const POLL_MS = 200;
-/** Logs that have not grown for so long grow no more: longer than anything here waits before it tries again (messageRetryMsMax). */
+/** Logs that have not grown for so long grow no more, unless there is something on its way: */
 const STILL_MS = 1_000;
+/** it may wait for as long before it is sent again (messageRetryMsMax). */
+const RETRY_MS = 6_000;
 /** Longer than a message is on its way, and than a timer is late, on the slowest machine. */
 const LATE_MS = 20_000;
 const GETS = 64;
@@ -31,30 +33,40 @@ export interface Resting {
  * @throws Error with what is not at rest in time
  */
 export async function atRest(resting: Resting): Promise<void> {
+  const { check, read } = resting;
   try {
-    await stillness(resting);
+    await ended(resting);
+    await still(resting, STILL_MS);
+    await read();
+    if (check.channels.inFlight === 0) return;
+    await still(resting, RETRY_MS);
+    await read();
   } catch (error) {
-    await resting.read();
-    resting.check.late(Date.now() - LATE_MS);
+    await read();
+    check.late(Date.now() - LATE_MS);
     throw error;
   }
-  await resting.read();
 }
 
-async function stillness({ load, client, positions }: Resting): Promise<void> {
+/** Nobody is inside, and every order and payment has its outcome. */
+async function ended({ load, client }: Resting): Promise<void> {
   if (!(await load.close(ANSWERS_MAX_MS))) throw new Error(`rest: ${client.open} commands are not answered ${ANSWERS_MAX_MS} ms after the last was sent, the oldest for ${Math.round(client.oldestMs)} ms`);
   const until = performance.now() + REST_MAX_MS;
   for (let restless = await inTime(load.restless()); restless.length > 0; restless = await inTime(load.restless())) {
     if (performance.now() > until) throw new Error(`rest: after ${REST_MAX_MS} ms ${restless.length} actors have come to no end, among them ${restless.slice(0, 3).join(', ')}`);
     await sleep(POLL_MS);
   }
+}
+
+async function still({ positions }: Resting, ms: number): Promise<void> {
+  const until = performance.now() + REST_MAX_MS;
   let before = await positions();
-  for (let since = performance.now(); performance.now() - since < STILL_MS; ) {
+  for (let since = performance.now(); performance.now() - since < ms; ) {
     await sleep(POLL_MS);
     const now = await positions();
     if (now !== before) since = performance.now();
     before = now;
-    if (performance.now() > until + STILL_MS) throw new Error('rest: every order has come to its end, and the logs go on growing');
+    if (performance.now() > until) throw new Error('rest: every order has come to its end, and the logs go on growing');
   }
 }
 
