@@ -167,10 +167,11 @@ class Run {
     await this.journal.open();
     const life = (this.life = { isOver: false });
     // What is never taken in is sent again for ever, also by an engine that has ended.
-    const later = (delayMs: number, task: () => void): void => systemScheduler.later(delayMs, () => {
+    const alive = (task: () => void) => (): void => {
       if (!life.isOver) task();
-    });
-    this.node = await startEngine({ journal: this.journal, store: this.store, bucketBits: BITS, scheduler: { ...systemScheduler, later } });
+    };
+    const scheduler = { soon: (task: () => void) => systemScheduler.soon(alive(task)), later: (delayMs: number, task: () => void) => systemScheduler.later(delayMs, alive(task)) };
+    this.node = await startEngine({ journal: this.journal, store: this.store, bucketBits: BITS, scheduler });
     if (bundle !== null) await this.node.engine.deploy(bundle);
   }
 
