@@ -31,7 +31,9 @@ export class Forward implements Pending {
   /** A command's own key, or the one that was minted for it. */
   readonly key: string;
   /** Some earlier try may have taken effect. */
-  isUnknown: boolean;
+  isUnknown = false;
+  /** It has waited here, and its client may have gone to another node with it meanwhile. */
+  isLate = false;
   private isRecalled = false;
   /** How far the log of its bucket had come at the least before the first try. */
   private readonly since: LogPlace;
@@ -43,16 +45,18 @@ export class Forward implements Pending {
     this.sinceMs = sinceMs;
     this.order = order;
     this.key = key;
-    const triedSince = isCommand(request) ? request.triedSince : undefined;
-    this.isUnknown = triedSince !== undefined;
-    this.since = triedSince ?? since;
+    this.since = since;
     this.listener = listener;
   }
 
   /** The request as this node's own engine should get it: under the same key as on the way to others, and with what is known of earlier tries. */
   local(): Request {
-    const { request, key, isUnknown } = this;
-    return isCommand(request) && (request.key !== key || isUnknown) ? new RoutedCommand(request, key, isUnknown ? this.since : undefined) : request;
+    const { request, key, triedSince } = this;
+    return isCommand(request) && (request.key !== key || triedSince !== undefined) ? new RoutedCommand(request, key, triedSince, this.isUnknown) : request;
+  }
+
+  private get triedSince(): LogPlace | undefined {
+    return this.isUnknown || this.isLate ? this.since : undefined;
   }
 
   /** What the client is told when a try ends with this error: that nothing has happened cannot be said when an earlier one may have taken effect. */
@@ -64,9 +68,9 @@ export class Forward implements Pending {
   send(peer: Peer, era: number): void {
     const { request } = this;
     if (isCommand(request)) {
-      const { incarnation, position } = this.since;
-      const triedSince: TriedSince | null = this.isUnknown ? [incarnation.hi, incarnation.lo, position] : null;
-      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, triedSince];
+      const { triedSince } = this;
+      const tried: TriedSince | null = triedSince === undefined ? null : [triedSince.incarnation.hi, triedSince.incarnation.lo, triedSince.position];
+      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, tried];
       peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
     } else {
       const value: GetValue = [request.to.text, request.format, era];
@@ -99,16 +103,19 @@ function afterTries(error: AnswerError): AnswerError {
   return catalogue[error.code].retryable ? { code: 'UNKNOWN_OUTCOME', message: `an earlier try may have taken effect; the last one: ${error.message}` } : error;
 }
 
-/** A command under a key that its client did not give, or that may have taken effect at another node. */
-class RoutedCommand implements CommandRequest {
+/** A command under a key that its client did not give, or that may have taken effect elsewhere. */
+export class RoutedCommand implements CommandRequest {
   readonly key: string;
   readonly triedSince: LogPlace | undefined;
+  /** See Forward. */
+  readonly isUnknown: boolean;
   private readonly request: CommandRequest;
 
-  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined) {
+  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined, isUnknown: boolean) {
     this.request = request;
     this.key = key;
     this.triedSince = triedSince;
+    this.isUnknown = isUnknown;
   }
 
   get to(): Address {
@@ -148,7 +155,7 @@ class RoutedCommand implements CommandRequest {
   }
 
   failed(error: AnswerError): void {
-    this.request.failed(this.triedSince === undefined ? error : afterTries(error));
+    this.request.failed(this.isUnknown ? afterTries(error) : error);
   }
 }
 

@@ -58,7 +58,7 @@ export type LinkedToValue = [actor: string, from: number, max: number];
 export const LINKS_OF = 11;
 export type LinksOfValue = string;
 
-/** Message: how far the logs of the node's buckets have come; the body is that of log-places.ts. */
+/** Message: how far the logs of the node's buckets have come; the body is that of place-exchange.ts. */
 export const POSITIONS = 12;
 
 // From 40 on: what operators ask.

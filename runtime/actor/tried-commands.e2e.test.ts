@@ -100,6 +100,29 @@ t.test('a place in another log says nothing: everything is read', async (t) => {
   t.equal(await withdrawals(), KEYS_MAX + 2);
 });
 
+t.test('a client says how long ago: it is looked for from before that', async (t) => {
+  const { node, withdraw, withdrawals } = await setUp(t);
+  const again = (triedMs: number): Promise<Answer> => new Promise((resolve) => {
+    const body = Buffer.from('{"amount":1}');
+    node.engine.submit({
+      to: new Address(account), name: 'Withdraw', format: FORMAT_JSON, body, bodyFrom: 0, bodyTo: body.length, key: 'k', principal: '', session: '', triedMs,
+      done: (seq, buffer, from, to) => resolve({ seq, body: JSON.parse(buffer.toString('utf8', from, to)), error: null }),
+      failed: (error) => resolve({ seq: 0, body: null, error }),
+    });
+  });
+  node.engine.notePlaces();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const sinceMs = performance.now();
+  const first = await node.send(account, 'Withdraw', { amount: 1 }, 'k');
+  await withdraw(KEYS_MAX + 1);
+  node.engine.notePlaces();
+  t.same(await again(performance.now() - sinceMs), first);
+  t.equal(node.engine.stat().triesSearched, 1);
+  t.equal((await again(3_600_000)).error, null, 'of so long ago this node knows nothing: the window alone counts');
+  t.equal(node.engine.stat().triesSearched, 1);
+  t.equal(await withdrawals(), KEYS_MAX + 3);
+});
+
 t.test('many at once, some of them recorded, and others behind them: each once, in order', async (t) => {
   const { node, again, end, withdraw, withdrawals, journal } = await setUp(t, { limits: { keysPerActorMax: 16 } });
   const since = end();

@@ -19,12 +19,14 @@ import { GONE } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { CommandRequest, LogPlace } from './engine.ts';
 import type { Job } from './job.ts';
+import type { LogPlaces } from './log-places.ts';
 import type { CommitGroup } from './output-gate.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
 
 export interface TriedCommandsParts {
   readonly journal: Pick<Journal, 'readActorRecords'>;
+  readonly places: Pick<LogPlaces, 'before'>;
   readonly routing: Pick<Routing, 'reroute' | 'answer'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -57,8 +59,9 @@ export class TriedCommands {
   }
 
   /** True when the job, whose key the window does not hold, has to wait until the log has told what became of it (W1). */
-  mustWait(job: Job, triedSince: LogPlace, activation: Activation, group: CommitGroup): boolean {
-    if (job.isSearched) return false;
+  mustWait(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
+    const triedSince = this.triedSince(command, activation.bucket);
+    if (triedSince === undefined || job.isSearched) return false;
     const from = placeIn(activation.bucket, triedSince);
     if (from >= endOf(activation)) return false;
     const search = (activation.search ??= this.begin(activation, group));
@@ -71,10 +74,15 @@ export class TriedCommands {
   /** W2. Whether it is one more that is looked for stands in `isWanted`: the key is not in the window. */
   waitBehind(job: Job, search: Search, isWanted: boolean, { bucket }: Activation): void {
     search.waiting.push(job);
-    const triedSince = job.command?.triedSince;
-    if (!isWanted || triedSince === undefined || search.isReading || job.isSearched) return;
+    if (!isWanted || search.isReading || job.isSearched) return;
+    const triedSince = this.triedSince(job.command!, bucket);
+    if (triedSince === undefined) return;
     search.from = Math.min(search.from, placeIn(bucket, triedSince));
     search.wanted.add(job);
+  }
+
+  private triedSince({ triedSince, triedMs }: CommandRequest, { id }: Bucket): LogPlace | undefined {
+    return triedSince ?? (triedMs === undefined || triedMs === 0 ? undefined : this.parts.places.before(id.index, triedMs));
   }
 
   private begin(activation: Activation, group: CommitGroup): Search {

@@ -1,0 +1,33 @@
+/** How far logs had come some time ago. */
+
+import t from 'tap';
+
+import type { LogPlace } from './engine.ts';
+import { LogPlaces } from './log-places.ts';
+
+const at = (position: number): LogPlace => ({ incarnation: { hi: 1, lo: 1 }, position });
+
+t.test('whoever asks for a time gets a place of before it, and a near one', async (t) => {
+  let now = 5_000;
+  const places = new LogPlaces(2, { monotonic: () => now });
+  t.equal(places.before(0, 0), undefined, 'nothing is known');
+  // A record a millisecond; a note every second, now and then late.
+  const start = now;
+  for (let i = 1; i <= 1_500; i++) {
+    now = start + i * 1_000 + (i % 7) * 90;
+    places.learn(0, at(now));
+    places.note();
+    places.learn(0, at(now + 1));
+  }
+  now += 400;
+  t.same(places.of(0), at(now - 399));
+  for (const forMs of [0, 1, 500, 999, 1_000, 5_000, 29_000, 60_000, 300_000, 580_000]) {
+    const { position } = places.before(0, forMs)!;
+    t.ok(position < now - forMs, `${forMs} ms: a place of before that`);
+    const slack = forMs < 25_000 ? 2_000 : 12_000;
+    t.ok(position > now - forMs * 1.01 - slack, `${forMs} ms: not much before that, but ${now - forMs - position} ms`);
+  }
+  t.equal(places.before(0, 700_000), undefined, 'of long ago nothing is known');
+  t.equal(places.before(1, 1_000), undefined, 'of a bucket that nobody told of neither');
+  t.ok((places as unknown as { notes: unknown[] }).notes.length < 100, 'few notes are kept');
+});
