@@ -4,7 +4,7 @@ import type { Address, AnswerError, CommandRequest, Format, GetRequest, LogPlace
 import { Address as ActorAddress } from '../runtime/actor/engine.ts';
 import { catalogue } from '../runtime/codec/errors.ts';
 import { COMMAND, GET } from './methods.ts';
-import type { CommandValue, GetValue, TriedSince } from './methods.ts';
+import type { CommandValue, GetValue, Tried } from './methods.ts';
 import type { Refusals } from './refusals.ts';
 import type { Failure, IncomingRequest, Peer, Pending } from './transport/transport.ts';
 
@@ -34,6 +34,8 @@ export class Forward implements Pending {
   isUnknown = false;
   /** It has waited here, and its client may have gone to another node with it meanwhile. */
   isLate = false;
+  /** Its client has tried it so long before it came here, and this node does not know where the log stood then; 0 otherwise. */
+  openMs = 0;
   private isRecalled = false;
   /** How far the log of its bucket had come at the least before the first try. */
   private readonly since: LogPlace;
@@ -50,13 +52,19 @@ export class Forward implements Pending {
   }
 
   /** The request as this node's own engine should get it: under the same key as on the way to others, and with what is known of earlier tries. */
-  local(): Request {
+  local(now: number): Request {
     const { request, key, triedSince } = this;
-    return isCommand(request) && (request.key !== key || triedSince !== undefined) ? new RoutedCommand(request, key, triedSince, this.isUnknown) : request;
+    const triedMs = this.triedMs(now);
+    if (!isCommand(request) || (request.key === key && triedSince === undefined && triedMs === 0)) return request;
+    return new RoutedCommand(request, key, triedSince, triedMs, this.isUnknown);
   }
 
   private get triedSince(): LogPlace | undefined {
-    return this.isUnknown || this.isLate ? this.since : undefined;
+    return this.openMs === 0 && (this.isUnknown || this.isLate) ? this.since : undefined;
+  }
+
+  private triedMs(now: number): number {
+    return this.openMs === 0 ? 0 : Math.ceil(this.openMs + now - this.sinceMs);
   }
 
   /** What the client is told when a try ends with this error: that nothing has happened cannot be said when an earlier one may have taken effect. */
@@ -65,11 +73,11 @@ export class Forward implements Pending {
   }
 
   /** `era`: see Refusals. */
-  send(peer: Peer, era: number): void {
+  send(peer: Peer, era: number, now: number): void {
     const { request } = this;
     if (isCommand(request)) {
       const { triedSince } = this;
-      const tried: TriedSince | null = triedSince === undefined ? null : [triedSince.incarnation.hi, triedSince.incarnation.lo, triedSince.position];
+      const tried: Tried = triedSince === undefined ? this.triedMs(now) || null : [triedSince.incarnation.hi, triedSince.incarnation.lo, triedSince.position];
       const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, tried];
       peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
     } else {
@@ -83,6 +91,7 @@ export class Forward implements Pending {
     this.isRecalled = true;
     const again = new Forward(this.request, this.index, this.sinceMs, this.order, this.key, this.since, this.listener);
     again.isUnknown = true;
+    again.openMs = this.openMs;
     return again;
   }
 
@@ -107,14 +116,16 @@ function afterTries(error: AnswerError): AnswerError {
 export class RoutedCommand implements CommandRequest {
   readonly key: string;
   readonly triedSince: LogPlace | undefined;
+  readonly triedMs: number;
   /** See Forward. */
   readonly isUnknown: boolean;
   private readonly request: CommandRequest;
 
-  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined, isUnknown: boolean) {
+  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined, triedMs: number, isUnknown: boolean) {
     this.request = request;
     this.key = key;
     this.triedSince = triedSince;
+    this.triedMs = triedMs;
     this.isUnknown = isUnknown;
   }
 
@@ -171,6 +182,7 @@ export class ServedCommand implements CommandRequest {
   readonly principal: string;
   readonly session: string;
   readonly triedSince: LogPlace | undefined;
+  readonly triedMs: number;
   readonly era: number;
   readonly incoming: IncomingRequest;
   private readonly refusals: Refusals;
@@ -185,7 +197,8 @@ export class ServedCommand implements CommandRequest {
     this.session = session;
     this.body = Buffer.from(incoming.buffer.subarray(incoming.bodyFrom, incoming.bodyTo));
     this.bodyTo = this.body.length;
-    this.triedSince = tried === null ? undefined : { incarnation: { hi: tried[0], lo: tried[1] }, position: tried[2] };
+    this.triedMs = typeof tried === 'number' ? tried : 0;
+    this.triedSince = tried === null || typeof tried === 'number' ? undefined : { incarnation: { hi: tried[0], lo: tried[1] }, position: tried[2] };
     this.era = era;
     this.incoming = incoming;
     this.refusals = refusals;

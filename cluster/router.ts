@@ -202,7 +202,8 @@ export class Router implements Elsewhere, ForwardListener {
     const tried = isCommand(request) ? triedBefore(request, index, places) : undefined;
     const forward = new Forward(request, index, clock.monotonic(), ++this.orders, key, tried ?? since ?? places.of(index), this);
     forward.isLate = tried !== undefined || since !== null;
-    forward.isUnknown = tried !== undefined && !(request instanceof RoutedCommand && !request.isUnknown);
+    if (isCommand(request) && tried === undefined) forward.openMs = request.triedMs ?? 0;
+    forward.isUnknown = (tried !== undefined || forward.openMs > 0) && !(request instanceof RoutedCommand && !request.isUnknown);
     if (route.held === null) this.send(forward, route);
     else this.hold(forward, route);
   }
@@ -235,7 +236,7 @@ export class Router implements Elsewhere, ForwardListener {
     route.target = owner;
     route.inFlight.add(forward);
     this.forwarded++;
-    forward.send(peer, route.era);
+    forward.send(peer, route.era, this.parts.clock.monotonic());
   }
 
   private peerFor(index: number): Peer | null {
@@ -260,7 +261,7 @@ export class Router implements Elsewhere, ForwardListener {
     this.held -= held.length;
     for (const forward of held) {
       if (route.held !== null) this.hold(forward, route);
-      else if (isHere) this.toEngine(forward.local());
+      else if (isHere) this.toEngine(forward.local(this.parts.clock.monotonic()));
       else {
         this.redirected++;
         this.send(forward, route);

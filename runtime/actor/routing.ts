@@ -332,6 +332,7 @@ export class Routing {
     if (activation.phase !== LOADING) return;
     const { loop } = this.parts;
     activation.phase = RESIDENT;
+    activation.keysFrom = Math.min(activation.keys.oldest, activation.lastPosition + 1);
     activation.handle = this.nextHandle++;
     const { mailbox } = activation;
     activation.mailbox = [];

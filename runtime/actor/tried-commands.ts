@@ -5,6 +5,8 @@
  *
  * W1  Between the place where the earlier try may have been recorded first and the oldest key of the window, every record of the actor is read.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
+ *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
+ *     answer is in the window that the actor came into memory with, since no more may wait there than are remembered.
  * W2  Whoever asked for the actor meanwhile waits behind it, so that commands of one client keep their order.
  * W3  Nothing is read before everything that was decided is durable or lost: the window holds what is on its way (K2).
  * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME.
@@ -60,9 +62,8 @@ export class TriedCommands {
 
   /** True when the job, whose key the window does not hold, has to wait until the log has told what became of it (W1). */
   mustWait(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
-    const triedSince = this.triedSince(command, activation.bucket);
-    if (triedSince === undefined || job.isSearched) return false;
-    const from = placeIn(activation.bucket, triedSince);
+    if (job.isSearched) return false;
+    const from = this.triedFrom(command, activation);
     if (from >= endOf(activation)) return false;
     const search = (activation.search ??= this.begin(activation, group));
     search.from = Math.min(search.from, from);
@@ -72,17 +73,21 @@ export class TriedCommands {
   }
 
   /** W2. Whether it is one more that is looked for stands in `isWanted`: the key is not in the window. */
-  waitBehind(job: Job, search: Search, isWanted: boolean, { bucket }: Activation): void {
+  waitBehind(job: Job, search: Search, isWanted: boolean, activation: Activation): void {
     search.waiting.push(job);
     if (!isWanted || search.isReading || job.isSearched) return;
-    const triedSince = this.triedSince(job.command!, bucket);
-    if (triedSince === undefined) return;
-    search.from = Math.min(search.from, placeIn(bucket, triedSince));
+    const from = this.triedFrom(job.command!, activation);
+    if (from === Infinity) return;
+    search.from = Math.min(search.from, from);
     search.wanted.add(job);
   }
 
-  private triedSince({ triedSince, triedMs }: CommandRequest, { id }: Bucket): LogPlace | undefined {
-    return triedSince ?? (triedMs === undefined || triedMs === 0 ? undefined : this.parts.places.before(id.index, triedMs));
+  /** W1: where the log may hold an earlier try first; Infinity when there was none. */
+  private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom }: Activation): number {
+    if (triedSince !== undefined) return placeIn(bucket, triedSince);
+    if (triedMs === undefined || triedMs === 0) return Infinity;
+    const before = this.parts.places.before(bucket.id.index, triedMs);
+    return before === undefined ? keysFrom : placeIn(bucket, before);
   }
 
   private begin(activation: Activation, group: CommitGroup): Search {
