@@ -46,7 +46,7 @@ export interface RouterParts {
   /** The name of a node for NOT_OWNER, and back. */
   nameOf(number: number): string;
   numberOf(name: string): number;
-  readonly places: Pick<LogPlaces, 'of' | 'before'>;
+  readonly places: Pick<LogPlaces, 'of' | 'before' | 'stalledMs'>;
   /** Begins every minted key. */
   readonly incarnation: string;
   readonly limits?: Partial<RouterLimits>;
@@ -199,11 +199,13 @@ export class Router implements Elsewhere, ForwardListener {
     }
     const key = !isCommand(request) ? '' : request.key !== '' ? request.key : mintKey(this.parts.incarnation, ++this.minted);
     const { clock, places } = this.parts;
-    const tried = isCommand(request) ? triedBefore(request, index, places) : undefined;
+    const { triedSince = undefined, triedMs = 0 } = isCommand(request) ? request : {};
+    const openMs = Math.max(triedMs, places.stalledMs);
+    const tried = triedSince ?? (openMs > 0 ? places.before(index, openMs) : undefined);
     const forward = new Forward(request, index, clock.monotonic(), ++this.orders, key, tried ?? since ?? places.of(index), this);
     forward.isLate = tried !== undefined || since !== null;
-    if (isCommand(request) && tried === undefined) forward.openMs = request.triedMs ?? 0;
-    forward.isUnknown = (tried !== undefined || forward.openMs > 0) && !(request instanceof RoutedCommand && !request.isUnknown);
+    if (tried === undefined) forward.openMs = openMs;
+    forward.isUnknown = triedMs > 0 || (request instanceof RoutedCommand && request.isUnknown);
     if (route.held === null) this.send(forward, route);
     else this.hold(forward, route);
   }
@@ -298,9 +300,4 @@ export class Router implements Elsewhere, ForwardListener {
   private failLater(request: Request, error: AnswerError): void {
     this.parts.scheduler.later(0, () => request.failed(error));
   }
-}
-
-/** Where the log may hold an earlier try: of a command that has been elsewhere already, and of one that its client has sent before. */
-function triedBefore({ triedSince, triedMs }: CommandRequest, index: number, places: Pick<LogPlaces, 'before'>): LogPlace | undefined {
-  return triedSince ?? (triedMs === undefined || triedMs === 0 ? undefined : places.before(index, triedMs));
 }

@@ -11,8 +11,14 @@ import type { Clock } from './seams.ts';
 
 /** The incarnation of no log. */
 const NOWHERE: LogPlace = { incarnation: { hi: 0, lo: 0 }, position: 0 };
-/** Clocks of clients go a little slower or faster than this one's. */
+/** Clocks of clients go a little slower or faster than this one's, */
 const CLOCK_SHARE = 1.01;
+/** and what they say of the time is older by the way that it took. */
+const WAY_MAX_MS = 15_000;
+/** This process stood still when it did not come to note anything for so long; */
+const STALL_MS = 2_500;
+/** what reaches it within that time afterwards may have waited in front of it all the while. */
+const AFTER_STALL_MS = 2_000;
 /** Notes are kept for so long; those of the last half minute all, earlier ones in steps. */
 const KEPT_MS = 600_000;
 const RECENT_MS = 30_000;
@@ -28,6 +34,8 @@ export class LogPlaces {
   private readonly places: LogPlace[];
   /** The oldest first. */
   private notes: Note[] = [];
+  private stallBeganMs = 0;
+  private stallCountsUntilMs = 0;
 
   constructor(buckets: number, clock: Pick<Clock, 'monotonic'>) {
     this.clock = clock;
@@ -47,6 +55,11 @@ export class LogPlaces {
   /** Keeps what is known now for `before`; to be called every second or so. */
   note(): void {
     const now = this.clock.monotonic();
+    const notedMs = this.notes.at(-1)?.atMs ?? now;
+    if (now - notedMs > STALL_MS) {
+      if (notedMs > this.stallCountsUntilMs) this.stallBeganMs = notedMs;
+      this.stallCountsUntilMs = now + AFTER_STALL_MS;
+    }
     let stepsBehind = Infinity;
     this.notes = this.notes.filter(({ atMs }) => {
       const age = now - atMs;
@@ -59,9 +72,18 @@ export class LogPlaces {
     this.notes.push({ atMs: now, places: [...this.places] });
   }
 
-  /** A place in front of which nothing is recorded that was asked for within the last `forMs`; undefined when this node does not know of any. */
+  /** For how long something may have waited that comes in now, because this process stood still; 0 in general. */
+  get stalledMs(): number {
+    if (this.stallCountsUntilMs === 0) return 0;
+    const now = this.clock.monotonic();
+    if (now <= this.stallCountsUntilMs) return now - this.stallBeganMs;
+    this.stallCountsUntilMs = 0;
+    return 0;
+  }
+
+  /** A place in front of which nothing is recorded that a client has asked for within the last `forMs`, as it says; undefined when this node does not know of any. */
   before(index: number, forMs: number): LogPlace | undefined {
-    const before = this.clock.monotonic() - forMs * CLOCK_SHARE;
+    const before = this.clock.monotonic() - forMs * CLOCK_SHARE - WAY_MAX_MS;
     const place = this.notes.findLast(({ atMs }) => atMs < before)?.places[index];
     return place === NOWHERE ? undefined : place;
   }

@@ -4,6 +4,7 @@
  * lost with the connection. Until it can be sent again the owner records a thousand others of the same actor.]
  *
  * W1  Between the place where the earlier try may have been recorded first and the oldest key of the window, every record of the actor is read.
+ *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
  *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
  *     answer is in the window that the actor came into memory with, since no more may wait there than are remembered.
@@ -28,7 +29,7 @@ import type { Routing } from './routing.ts';
 
 export interface TriedCommandsParts {
   readonly journal: Pick<Journal, 'readActorRecords'>;
-  readonly places: Pick<LogPlaces, 'before'>;
+  readonly places: Pick<LogPlaces, 'before' | 'stalledMs'>;
   readonly routing: Pick<Routing, 'reroute' | 'answer'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -85,9 +86,11 @@ export class TriedCommands {
   /** W1: where the log may hold an earlier try first; Infinity when there was none. */
   private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom }: Activation): number {
     if (triedSince !== undefined) return placeIn(bucket, triedSince);
-    if (triedMs === undefined || triedMs === 0) return Infinity;
-    const before = this.parts.places.before(bucket.id.index, triedMs);
-    return before === undefined ? keysFrom : placeIn(bucket, before);
+    const { places } = this.parts;
+    const forMs = Math.max(triedMs ?? 0, places.stalledMs);
+    if (forMs === 0) return Infinity;
+    const before = places.before(bucket.id.index, forMs);
+    return before === undefined ? Math.min(keysFrom, bucket.openedPosition + 1) : placeIn(bucket, before);
   }
 
   private begin(activation: Activation, group: CommitGroup): Search {
