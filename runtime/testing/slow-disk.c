@@ -1,12 +1,14 @@
 /*
- * Stands in front of the C library of a process (LD_PRELOAD) in the place of its disk: a synchronisation lasts as many milliseconds as the file
- * says that TROUPE_SYNC_TIME names, and then has succeeded. The file is looked at all the while, so that one that waits is let go by it.
+ * Stands in front of the C library of a process (LD_PRELOAD) and in the place of its disk: a synchronisation lasts as many milliseconds as the
+ * file says that TROUPE_SYNC_TIME names, and then has succeeded. The file is looked at all the while, so that one that waits is let go by it. With
+ * a negative number there the disk does as it can.
  *
- * The real disk is not asked, which is as slow as its neighbours make it. A write goes to the kernel as ever, and what the kernel has is kept
+ * Otherwise the disk is not asked, which is as slow as its neighbours make it. A write goes to the kernel as ever, and what the kernel has is kept
  * when the process is killed: for that, and for nothing else, a synchronisation that does not happen is as good as one that does.
  */
 
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,22 +18,28 @@
 
 #define LOOK_MS 2
 
+typedef int synchroniser(int);
+
+static synchroniser *real_fsync;
+static synchroniser *real_fdatasync;
 static char *file;
 
 __attribute__((constructor)) static void find(void) {
+  real_fsync = (synchroniser *)dlsym(RTLD_NEXT, "fsync");
+  real_fdatasync = (synchroniser *)dlsym(RTLD_NEXT, "fdatasync");
   /* A copy: a server that sets its title writes over the environment. */
   const char *named = getenv("TROUPE_SYNC_TIME");
   if (named != NULL) file = strdup(named);
 }
 
-/* What cannot be read takes no time. */
+/* What cannot be read is left to the disk. */
 static long time_ms(void) {
   char text[32];
-  int descriptor = open(file, O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return 0;
+  int descriptor = file == NULL ? -1 : open(file, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return -1;
   ssize_t bytes = read(descriptor, text, sizeof text - 1);
   close(descriptor);
-  if (bytes <= 0) return 0;
+  if (bytes <= 0) return -1;
   text[bytes] = 0;
   return strtol(text, NULL, 10);
 }
@@ -42,16 +50,17 @@ static long now_ms(void) {
   return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int synchronise(int descriptor) {
+static int synchronise(int descriptor, synchroniser *disk) {
   const struct timespec pause = { 0, LOOK_MS * 1000000 };
   if (fcntl(descriptor, F_GETFD) < 0) return -1;
   int kept = errno;
   long began_ms = now_ms();
-  while (file != NULL && now_ms() - began_ms < time_ms()) nanosleep(&pause, NULL);
+  long wanted_ms;
+  while ((wanted_ms = time_ms()) > now_ms() - began_ms) nanosleep(&pause, NULL);
   errno = kept;
-  return 0;
+  return wanted_ms < 0 ? disk(descriptor) : 0;
 }
 
-int fsync(int descriptor) { return synchronise(descriptor); }
+int fsync(int descriptor) { return synchronise(descriptor, real_fsync); }
 
-int fdatasync(int descriptor) { return synchronise(descriptor); }
+int fdatasync(int descriptor) { return synchronise(descriptor, real_fdatasync); }
