@@ -49,8 +49,8 @@ export type DurabilityClass =
    */
   | 'redis-always'
   /**
-   * Redis with appendfsync everysec: death of its process, but for what was answered while a synchronisation was under way: as long as that
-   * lasts, at most two seconds. Power loss costs a second and the duration of a synchronisation, or of two that overlap with the writes. A failover as above.
+   * Redis with appendfsync everysec: death of its process, but for what was answered while its disk synchronised, two seconds at most. Power loss
+   * costs a second, and twice as long as a synchronisation takes. A failover as above.
    */
   | 'redis-everysec'
   /** Redis with appendfsync no: death of its process; power loss costs what the kernel had not written. A failover as above. */
