@@ -209,12 +209,14 @@ await t.test('always, every synchronisation takes long, killed with appends on t
   const disk = await makeSlowDisk(folderOf(t));
   const { proxy, history, owner, redis, complaints } = await rigFor(t, { appendfsync: 'always', env: disk.env });
   t.teardown(() => disk.set(0));
-  const one = await owner('one', {}, quickStore(proxy.port, 3_000));
-  disk.set(60);
+  const one = await owner('one', {}, quickStore(proxy.port, 5_000));
+  // With everysec, one would be under way nearly always.
+  disk.set(900);
   one.start();
   let struck = 0;
   for (let i = 0; i < 3; i++) {
-    await progress(history, [one], 12);
+    await progress(history, [one], 4);
+    await sleep(HELD_BACK_MIN_MS);
     await until(() => one.inFlight > 0);
     struck += one.inFlight;
     await redis.kill();
