@@ -123,7 +123,7 @@ async function positionsOf({ redis }: Rig): Promise<number[]> {
 
 await t.test('everysec, a synchronisation is under way: what was acknowledged since is lost, found out, and refused until it is accepted', async (t) => {
   const rig = await slowRigFor(t, { appendfsync: 'everysec' });
-  const { disk, one, history } = rig;
+  const { one, history } = rig;
   await appended(t, one);
   const held = await synchronisationOf(t, rig);
   const left = await positionsOf(rig);
