@@ -12,6 +12,7 @@ import type { Test } from 'tap';
 import type { RedisOptions } from '../../testing/redis-server.ts';
 import { makeSlowDisk } from '../../testing/slow-disk.ts';
 import type { SlowDisk } from '../../testing/slow-disk.ts';
+import type { StoredRecord } from '../journal.ts';
 import { describeLoss } from './operations.ts';
 import { findBucket } from './testing/oracle.ts';
 import type { Owner } from './testing/owner.ts';
@@ -96,9 +97,10 @@ async function lostAfterKill(t: Test, { redis, disk, one, complaints }: SlowRig)
   return found.length;
 }
 
-/** Found by whichever comes first, an append or an opening. Nobody serves a bucket until the loss is accepted, and then behind what is left. */
+/** Found by whichever comes first: a read, an append or an opening. Nobody serves a bucket until the loss is accepted, and then behind what is left. */
 async function refusedUntilAccepted(t: Test, rig: SlowRig, finds: 'append' | 'open', positionsLeft: readonly number[], positionsKnown: readonly number[]): Promise<void> {
   const { redis, one, journal } = rig;
+  if (finds === 'append') await t.rejects(all(one.journal.readBucket(ids[0]!, 1)), { code: 'ROLLED_BACK' }, 'a read that misses what was there does not take it for damage');
   if (finds === 'append') t.same((await one.once()).map(({ kind }) => kind), ids.map(() => 'rolledBack'));
   for (const id of ids) await t.rejects(one.journal.openBucket(id), { code: 'ROLLED_BACK' });
   t.same(await one.journal.confirm(ids.map((bucket, i) => ({ bucket, epoch: one.epochs[i]! }))), ids.map(() => false), 'no read is answered');
@@ -115,6 +117,10 @@ async function refusedUntilAccepted(t: Test, rig: SlowRig, finds: 'append' | 'op
   t.same(await positionsOf(rig), positionsLeft);
   await appended(t, one);
   for (const { index } of ids) t.same((await findBucket(redis, BITS, index)).complaints, []);
+}
+
+async function all(records: AsyncIterable<StoredRecord>): Promise<void> {
+  for await (const record of records) void record;
 }
 
 async function positionsOf({ redis }: Rig): Promise<number[]> {
