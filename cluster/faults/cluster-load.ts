@@ -73,6 +73,8 @@ export class ClusterLoad {
   late = 0;
   /** What waited for too long, for people. */
   readonly lateList: string[] = [];
+  /** Commands that were refused because the log of their actor went back: whether that may be is not for the load to say. */
+  readonly rolledBack: string[] = [];
   private readonly book: Book;
   private readonly actors: readonly FaultActor[];
   private readonly options: Required<LoadOptions>;
@@ -216,6 +218,9 @@ export class ClusterLoad {
     const outcome = outcomeOf(actor, answer);
     if (outcome !== null) {
       this.book.answered(call.n, outcome);
+      this.finish(call);
+    } else if (answer.error?.code === 'ROLLED_BACK') {
+      this.rolledBack.push(`command ${call.n} of ${actor.address} was answered with ROLLED_BACK: ${answer.error.message}`);
       this.finish(call);
     } else if (answer.error?.retryable !== true) {
       this.book.findings.add(`command ${call.n} of ${actor.address} was answered with ${answer.error?.code}: ${answer.error?.message}`);
