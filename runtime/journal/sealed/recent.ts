@@ -13,7 +13,8 @@ export class Recent<K, V> {
 
   get(key: K): V | undefined {
     const value = this.entries.get(key);
-    if (value === undefined) return undefined;
+    // Where nothing has to go, the order is nobody's concern.
+    if (value === undefined || this.weightMax === Infinity) return value;
     this.entries.delete(key);
     this.entries.set(key, value);
     return value;
