@@ -6,6 +6,7 @@
 
 import { Recent } from './recent.ts';
 import type { SegmentTables } from './segment-file.ts';
+import { wordsOfBytes } from './words.ts';
 
 /** By the name of the file; pieces by name, and number of the block or offset of the page. */
 export interface SegmentCaches {
@@ -22,4 +23,14 @@ export interface Piece {
 
 export function piecesUpTo(bytesMax: number): Recent<string, Piece> {
   return new Recent(bytesMax, ({ bytes }) => bytes.length);
+}
+
+/** What came out of a pool would keep all of it, several times its own size. */
+export function pieceOf(bytes: Buffer): Piece {
+  let own = bytes;
+  if (bytes.buffer.byteLength > bytes.length) {
+    own = Buffer.allocUnsafeSlow(bytes.length);
+    bytes.copy(own);
+  }
+  return { bytes: own, words: wordsOfBytes(own) };
 }

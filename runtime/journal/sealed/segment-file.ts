@@ -13,6 +13,7 @@ import type { StoredRecord } from '../journal.ts';
 import { isRecordOf } from '../record-run.ts';
 import { damaged } from './damaged.ts';
 import type { ReadableFile, Reading } from './reading.ts';
+import { pieceOf } from './segment-caches.ts';
 import type { Piece, SegmentCaches } from './segment-caches.ts';
 import {
   BLOCK_WORDS,
@@ -336,7 +337,7 @@ export class SegmentFile {
   }
 
   private keep(key: string, bytes: Buffer): Piece {
-    const piece = { bytes, words: wordsOfBytes(bytes) };
+    const piece = pieceOf(bytes);
     this.caches.pieces.set(key, piece);
     return piece;
   }
