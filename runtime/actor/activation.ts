@@ -39,7 +39,7 @@ export class Activation {
   keyedWaiting = 0;
   /** Its history alone ends a sandbox: nothing of this actor is run (trials.ts, R4). */
   poisoned = false;
-  /** The catalog's era in which it was last moved to the young end. */
+  /** The catalog's era in which it was last moved to the young end; 0 while it was not used. */
   usedIn = 0;
   watchers: Set<WatchPump> | null = null;
 

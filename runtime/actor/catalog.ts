@@ -16,6 +16,8 @@ export class Catalog {
   private readonly stateBytesMax: number;
   /** Rough size of all resident states. */
   stateBytes = 0;
+  /** Activations that were read ahead, and that nothing was for so far. */
+  unused = 0;
 
   constructor(activationsMax: number, stateBytesMax: number) {
     this.activationsMax = activationsMax;
@@ -45,6 +47,7 @@ export class Catalog {
 
   add(activation: Activation): void {
     this.byAddress.set(activation.address, activation);
+    this.unused++;
     this.link(activation);
   }
 
@@ -61,6 +64,7 @@ export class Catalog {
       this.usesLeft = isRoomy ? size * ROOMY_ERA : size;
     }
     if (activation.usedIn === this.era) return;
+    if (activation.usedIn === 0) this.unused--;
     activation.usedIn = this.era;
     if (this.newest === activation) return;
     this.unlink(activation);
@@ -70,6 +74,8 @@ export class Catalog {
   remove(activation: Activation): void {
     if (this.byAddress.get(activation.address) === activation) this.byAddress.delete(activation.address);
     this.unlink(activation);
+    if (activation.usedIn === 0) this.unused--;
+    activation.usedIn = this.era;
     this.stateBytes -= activation.stateBytes;
     activation.stateBytes = 0;
     activation.phase = GONE;

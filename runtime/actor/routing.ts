@@ -217,9 +217,19 @@ export class Routing {
 
   /** See MessageRouting. */
   warm(address: string, bucket: Bucket): void {
-    if (this.parts.catalog.find(address) !== undefined || this.parts.catalog.size >= this.parts.limits.activationsMax) return;
+    if (this.parts.catalog.find(address) !== undefined || !this.hasRoomAhead) return;
     const { type, id } = splitAddress(address);
     if (this.parts.bundles.served.has(type)) this.activate(address, { type, id }, bucket);
+  }
+
+  /**
+   * Also a full node reads some ahead, or each message to somebody who is not in memory would wait for a history of its own. They go last,
+   * so that there must be few beside all others: those that left before their message came would be read twice.
+   */
+  private get hasRoomAhead(): boolean {
+    const { catalog } = this.parts;
+    const { activationsMax } = this.parts.limits;
+    return catalog.size < activationsMax || catalog.unused < Math.min(limits.actorsReadAheadMax, activationsMax / 4);
   }
 
   /** A job that no client has sent is through, or taken back. */

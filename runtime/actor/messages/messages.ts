@@ -10,7 +10,7 @@
 import type { Bucket, MessageCounts } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
 import { BroadcastService } from '../links/broadcast-service.ts';
-import type { BroadcastParts } from '../links/broadcast-service.ts';
+import type { BroadcastParts, BroadcastStat } from '../links/broadcast-service.ts';
 import { Outbox } from './outbox.ts';
 import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
@@ -41,6 +41,7 @@ export interface MessagesStat extends MessageCounts {
   /** On their way into buckets of this node. */
   readonly waiting: number;
   readonly outboxBytes: number;
+  readonly broadcasts: BroadcastStat;
 }
 
 export class Messages {
@@ -124,7 +125,8 @@ export class Messages {
       parked += messageCounts.parked;
       failed += messageCounts.failed;
     }
-    return { delivered, redelivered, taken: this.intake.taken, waiting: this.intake.waiting, backlog, outboxBytes: bytes, parked, failed };
+    const { taken, waiting } = this.intake;
+    return { delivered, redelivered, taken, waiting, backlog, outboxBytes: bytes, parked, failed, broadcasts: this.broadcasts.stat() };
   }
 
   /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */
