@@ -39,7 +39,7 @@ export const catalogue = {
   BAD_EVENT: entry('An emitted event must be one of the type\'s events and match its message exactly.'),
   BAD_STATE: entry('evolve and initialState must return a value that matches the state message exactly.'),
   BAD_REPLY: entry('decide must return a value that matches the command\'s reply message.'),
-  BAD_OUTPUT: entry('A send, timer or link of this decision is not well formed; the message says which.'),
+  BAD_OUTPUT: entry('A send, timer, link or broadcast of this decision is not well formed; the message says which. docs/BEHAVIORS.md has the shapes.'),
   OUTPUT_TOO_LARGE: entry('The decision produced more events or bytes than the limits in docs/OPERATING.md allow.'),
   MIGRATION_FAILED: entry('The stored state cannot be carried to the new schema; add or fix `migrate`.'),
   QUARANTINED: entry('The actor or its type was taken out of service after repeated failures; deploy a fixed bundle.'),
