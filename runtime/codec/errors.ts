@@ -20,7 +20,7 @@ export const catalogue = {
   // What came in.
   BAD_FRAME: entry('Send one JSON object or an array of them (troupe.v1.json), or one troupe.v1.Requests message (troupe.v1.proto).'),
   FRAME_TOO_LARGE: entry('Send smaller frames; the limit is in docs/OPERATING.md.'),
-  BAD_REQUEST: entry('See docs/GATEWAY.md for the fields of a request.'),
+  BAD_REQUEST: entry('The message says what is wrong; docs/GATEWAY.md has the fields of a request, docs/CLI.md what a command takes.'),
   BAD_ADDRESS: entry('An address is "<actor type>:<actor id>", for example shop.v1.Order:o-1.'),
   UNKNOWN_ACTOR_TYPE: entry('Deploy a bundle that defines this type, or list those in service with `troupe behaviors`.'),
   UNKNOWN_COMMAND: entry('`troupe behaviors` lists the commands of each type.'),
