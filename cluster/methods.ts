@@ -69,7 +69,7 @@ export const LOAD = 40;
 export type LoadValue = boolean;
 /** Request. Answer: a DeadLetterPage of the buckets of the asked node. */
 export const LETTERS = 41;
-export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number];
+export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number, actor: string];
 
 /** Requests. Answer: a LetterOutcome. */
 export const RETRY_LETTER = 42;

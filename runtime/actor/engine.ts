@@ -247,6 +247,8 @@ export interface DeadLetter extends RecordPlace {
 export interface DeadLetterQuery {
   /** Only messages to actors of this type; '' for all. */
   readonly type: string;
+  /** Only messages to this actor, which all lie in its bucket; without it, to all. */
+  readonly actor?: string;
   /** Only those behind this one. They are ordered by bucket, and within it by position. */
   readonly after: RecordPlace;
   readonly max: number;

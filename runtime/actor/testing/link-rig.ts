@@ -32,7 +32,8 @@ message Tell { repeated string words = 1; }
 message TellReply {}
 message Hear { string word = 1; }
 message HearReply { uint32 heard = 1; }
-message TakeAnswer { string from = 1; HearReply reply = 2; }
+message TakeAnswer { string from = 1; HearReply reply = 2; Refusal refusal = 3; }
+message Refusal { string code = 1; string message = 2; }
 message TakeAnswerReply {}
 message Heard { string word = 1; }
 message Answered { string from = 1; }
