@@ -5,6 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
@@ -21,6 +22,7 @@ import type { Settings } from '../runtime/config/defaults.ts';
 import { authority, authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
 import { createAuthenticator } from '../runtime/gateway/auth.ts';
 import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
+import { keepPlaces } from '../runtime/kept-places.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
 import type { RunningNode } from '../runtime/node.ts';
@@ -155,6 +157,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   closing.push(() => peers.close());
   const owners = new BucketOwners(bucketBits, systemClock);
   const places = new LogPlaces(buckets, systemClock);
+  closing.push(keepPlaces(places, join(witnessFolder(settings, id), 'places'), log));
   const exchange = new PlaceExchange(places);
   const router = new Router({
     owners, bucketBits, incarnation, places,

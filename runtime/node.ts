@@ -23,6 +23,7 @@ import { createAuthenticator } from './gateway/auth.ts';
 import { authSettings, engineLimitsOf, openFront } from './front.ts';
 import type { ListenAddress } from './front.ts';
 import type { Journal } from './journal/journal.ts';
+import { keepPlaces } from './kept-places.ts';
 import { createMemoryJournal } from './journal/memory/memory-journal.ts';
 import { createSegmentJournal } from './journal/segment/segment-journal.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
@@ -82,6 +83,10 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
     limits: engineLimitsOf(settings),
   });
   await engine.start();
+  if (settings.journal !== 'memory') {
+    const stopKeeping = keepPlaces(engine.places, join(settings.data, 'places'), log);
+    closing.push(async () => stopKeeping());
+  }
   const stopNoting = everySecond(() => void engine.notePlaces());
   closing.push(async () => stopNoting());
   log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');

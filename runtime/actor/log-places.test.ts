@@ -51,3 +51,36 @@ t.test('after it stood still, a process says for how long, for a while', async (
   places.note();
   t.equal(places.stalledMs, 0);
 });
+
+t.test('the notes of a process count for the next one, as older than they were', async (t) => {
+  let now = 5_000;
+  const before = new LogPlaces(2, { monotonic: () => now });
+  for (const end = now + 200_000; now < end; now += 1_000) {
+    before.learn(0, at(now));
+    before.note();
+  }
+  const bytes = before.encode();
+  t.ok(bytes.length < 500);
+  const writtenAt = now;
+  now = 70_000;
+  const after = new LogPlaces(2, { monotonic: () => now });
+  after.restore(bytes);
+  after.note();
+  now += 3_000;
+  after.note();
+  t.equal(after.stalledMs, 3_000, 'what another process noted is no stall of this one');
+  t.equal(after.before(1, 10), undefined);
+  for (const forMs of [10, 5_000, 50_000]) {
+    const { position } = after.before(0, forMs)!;
+    t.ok(position <= writtenAt + 3_000 - forMs - 15_000, `${forMs} ms: no later than if it had started at once`);
+    t.ok(position > writtenAt - 2.2 * (forMs + 16_000));
+  }
+  const others = new LogPlaces(3, { monotonic: () => now });
+  others.restore(bytes);
+  t.equal(others.before(0, 10), undefined, 'of another number of buckets');
+  for (const damaged of [Buffer.alloc(0), Buffer.from('places 1'), bytes.subarray(0, bytes.length - 1), Buffer.concat([Buffer.from('x'), bytes])]) {
+    const places = new LogPlaces(2, { monotonic: () => now });
+    places.restore(damaged);
+    t.equal(places.before(0, 10), undefined);
+  }
+});

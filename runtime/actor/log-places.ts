@@ -3,6 +3,8 @@
  * front of it, so whoever looks for an earlier try reads from there on (tried-commands.ts); a place that is older than need be costs reading,
  * never truth.
  *
+ * Notes survive the process: the next one reads how old they were when they were written last, which is less than they are by then.
+ *
  * Time here is what this process has measured itself, never a clock that somebody can set.
  */
 
@@ -24,6 +26,11 @@ const KEPT_MS = 600_000;
 const RECENT_MS = 30_000;
 const STEP_MS = 10_000;
 
+const MAGIC = 'places 1';
+const HEAD_BYTES = MAGIC.length + 4;
+/** Incarnation in two halves, position. */
+const PLACE_BYTES = 8 + 8;
+
 interface Note {
   readonly atMs: number;
   readonly places: readonly LogPlace[];
@@ -34,6 +41,7 @@ export class LogPlaces {
   private readonly places: LogPlace[];
   /** The oldest first. */
   private notes: Note[] = [];
+  private notedMs = 0;
   private stallBeganMs = 0;
   private stallCountsUntilMs = 0;
 
@@ -55,11 +63,12 @@ export class LogPlaces {
   /** Keeps what is known now for `before`; to be called every second or so. */
   note(): void {
     const now = this.clock.monotonic();
-    const notedMs = this.notes.at(-1)?.atMs ?? now;
-    if (now - notedMs > STALL_MS) {
+    const { notedMs } = this;
+    if (notedMs > 0 && now - notedMs > STALL_MS) {
       if (notedMs > this.stallCountsUntilMs) this.stallBeganMs = notedMs;
       this.stallCountsUntilMs = now + AFTER_STALL_MS;
     }
+    this.notedMs = now;
     let stepsBehind = Infinity;
     this.notes = this.notes.filter(({ atMs }) => {
       const age = now - atMs;
@@ -86,5 +95,47 @@ export class LogPlaces {
     const before = this.clock.monotonic() - forMs * CLOCK_SHARE - WAY_MAX_MS;
     const place = this.notes.findLast(({ atMs }) => atMs < before)?.places[index];
     return place === NOWHERE ? undefined : place;
+  }
+
+  /** The notes for a process that comes after this one, in steps of ages that double. */
+  encode(): Buffer {
+    const now = this.clock.monotonic();
+    const chosen: Note[] = [];
+    for (let age = 1_000; age <= KEPT_MS; age *= 2) {
+      const note = this.notes.findLast(({ atMs }) => atMs <= now - age);
+      if (note !== undefined && note !== chosen.at(-1)) chosen.push(note);
+    }
+    const buckets = this.places.length;
+    const bytes = Buffer.alloc(HEAD_BYTES + chosen.length * (8 + buckets * PLACE_BYTES));
+    bytes.write(MAGIC, 'latin1');
+    let at = bytes.writeUInt32LE(buckets, MAGIC.length);
+    // The oldest first, as they are kept.
+    for (const { atMs, places } of chosen.reverse()) {
+      at = bytes.writeDoubleLE(now - atMs, at);
+      for (const { incarnation, position } of places) {
+        at = bytes.writeUInt32LE(incarnation.hi >>> 0, at);
+        at = bytes.writeUInt32LE(incarnation.lo >>> 0, at);
+        at = bytes.writeDoubleLE(position, at);
+      }
+    }
+    return bytes;
+  }
+
+  /** Takes the notes of a process that has ended; to be called before the first note. What was not written by `encode` for as many buckets is left alone. */
+  restore(bytes: Buffer): void {
+    const buckets = this.places.length;
+    const noteBytes = 8 + buckets * PLACE_BYTES;
+    if (bytes.length < HEAD_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return;
+    if (bytes.readUInt32LE(MAGIC.length) !== buckets || (bytes.length - HEAD_BYTES) % noteBytes !== 0) return;
+    const now = this.clock.monotonic();
+    for (let from = HEAD_BYTES; from < bytes.length; from += noteBytes) {
+      const places = this.places.map((_, index): LogPlace => {
+        const at = from + 8 + index * PLACE_BYTES;
+        const incarnation = { hi: bytes.readUInt32LE(at), lo: bytes.readUInt32LE(at + 4) };
+        const position = bytes.readDoubleLE(at + 8);
+        return position === 0 ? NOWHERE : { incarnation, position };
+      });
+      this.notes.push({ atMs: now - bytes.readDoubleLE(from), places });
+    }
   }
 }

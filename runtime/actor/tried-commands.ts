@@ -7,7 +7,7 @@
  *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
  *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
- *     answer is in the window that the actor came into memory with, since no more may wait there than are remembered.
+ *     answer is in the window that the actor came into memory with, since no more may wait there than are remembered. A short history is read whole.
  * W2  Whoever asked for the actor meanwhile waits behind it, so that commands of one client keep their order.
  * W3  Nothing is read before everything that was decided is durable or lost: the window holds what is on its way (K2).
  * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME.
@@ -49,6 +49,8 @@ export class Search {
   isReading = false;
 }
 
+/** An actor with so few events is read from its beginning rather than on a guess. */
+const SEQ_SHORT_MAX = 4_096;
 /** Records of one read. */
 const PAGE_RECORDS = 1_024;
 
@@ -84,13 +86,14 @@ export class TriedCommands {
   }
 
   /** W1: where the log may hold an earlier try first; Infinity when there was none. */
-  private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom }: Activation): number {
+  private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom, seq }: Activation): number {
     if (triedSince !== undefined) return placeIn(bucket, triedSince);
     const { places } = this.parts;
     const forMs = Math.max(triedMs ?? 0, places.stalledMs);
     if (forMs === 0) return Infinity;
     const before = places.before(bucket.id.index, forMs);
-    return before === undefined ? Math.min(keysFrom, bucket.openedPosition + 1) : placeIn(bucket, before);
+    if (before !== undefined) return placeIn(bucket, before);
+    return seq <= SEQ_SHORT_MAX ? 1 : Math.min(keysFrom, bucket.openedPosition + 1);
   }
 
   private begin(activation: Activation, group: CommitGroup): Search {
