@@ -43,7 +43,7 @@ export interface MessagesStat extends MessageCounts {
   readonly outboxBytes: number;
 }
 
-export class Messages {
+export class Messages implements Courier {
   readonly outbox: Outbox;
   readonly intake: Intake;
   readonly broadcasts: BroadcastService;
@@ -64,7 +64,7 @@ export class Messages {
     this.resumption = new Resumption(parts);
     this.desk = new LetterDesk({ ...parts, resumption: this.resumption });
     this.pending = new PendingTimers(parts);
-    this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
+    this.outbox.courier = this;
   }
 
   /** The bucket was opened and serves from now on. */
@@ -163,9 +163,9 @@ export class Messages {
     });
   };
 
-  private deliver(delivery: Delivery): void {
+  deliver(delivery: Delivery): boolean {
     const bucket = this.parts.buckets[delivery.destination]!;
-    if (bucket.owned) this.intake.take(bucket, delivery, this.acknowledge);
-    else this.parts.elsewhere?.deliver(delivery);
+    if (bucket.owned) return this.intake.take(bucket, delivery, this.acknowledge);
+    return this.parts.elsewhere?.deliver(delivery) ?? false;
   }
 }
