@@ -69,8 +69,16 @@ export class Intake {
     });
   }
 
+  serves(bucket: Bucket): void {
+    this.restart(bucket);
+  }
+
+  gone(bucket: Bucket): void {
+    this.restart(bucket);
+  }
+
   /** The bucket is opened anew, or somebody else's: what waits for it is dropped (N3). The senders are told where it stands, if it serves here again. */
-  restart(bucket: Bucket): void {
+  private restart(bucket: Bucket): void {
     const inlets = this.byBucket[bucket.id.index];
     if (inlets === undefined) return;
     this.byBucket[bucket.id.index] = undefined;

@@ -49,7 +49,7 @@ export class Outbox {
   courier: Courier | null = null;
   private readonly parts: OutboxParts;
   /** By bucket, with holes. */
-  private readonly boxes: Box[] = [];
+  private readonly boxes: (Box | undefined)[] = [];
   /** Outlets that wait for a receipt, and such that have it since the list was gone through. */
   private listed: Outlet[] = [];
   private readonly touched: Outlet[] = [];
@@ -60,7 +60,8 @@ export class Outbox {
   }
 
   /** The bucket serves here: asks after every channel that is not known to be taken in as far as it was sent. */
-  open(bucket: Bucket): void {
+  serves(bucket: Bucket): void {
+    this.gone(bucket);
     const box: Box = { bucket, outlets: [], isReading: false, seen: bucket.durablePosition };
     this.boxes[bucket.id.index] = box;
     for (const channel of bucket.channels.all()) {
@@ -70,12 +71,13 @@ export class Outbox {
       outlet.isAsked = true;
       this.ask(outlet);
     }
+    this.ownersChanged([bucket.id.index]);
   }
 
-  close(bucket: Bucket): void {
+  gone(bucket: Bucket): void {
     const box = this.boxes[bucket.id.index];
     if (box === undefined) return;
-    delete this.boxes[bucket.id.index];
+    this.boxes[bucket.id.index] = undefined;
     for (const outlet of box.outlets) {
       outlet.isWaiting = false;
       outlet.channel.outlet = null;
@@ -142,7 +144,7 @@ export class Outbox {
     for (const outlet of [...this.listed]) {
       if (!outlet.isWaiting || !changed.has(outlet.channel.destination)) continue;
       outlet.retryMs = limits.messageRetryMs;
-      this.again(outlet);
+      this.resend(outlet);
     }
   }
 
@@ -211,7 +213,7 @@ export class Outbox {
   }
 
   /** Silence: sends again what is not known to be taken in. */
-  private again(outlet: Outlet): void {
+  private resend(outlet: Outlet): void {
     outlet.isWaiting = false;
     this.redelivered += outlet.delivered - outlet.channel.taken;
     outlet.again();
@@ -227,12 +229,12 @@ export class Outbox {
       const now = this.parts.clock.monotonic();
       const { listed } = this;
       let kept = 0;
-      // What `again` lists anew stands behind, and is looked at as well.
+      // What `resend` lists anew stands behind, and is looked at as well.
       for (let i = 0; i < listed.length; i++) {
         const outlet = listed[i]!;
         if (outlet.isWaiting && outlet.retryAt <= now) {
           outlet.retryMs = Math.min(outlet.retryMs * 2, limits.messageRetryMsMax);
-          this.again(outlet);
+          this.resend(outlet);
         }
         outlet.isListed = outlet.isWaiting;
         if (outlet.isWaiting) listed[kept++] = outlet;
