@@ -1,9 +1,10 @@
 /** Requests on their way to another node, and those of another node on their way through this one's engine. */
 
-import type { Address, AnswerError, CommandRequest, Format, GetRequest } from '../runtime/actor/engine.ts';
+import type { Address, AnswerError, CommandRequest, Format, GetRequest, LogPlace } from '../runtime/actor/engine.ts';
 import { Address as ActorAddress } from '../runtime/actor/engine.ts';
+import { catalogue } from '../runtime/codec/errors.ts';
 import { COMMAND, GET } from './methods.ts';
-import type { CommandValue, GetValue } from './methods.ts';
+import type { CommandValue, GetValue, TriedSince } from './methods.ts';
 import type { Refusals } from './refusals.ts';
 import type { Failure, IncomingRequest, Peer, Pending } from './transport/transport.ts';
 
@@ -30,30 +31,42 @@ export class Forward implements Pending {
   /** A command's own key, or the one that was minted for it. */
   readonly key: string;
   /** Some earlier try may have taken effect. */
-  isUnknown = false;
+  isUnknown: boolean;
   private isRecalled = false;
+  /** How far the log of its bucket had come at the least before the first try. */
+  private readonly since: LogPlace;
   private readonly listener: ForwardListener;
 
-  constructor(request: Request, index: number, sinceMs: number, order: number, key: string, listener: ForwardListener) {
+  constructor(request: Request, index: number, sinceMs: number, order: number, key: string, since: LogPlace, listener: ForwardListener) {
     this.request = request;
     this.index = index;
     this.sinceMs = sinceMs;
     this.order = order;
     this.key = key;
+    const triedSince = isCommand(request) ? request.triedSince : undefined;
+    this.isUnknown = triedSince !== undefined;
+    this.since = triedSince ?? since;
     this.listener = listener;
   }
 
-  /** The request as this node's own engine should get it: under the same key as on the way to others. */
+  /** The request as this node's own engine should get it: under the same key as on the way to others, and with what is known of earlier tries. */
   local(): Request {
-    const { request, key } = this;
-    return isCommand(request) && request.key !== key ? new KeyedCommand(request, key) : request;
+    const { request, key, isUnknown } = this;
+    return isCommand(request) && (request.key !== key || isUnknown) ? new RoutedCommand(request, key, isUnknown ? this.since : undefined) : request;
+  }
+
+  /** What the client is told when a try ends with this error: that nothing has happened cannot be said when an earlier one may have taken effect. */
+  errorOf(error: AnswerError): AnswerError {
+    return this.isUnknown && isCommand(this.request) ? afterTries(error) : error;
   }
 
   /** `era`: see Refusals. */
   send(peer: Peer, era: number): void {
     const { request } = this;
     if (isCommand(request)) {
-      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era];
+      const { incarnation, position } = this.since;
+      const triedSince: TriedSince | null = this.isUnknown ? [incarnation.hi, incarnation.lo, position] : null;
+      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, triedSince];
       peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
     } else {
       const value: GetValue = [request.to.text, request.format, era];
@@ -64,7 +77,7 @@ export class Forward implements Pending {
   /** The same request, to be sent to somebody else; whoever has this one is not heard any more. */
   recall(): Forward {
     this.isRecalled = true;
-    const again = new Forward(this.request, this.index, this.sinceMs, this.order, this.key, this.listener);
+    const again = new Forward(this.request, this.index, this.sinceMs, this.order, this.key, this.since, this.listener);
     again.isUnknown = true;
     return again;
   }
@@ -81,14 +94,21 @@ export class Forward implements Pending {
   }
 }
 
-/** A command under a key that its client did not give. */
-class KeyedCommand implements CommandRequest {
+/** Of an error that says that nothing was done, so that it may be sent again. */
+function afterTries(error: AnswerError): AnswerError {
+  return catalogue[error.code].retryable ? { code: 'UNKNOWN_OUTCOME', message: `an earlier try may have taken effect; the last one: ${error.message}` } : error;
+}
+
+/** A command under a key that its client did not give, or that may have taken effect at another node. */
+class RoutedCommand implements CommandRequest {
   readonly key: string;
+  readonly triedSince: LogPlace | undefined;
   private readonly request: CommandRequest;
 
-  constructor(request: CommandRequest, key: string) {
+  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined) {
     this.request = request;
     this.key = key;
+    this.triedSince = triedSince;
   }
 
   get to(): Address {
@@ -128,7 +148,7 @@ class KeyedCommand implements CommandRequest {
   }
 
   failed(error: AnswerError): void {
-    this.request.failed(error);
+    this.request.failed(this.triedSince === undefined ? error : afterTries(error));
   }
 }
 
@@ -143,12 +163,13 @@ export class ServedCommand implements CommandRequest {
   readonly key: string;
   readonly principal: string;
   readonly session: string;
+  readonly triedSince: LogPlace | undefined;
   readonly era: number;
   readonly incoming: IncomingRequest;
   private readonly refusals: Refusals;
 
   constructor(incoming: IncomingRequest, refusals: Refusals) {
-    const [to, name, format, key, principal, session, era] = incoming.value as CommandValue;
+    const [to, name, format, key, principal, session, era, tried] = incoming.value as CommandValue;
     this.to = new ActorAddress(to);
     this.name = name;
     this.format = format;
@@ -157,6 +178,7 @@ export class ServedCommand implements CommandRequest {
     this.session = session;
     this.body = Buffer.from(incoming.buffer.subarray(incoming.bodyFrom, incoming.bodyTo));
     this.bodyTo = this.body.length;
+    this.triedSince = tried === null ? undefined : { incarnation: { hi: tried[0], lo: tried[1] }, position: tried[2] };
     this.era = era;
     this.incoming = incoming;
     this.refusals = refusals;

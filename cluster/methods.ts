@@ -3,9 +3,13 @@
 import type { Format } from '../runtime/actor/engine.ts';
 import type { BucketLoad, NodeLoad } from '../runtime/admin/operations.ts';
 
-/** Request. Answer: the seq, with the reply as body. `era`: see Refusals in serving.ts. */
+/**
+ * Request. Answer: the seq, with the reply as body. `era`: see refusals.ts. `triedSince`, when an earlier try may have been recorded: see
+ * `CommandRequest.triedSince`.
+ */
 export const COMMAND = 1;
-export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number];
+export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number, triedSince: TriedSince | null];
+export type TriedSince = [incarnationHi: number, incarnationLo: number, position: number];
 
 /** Request. Answer: the seq, with the state as body. */
 export const GET = 2;
@@ -54,6 +58,9 @@ export type LinkedToValue = [actor: string, from: number, max: number];
 export const LINKS_OF = 11;
 export type LinksOfValue = string;
 
+/** Message: how far the logs of the node's buckets have come; the body is that of log-places.ts. */
+export const POSITIONS = 12;
+
 // From 40 on: what operators ask.
 
 /** Request: how the node is doing; with its buckets one by one, or without. */
@@ -63,16 +70,16 @@ export type LoadValue = boolean;
 export const LETTERS = 41;
 export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number];
 
-/** Request with an actor's address. Answer: its PendingTimers. */
-export const TIMERS = 44;
-
 /** Requests. Answer: a LetterOutcome. */
 export const RETRY_LETTER = 42;
 export const DROP_LETTER = 43;
 export type PlaceValue = [bucket: number, position: number];
 
+/** Request with an actor's address. Answer: its PendingTimers. */
+export const TIMERS = 44;
+
 /** Request. Answer: a CauseLink. */
-export const EXPLAIN = 44;
+export const EXPLAIN = 45;
 export type ExplainValue = [actor: string, seq: number] | [actor: null, bucket: number, position: number];
 
 export interface LoadAnswer {

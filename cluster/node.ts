@@ -5,7 +5,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
@@ -16,7 +15,6 @@ import { Monitor } from '../runtime/admin/monitor.ts';
 import { bundleHash } from '../runtime/bundle/bundle.ts';
 import { checkStateCompatible } from '../runtime/bundle/compatibility.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
-import { makeDataFolder } from '../runtime/config/data-folder.ts';
 import { defaults } from '../runtime/config/defaults.ts';
 import type { Settings } from '../runtime/config/defaults.ts';
 import { authority, authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
@@ -38,13 +36,13 @@ import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
 import { RedisControlStore } from './control/redis-store.ts';
-import { controlDefaults } from './control/timing.ts';
-import type { ControlTiming } from './control/timing.ts';
+import { LogPlaces } from './log-places.ts';
 import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
 import { checkColdFolder, refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
 import { MessageCourier } from './message-courier.ts';
+import { timingOf, tlsOf, witnessFolder } from './node-settings.ts';
 import { Peers } from './peers.ts';
 import { Router } from './router.ts';
 import { answerLater, serveRequests } from './serving.ts';
@@ -155,8 +153,16 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const peers = new Peers(transport, id);
   closing.push(() => peers.close());
   const owners = new BucketOwners(bucketBits, systemClock);
+  const places = new LogPlaces({
+    buckets,
+    scheduler: systemScheduler,
+    owned: () => engine.logPlaces(),
+    others: () => peers.others(),
+  });
+  closing.push(() => places.stop());
   const router = new Router({
     owners, bucketBits, incarnation,
+    placeOf: (index) => places.of(index),
     clock: systemClock,
     scheduler: systemScheduler,
     peerOf: (number) => peers.peerOf(number),
@@ -270,7 +276,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
   const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
   const causes = new ClusterCauses({ local: engine.history, owners, router, peers });
-  for (const service of [deadLetters, timers, causes, courier]) service.serve(transport);
+  for (const service of [deadLetters, timers, causes, courier, places]) service.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
@@ -318,6 +324,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   };
   await alone;
   await plane.start();
+  places.start();
   let isEnded = false;
   const follow = (): void => {
     if (isEnded) return;
@@ -375,25 +382,4 @@ function everyBucketIsOwned(owners: BucketOwners): boolean {
 async function until(holds: () => boolean, timeMaxMs: number): Promise<void> {
   const end = performance.now() + timeMaxMs;
   while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
-}
-
-/** What this node remembers of the store over its own end; one folder a node, so that several can share the data folder of one machine. */
-function witnessFolder({ data, namespace }: Settings, id: string): string {
-  const folder = join(data, 'cluster', namespace, id);
-  makeDataFolder(folder);
-  return folder;
-}
-
-function timingOf({ leaseTtlMs }: Settings): ControlTiming {
-  const heartbeatMs = Math.min(controlDefaults.heartbeatMs, Math.floor(leaseTtlMs / 4));
-  const callTimeMaxMs = Math.min(controlDefaults.callTimeMaxMs, Math.floor(leaseTtlMs / 2));
-  return { ...controlDefaults, leaseTtlMs, heartbeatMs, callTimeMaxMs };
-}
-
-async function tlsOf({ clusterTlsCertFile, clusterTlsKeyFile, clusterTlsCaFile }: Settings): Promise<{ tls?: { ca: Buffer; cert: Buffer; key: Buffer } }> {
-  const files = [clusterTlsCaFile, clusterTlsCertFile, clusterTlsKeyFile];
-  if (files.every((file) => file === '')) return {};
-  if (files.some((file) => file === '')) throw new TroupeError('CONFIG_INVALID', 'TLS between nodes needs --cluster-tls-ca-file, --cluster-tls-cert-file and --cluster-tls-key-file');
-  const [ca, cert, key] = (await Promise.all(files.map((file) => readFile(file)))) as [Buffer, Buffer, Buffer];
-  return { tls: { ca, cert, key } };
 }

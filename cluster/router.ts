@@ -5,7 +5,8 @@
  *     bucket has another owner, all that come behind wait until none is on its way any more; then they go on in the order in which they
  *     came.
  * R2  A command that is sent to another node has a key, a minted one if its client gave none: sent again after its outcome was lost,
- *     it is applied once.
+ *     it is applied once. What is sent again says so, and from where on the log may hold it: an actor remembers a hundred keys or so, and
+ *     may have recorded more since. Nor is its client told that nothing was done.
  * R3  A request from another node is answered here or refused with NOT_OWNER and the owner as far as it is known; it is not passed on.
  *     Whoever asked decides.
  * R4  What waits is bounded in number and in time.
@@ -16,7 +17,7 @@
 
 import { bucketIndex, hashText, parseAddress, shardKey } from '../runtime/codec/address.ts';
 import { mintKey } from '../runtime/codec/minted-key.ts';
-import type { Address, AnswerError, CommandRequest, Elsewhere, GetRequest } from '../runtime/actor/engine.ts';
+import type { Address, AnswerError, CommandRequest, Elsewhere, GetRequest, LogPlace } from '../runtime/actor/engine.ts';
 import type { Clock, Scheduler } from '../runtime/actor/seams.ts';
 import { NO_NODE } from './bucket-map.ts';
 import type { BucketOwners } from './bucket-owners.ts';
@@ -43,6 +44,8 @@ export interface RouterParts {
   /** The name of a node for NOT_OWNER, and back. */
   nameOf(number: number): string;
   numberOf(name: string): number;
+  /** How far the log of a bucket has come at the least. */
+  placeOf(index: number): LogPlace;
   /** Begins every minted key. */
   readonly incarnation: string;
   readonly limits?: Partial<RouterLimits>;
@@ -143,7 +146,7 @@ export class Router implements Elsewhere, ForwardListener {
     const isFinal = outcome === 'answered' ? !isSentAgain(code) : outcome === 'notSent' && code !== 'UNREACHABLE';
     if (isFinal) {
       // Possibly from within `route`, and an answer comes later than that.
-      this.failLater(forward.request, reason === undefined ? { code, message } : { code, message, reason });
+      this.failLater(forward.request, forward.errorOf(reason === undefined ? { code, message } : { code, message, reason }));
       if (route.held !== null) this.flushSoon(forward.index, route, 0);
       return;
     }
@@ -182,7 +185,7 @@ export class Router implements Elsewhere, ForwardListener {
       return;
     }
     const key = !isCommand(request) ? '' : request.key !== '' ? request.key : mintKey(this.parts.incarnation, ++this.minted);
-    const forward = new Forward(request, index, this.parts.clock.monotonic(), ++this.orders, key, this);
+    const forward = new Forward(request, index, this.parts.clock.monotonic(), ++this.orders, key, this.parts.placeOf(index), this);
     if (route.held === null) this.send(forward, route);
     else this.hold(forward, route);
   }

@@ -155,6 +155,7 @@ function engineMetrics(stat: EngineStat): EngineMetrics {
     commandBytesWaiting: stat.commandBytesWaiting,
     turnsTotal: stat.items,
     duplicatesTotal: stat.duplicatesAnswered,
+    triesSearchedTotal: stat.triesSearched,
     snapshotsTotal: stat.snapshots,
     bucketStopsTotal: stat.bucketStops,
     messages: stat.messages,

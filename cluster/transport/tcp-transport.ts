@@ -5,6 +5,7 @@
  * oldest goes when another one comes: a node of the cluster needs milliseconds, who only holds connections does not keep it out.
  */
 
+import assert from 'node:assert/strict';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 import { TroupeError } from '../../runtime/codec/errors.ts';
@@ -101,15 +102,15 @@ class TcpTransport implements Transport, PeerHost {
   }
 
   handle(method: number, handler: (request: IncomingRequest) => void): void {
-    this.handlers.requests.set(method, handler);
+    setOnce(this.handlers.requests, method, handler);
   }
 
   handleMessage(method: number, handler: (message: Incoming) => void): void {
-    this.handlers.messages.set(method, handler);
+    setOnce(this.handlers.messages, method, handler);
   }
 
   handleStream(method: number, handler: (stream: IncomingStream) => Stream): void {
-    this.handlers.streams.set(method, handler);
+    setOnce(this.handlers.streams, method, handler);
   }
 
   async close(): Promise<void> {
@@ -276,4 +277,10 @@ function comesFrom(socket: Socket): string {
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code !== 'EADDRINUSE') return error;
   return new TroupeError('ADDRESS_IN_USE', `the node cannot listen for other nodes on ${host}:${port}`, { cause: error });
+}
+
+/** Two that were given one number would answer for each other. */
+function setOnce<T>(handlers: Map<number, T>, method: number, handler: T): void {
+  assert(!handlers.has(method), `method ${method} has a handler`);
+  handlers.set(method, handler);
 }

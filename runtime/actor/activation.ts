@@ -15,6 +15,7 @@ import type { LoadedBundleEntry } from './bundles.ts';
 import type { Address } from './engine.ts';
 import type { Job } from './job.ts';
 import type { KeyWindow } from './keys.ts';
+import type { Search } from './tried-commands.ts';
 import type { WatchPump } from './watches.ts';
 
 /** The history is being read; commands wait in the mailbox. */
@@ -74,6 +75,8 @@ export class Activation {
   stateBytes = 0;
   /** Duplicates that wait for the first command with their key. */
   joiners: Job[] | null = null;
+  /** What is being looked for in its history, and who waits for that. */
+  search: Search | null = null;
   /** Timers that are armed, by name; null while there was none. */
   armed: Map<string, TimerRef> | null = null;
   /** Links to other actors, with the number of each on its channel. */
@@ -130,6 +133,14 @@ export class Activation {
     this.lastPosition = position;
     this.lastHeadHi = head.hi | 0;
     this.lastHeadLo = head.lo | 0;
+  }
+
+  /** Takes out the requests that wait for something about the actor other than its history or the sandbox. */
+  takeWaiting(): Job[] {
+    const waiting = [...(this.joiners ?? []), ...(this.search?.waiting ?? [])];
+    this.joiners = null;
+    this.search = null;
+    return waiting;
   }
 
   get bucketId(): BucketId {

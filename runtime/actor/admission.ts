@@ -3,6 +3,7 @@
  * window and its own past.
  */
 
+import type { Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import type { Activation } from './activation.ts';
 import { GONE } from './activation.ts';
@@ -17,24 +18,30 @@ import type { Verdict } from './messages/origin.ts';
 import type { CommitGroup } from './output-gate.ts';
 import type { Routing } from './routing.ts';
 import type { Clock } from './seams.ts';
+import { TriedCommands } from './tried-commands.ts';
 
 export interface AdmissionParts {
   readonly bundles: Bundles;
   readonly routing: Routing;
   readonly duplicates: Duplicates;
   readonly clock: Clock;
+  readonly journal: Pick<Journal, 'readActorRecords'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
+  /** Takes jobs out of the queue for admission. */
+  readonly takeOut: (which: (job: Job) => boolean) => Job[];
 }
 
 export class Admission {
   private readonly parts: AdmissionParts;
+  readonly tried: TriedCommands;
   /** Of the key that was looked for last. */
   private keyHash = 0;
   duplicatesAnswered = 0;
 
   constructor(parts: AdmissionParts) {
     this.parts = parts;
+    this.tried = new TriedCommands({ ...parts, answerFrom: (job, activation, position) => void this.answerDuplicate(job, activation, position) });
   }
 
   /** See TurnHost.admit. */
@@ -104,10 +111,14 @@ export class Admission {
       bucket.held.push(job);
       return false;
     }
+    const { command } = job;
+    if (activation.search !== null) {
+      this.tried.waitBehind(job, activation.search, command !== null && activation.keys.find(hashScope(command.principal, command.key)) < 0, activation);
+      return false;
+    }
     const version = this.parts.bundles.served.get(activation.type);
     if (version === undefined) return refuse(job, group, unknownType(activation.type));
     job.version = version;
-    const { command } = job;
     // What was answered once is answered like that for ever, whatever became of the actor, its type or the command's name.
     if (command !== null && command.key !== '' && this.seenBefore(job, command, activation, group)) return false;
     const quarantine = quarantineOf(activation, version);
@@ -125,12 +136,12 @@ export class Admission {
     return true;
   }
 
-  /** True when the key was seen before: the job then waits for, or is answered from, the first one. Leaves the key's hash in `keyHash`. */
+  /** True when the key was seen before, or may have been: the job then waits for, or is answered from, the first one. Leaves the key's hash in `keyHash`. */
   private seenBefore(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
     const { keys } = activation;
     this.keyHash = hashScope(command.principal, command.key);
     const slot = keys.find(this.keyHash, job.otherKeys);
-    if (slot < 0) return false;
+    if (slot < 0) return command.triedSince !== undefined && this.tried.mustWait(job, command.triedSince, activation, group);
     const position = keys.position(slot);
     if (position === 0) {
       job.keySlot = slot;

@@ -55,9 +55,8 @@ export class BucketJobs {
       const { bucket } = activation;
       if (!wanted.has(bucket)) continue;
       for (const job of activation.mailbox) this.hold(job);
-      bucket.held.push(...(activation.joiners ?? []));
+      bucket.held.push(...activation.takeWaiting());
       activation.mailbox = [];
-      activation.joiners = null;
       catalog.remove(activation);
       const { handle } = activation;
       if (handle === 0) continue;

@@ -2,6 +2,7 @@
 
 import type { BucketSizes } from '../journal/journal.ts';
 import type { MessageCounts } from './bucket.ts';
+import type { LogPlace } from './engine.ts';
 import type { MessagesStat } from './messages/messages.ts';
 
 export interface EngineStat {
@@ -11,6 +12,8 @@ export interface EngineStat {
   readonly commandBytesWaiting: number;
   readonly commandsAnswered: number;
   readonly duplicatesAnswered: number;
+  /** Commands sent again by another node, of which an earlier try was looked for in the log. */
+  readonly triesSearched: number;
   readonly activationsLoaded: number;
   readonly passivations: number;
   readonly snapshots: number;
@@ -21,6 +24,12 @@ export interface EngineStat {
   /** How often a bucket had to be opened again or was given up, because an append or an ownership check failed. */
   readonly bucketStops: number;
   readonly messages: MessagesStat;
+}
+
+/** A bucket that this node owns, and the place behind what is durable of its log. */
+export interface OwnedLog {
+  readonly index: number;
+  readonly place: LogPlace;
 }
 
 /** A bucket that this node owns, as it stands. */

@@ -4,6 +4,7 @@
  */
 
 import type { ErrorCode } from '../codec/errors.ts';
+import type { Hash64 } from '../codec/hash64.ts';
 import type { Address } from '../codec/names.ts';
 import type { Format } from '../sandbox/sandbox.ts';
 
@@ -17,6 +18,12 @@ export interface AnswerError {
   readonly message: string;
   /** The behaviour's own code, with REJECTED. */
   readonly reason?: string;
+}
+
+/** A place in a bucket's log, which says nothing about a log with another incarnation. */
+export interface LogPlace {
+  readonly incarnation: Hash64;
+  readonly position: number;
 }
 
 /**
@@ -33,6 +40,11 @@ export interface CommandRequest {
   readonly bodyTo: number;
   /** Idempotency key; '' when the client sent none. */
   readonly key: string;
+  /**
+   * Set when an earlier try of a command with a key may have been recorded, at this position of its bucket's log or behind it: it is applied once, even when
+   * the actor does not remember the key any more.
+   */
+  readonly triedSince?: LogPlace | undefined;
   /** Who sends; '' only with --auth none. */
   readonly principal: string;
   /** The connection, for causation. */

@@ -36,6 +36,7 @@ class Rare {
   write: ((batch: BatchWriter) => void) | null = null;
   took: ((result: ResultReader | null) => void) | null = null;
   otherKeys: number[] | null = null;
+  isSearched = false;
   acquittals = 0;
   strike: ErrorCode | null = null;
   stateBundle: LoadedBundleEntry | null = null;
@@ -113,6 +114,15 @@ export class Job {
 
   addOtherKey(position: number): void {
     (this.extra().otherKeys ??= []).push(position);
+  }
+
+  /** The log was asked for an earlier try of it (tried-commands.ts). */
+  get isSearched(): boolean {
+    return this.rare !== null && this.rare.isSearched;
+  }
+
+  set isSearched(isSearched: boolean) {
+    this.extra().isSearched = isSearched;
   }
 
   /** How often it proved itself and was suspected again. */

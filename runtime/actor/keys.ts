@@ -143,6 +143,11 @@ export class KeyWindow {
     return words[at]! + (words[at + 1]! & 0xff) * POW32;
   }
 
+  /** Position of the oldest record whose key is remembered; Infinity when there is none. */
+  get oldest(): number {
+    return this.finished > this.first ? this.position(this.first) : Infinity;
+  }
+
   /** Enters a key whose command is being sent; finish it with `record` or `remove`, in order. */
   enter(hash: number): number {
     if (this.next - this.first === this.capacity) this.grow();

@@ -75,8 +75,7 @@ export class Losses {
     for (const activation of [...this.catalog.all()]) {
       if (activation.phase === LOADING) this.keepRequests(jobs, activation.mailbox);
       activation.mailbox = [];
-      if (activation.joiners !== null) jobs.push(...activation.joiners);
-      activation.joiners = null;
+      jobs.push(...activation.takeWaiting());
       this.catalog.remove(activation);
     }
   }

@@ -34,7 +34,7 @@ import { Replay } from './causes/replay.ts';
 import type { BundleChecks, PreparedBundle } from './deployments.ts';
 import { Deployments } from './deployments.ts';
 import { Duplicates } from './duplicates.ts';
-import type { BucketStat, EngineStat } from './engine-stat.ts';
+import type { BucketStat, EngineStat, OwnedLog } from './engine-stat.ts';
 import type { CommandRequest, Deployed, Elsewhere, Engine, GetRequest, RecordView, Routes, ServedBehavior, Watch, WatchRequest } from './engine.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineLimits } from './engine-limits.ts';
@@ -141,7 +141,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
-    this.admission = new Admission({ bundles, routing, duplicates, clock, again: (job) => loop.push(job) });
+    this.admission = new Admission({ bundles, routing, duplicates, clock, journal, again: (job) => loop.push(job), takeOut: (which) => loop.takeOut(which) });
     this.messages = new Messages({
       journal, buckets, bundles, routing, clock, scheduler, log,
       limits: limitsInForce,
@@ -262,6 +262,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       commandBytesWaiting: this.routing.waitingBytes,
       commandsAnswered: this.commandsAnswered,
       duplicatesAnswered: this.admission.duplicatesAnswered,
+      triesSearched: this.admission.tried.searched,
       activationsLoaded: this.routing.loads,
       passivations: this.passivation.passivations,
       snapshots: this.passivation.snapshots,
@@ -283,6 +284,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       ...messageCounts,
       ...journal.sizesOf?.(id),
     }));
+  }
+
+  logPlaces(): OwnedLog[] {
+    return this.buckets.filter(({ isHeld }) => !isHeld).map(({ id, incarnation, durablePosition }) => ({ index: id.index, place: { incarnation, position: durablePosition + 1 } }));
   }
 
   /** How many actors of each bucket are in memory, by index. Walks over all of them. */

@@ -22,6 +22,7 @@ export interface EngineMetrics {
   readonly rejectionsTotal?: number;
   readonly failuresTotal?: number;
   readonly duplicatesTotal?: number;
+  readonly triesSearchedTotal?: number;
   readonly appendsTotal?: number;
   readonly recordsTotal?: number;
   readonly snapshotsTotal?: number;
@@ -118,6 +119,7 @@ const engineCounters: readonly Reading<EngineMetrics>[] = [
   ['troupe_engine_rejections_total', 'Commands rejected by behaviours', (s) => s.rejectionsTotal],
   ['troupe_engine_failures_total', 'Commands that failed', (s) => s.failuresTotal],
   ['troupe_engine_duplicates_total', 'Commands answered from their key', (s) => s.duplicatesTotal],
+  ['troupe_engine_tries_searched_total', 'Commands sent again, of which an earlier try was looked for in the log', (s) => s.triesSearchedTotal],
   ['troupe_engine_appends_total', 'Appends to the journal', (s) => s.appendsTotal],
   ['troupe_engine_records_total', 'Records appended', (s) => s.recordsTotal],
   ['troupe_engine_snapshots_total', 'Snapshots taken', (s) => s.snapshotsTotal],

@@ -1,0 +1,184 @@
+/**
+ * Commands that come once more, with a key that the actor's window does not hold, when an earlier try of them may have been recorded. The
+ * window may have forgotten the key since; the log has not. [A command is sent to the owner of its actor, is recorded there, and its answer is
+ * lost with the connection. Until it can be sent again the owner records a thousand others of the same actor.]
+ *
+ * W1  Between the place where the earlier try may have been recorded first and the oldest key of the window, every record of the actor is read.
+ *     The one with this key answers; without one, the command is new, and only then it is decided.
+ * W2  Whoever asked for the actor meanwhile waits behind it, so that commands of one client keep their order.
+ * W3  Nothing is read before everything that was decided is durable or lost: the window holds what is on its way (K2).
+ * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME.
+ */
+
+import { sameHash } from '../codec/hash64.ts';
+import { RecordReader } from '../codec/record.ts';
+import { limits } from '../limits.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Activation } from './activation.ts';
+import { GONE } from './activation.ts';
+import type { Bucket } from './bucket.ts';
+import type { CommandRequest, LogPlace } from './engine.ts';
+import type { Job } from './job.ts';
+import type { CommitGroup } from './output-gate.ts';
+import { byOrder } from './routing.ts';
+import type { Routing } from './routing.ts';
+
+export interface TriedCommandsParts {
+  readonly journal: Pick<Journal, 'readActorRecords'>;
+  readonly routing: Pick<Routing, 'reroute' | 'answer'>;
+  /** Queues a job for admission again. */
+  readonly again: (job: Job) => void;
+  /** Takes jobs out of the queue for admission. */
+  readonly takeOut: (which: (job: Job) => boolean) => Job[];
+  /** Answers a job from the record at a position of its bucket. */
+  readonly answerFrom: (job: Job, activation: Activation, position: number) => void;
+}
+
+/** What is being looked for in the history of one actor. */
+export class Search {
+  /** Those that are looked for. */
+  readonly wanted = new Set<Job>();
+  /** And all that wait meanwhile (W2), those among them. */
+  readonly waiting: Job[] = [];
+  from = Infinity;
+  isReading = false;
+}
+
+/** Records of one read. */
+const PAGE_RECORDS = 1_024;
+
+export class TriedCommands {
+  /** Commands that were looked for in the log so far. */
+  searched = 0;
+  private readonly parts: TriedCommandsParts;
+
+  constructor(parts: TriedCommandsParts) {
+    this.parts = parts;
+  }
+
+  /** True when the job, whose key the window does not hold, has to wait until the log has told what became of it (W1). */
+  mustWait(job: Job, triedSince: LogPlace, activation: Activation, group: CommitGroup): boolean {
+    if (job.isSearched) return false;
+    const from = placeIn(activation.bucket, triedSince);
+    if (from >= endOf(activation)) return false;
+    const search = (activation.search ??= this.begin(activation, group));
+    search.from = Math.min(search.from, from);
+    search.wanted.add(job);
+    search.waiting.push(job);
+    return true;
+  }
+
+  /** W2. Whether it is one more that is looked for stands in `isWanted`: the key is not in the window. */
+  waitBehind(job: Job, search: Search, isWanted: boolean, { bucket }: Activation): void {
+    search.waiting.push(job);
+    const triedSince = job.command?.triedSince;
+    if (!isWanted || triedSince === undefined || search.isReading || job.isSearched) return;
+    search.from = Math.min(search.from, placeIn(bucket, triedSince));
+    search.wanted.add(job);
+  }
+
+  private begin(activation: Activation, group: CommitGroup): Search {
+    const search = new Search();
+    group.released.push((durable) => {
+      if (!durable || isGone(activation)) this.end(activation, search, () => false);
+      else void this.run(activation, search);
+    });
+    return search;
+  }
+
+  private async run(activation: Activation, search: Search): Promise<void> {
+    search.isReading = true;
+    this.searched += search.wanted.size;
+    let found: Found | null = null;
+    let error = 'too many records of the actor stand between the tries';
+    try {
+      found = await this.read(activation, search);
+    } catch (thrown) {
+      error = thrown instanceof Error ? thrown.message : String(thrown);
+    }
+    if (isGone(activation)) {
+      this.end(activation, search, () => false);
+      return;
+    }
+    this.end(activation, search, (job) => {
+      if (!search.wanted.has(job)) return false;
+      const position = found?.positions.get(scopeOf(job.command!));
+      if (position !== undefined) {
+        job.isSearched = true;
+        this.parts.answerFrom(job, activation, position);
+        return true;
+      }
+      if (found?.isWhole === true) {
+        job.isSearched = true;
+        return false;
+      }
+      job.error = { code: 'UNKNOWN_OUTCOME', message: `whether an earlier try of this command was recorded cannot be told: ${error}` };
+      job.bodyFrom = job.bodyTo = 0;
+      this.parts.routing.answer(job, NO_BYTES);
+      return true;
+    });
+  }
+
+  private async read({ bucketId, address, actorHash, keys, bucket }: Activation, { from, wanted }: Search): Promise<Found> {
+    const scopes = new Set([...wanted].map(({ command }) => scopeOf(command!)));
+    const positions = new Map<string, number>();
+    const to = Math.min(keys.oldest, bucket.durablePosition + 1);
+    const reader = new RecordReader();
+    for (let at = from, read = 0; at < to; ) {
+      const records = await this.parts.journal.readActorRecords(bucketId, address, actorHash, { from: at, to, recordsMax: PAGE_RECORDS });
+      for (const { position, bytes } of records) {
+        const record = reader.over(bytes);
+        const scope = scopeOf(record);
+        // The newest counts, as in the window.
+        if (record.key !== '' && scopes.has(scope)) positions.set(scope, position);
+        at = position + 1;
+      }
+      read += records.length;
+      if (records.length < PAGE_RECORDS) break;
+      if (read >= limits.recordsSearchedMax) return { positions, isWhole: false };
+    }
+    return { positions, isWhole: true };
+  }
+
+  /** Lets all go on that waited, in the order in which they came, with those in between that are about to be admitted; but for whom `takes` takes. */
+  private end(activation: Activation, search: Search, takes: (job: Job) => boolean): void {
+    // Whoever has dropped the actor has taken them along.
+    if (activation.search !== search) return;
+    const { routing, again, takeOut } = this.parts;
+    activation.search = null;
+    const isOver = isGone(activation);
+    const behind = takeOut((job) => job.activation === activation && job.origin === null && (job.command !== null || job.get !== null));
+    for (const job of [...search.waiting, ...behind].sort(byOrder)) {
+      if (takes(job)) continue;
+      if (isOver) routing.reroute(job);
+      else again(job);
+    }
+  }
+}
+
+interface Found {
+  /** By scope. */
+  readonly positions: ReadonlyMap<string, number>;
+  /** Everything was read (W4). */
+  readonly isWhole: boolean;
+}
+
+/** Where the log may hold the earlier try first; the beginning when the place is one of another log. */
+function placeIn(bucket: Bucket, { incarnation, position }: LogPlace): number {
+  return sameHash(incarnation, bucket.incarnation) ? Math.max(1, position) : 1;
+}
+
+function isGone({ phase, bucket }: Activation): boolean {
+  return phase === GONE || bucket.stopped;
+}
+
+/** The records from here on are those whose keys the window has. */
+function endOf({ keys, lastPosition }: Activation): number {
+  return Math.min(keys.oldest, lastPosition + 1);
+}
+
+function scopeOf({ principal, key }: Pick<CommandRequest, 'principal' | 'key'>): string {
+  return `${principal}\0${key}`;
+}
+
+const NO_BYTES = Buffer.alloc(0);
