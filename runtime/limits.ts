@@ -70,7 +70,7 @@ export const limits = {
   activationsMax: 100_000,
   keysPerActorMax: 128,
   /** A command that is sent again is looked for among so many records of its actor. */
-  recordsSearchedMax: 65_536,
+  recordsSearchedMax: 262_144,
   keyAgeMaxMs: 24 * 3_600_000,
   /** A snapshot is taken when this many records of an actor stand behind its last one, */
   recordsPerSnapshotMax: 256,

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { NodeEngine } from './actor/node-engine.ts';
-import { systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
+import { everySecond, systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
 import { Monitor } from './admin/monitor.ts';
 import { bundleHash } from './bundle/bundle.ts';
 import { checkStateCompatible } from './bundle/compatibility.ts';
@@ -82,6 +82,8 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
     limits: engineLimitsOf(settings),
   });
   await engine.start();
+  const stopNoting = everySecond(() => void engine.notePlaces());
+  closing.push(async () => stopNoting());
   log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');
 
   const front = await openFront({

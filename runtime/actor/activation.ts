@@ -75,6 +75,8 @@ export class Activation {
   stateBytes = 0;
   /** Duplicates that wait for the first command with their key. */
   joiners: Job[] | null = null;
+  /** Its window knew every key from this position on when it came into memory: whatever was not answered by the process that had it before stands behind. */
+  keysFrom = 0;
   /** What is being looked for in its history, and who waits for that. */
   search: Search | null = null;
   /** Timers that are armed, by name; null while there was none. */

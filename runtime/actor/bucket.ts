@@ -44,6 +44,8 @@ export class Bucket {
   position = 0;
   readonly head: MutableHash64 = { hi: 0, lo: 0 };
   durablePosition = 0;
+  /** Where the log ended when it was opened. */
+  openedPosition = 0;
   /** The newest recorded time; the next decision's is not before it. */
   nowMs = 0;
   /** The recorded time of the last record encoded; decisions on their way may have a later one already, below `nowMs`. */
@@ -84,7 +86,7 @@ export class Bucket {
   opened(head: BucketHead): void {
     this.incarnation = head.incarnation;
     this.epoch = head.epoch;
-    this.position = this.durablePosition = head.position;
+    this.position = this.durablePosition = this.openedPosition = head.position;
     this.head.hi = head.head.hi;
     this.head.lo = head.head.lo;
   }

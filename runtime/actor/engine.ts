@@ -45,6 +45,8 @@ export interface CommandRequest {
    * the actor does not remember the key any more.
    */
   readonly triedSince?: LogPlace | undefined;
+  /** The same, as the client says it: the first try was so many milliseconds ago. 0 or nothing for a first one. */
+  readonly triedMs?: number;
   /** Who sends; '' only with --auth none. */
   readonly principal: string;
   /** The connection, for causation. */
@@ -296,7 +298,8 @@ export interface ActorTimers {
 
 /** Takes the requests that an engine got and whose actor another node owns. Must not throw. */
 export interface Elsewhere {
-  command(request: CommandRequest): void;
+  /** Nobody else can have recorded it in front of `since`, whoever may have sent it there meanwhile; null when this engine does not know the log. */
+  command(request: CommandRequest, since: LogPlace | null): void;
   get(request: GetRequest): void;
 }
 

@@ -147,7 +147,7 @@ export class Routing {
   }
 
   /** Gives a request back whose bucket is not this node's: it is answered by whoever takes it (O2 of ownership.ts). */
-  handOver(job: Job): void {
+  handOver(job: Job, { incarnation, durablePosition }: Bucket): void {
     this.detach(job);
     const { elsewhere } = this.parts;
     if (elsewhere === null) {
@@ -156,7 +156,7 @@ export class Routing {
     }
     this.waiting--;
     this.waitingBytes -= bytesOf(job);
-    if (job.command !== null) elsewhere.command(job.command);
+    if (job.command !== null) elsewhere.command(job.command, durablePosition === 0 ? null : { incarnation, position: durablePosition + 1 });
     else elsewhere.get(job.get!);
   }
 
@@ -238,7 +238,7 @@ export class Routing {
   }
 
   private waitAt(bucket: Bucket, job: Job): void {
-    if (!bucket.owned) this.handOver(job);
+    if (!bucket.owned) this.handOver(job, bucket);
     else if (bucket.refusal !== null) this.failSoon(job, bucket.refusal);
     else bucket.held.push(job);
   }
@@ -332,6 +332,7 @@ export class Routing {
     if (activation.phase !== LOADING) return;
     const { loop } = this.parts;
     activation.phase = RESIDENT;
+    activation.keysFrom = Math.min(activation.keys.oldest, activation.lastPosition + 1);
     activation.handle = this.nextHandle++;
     const { mailbox } = activation;
     activation.mailbox = [];

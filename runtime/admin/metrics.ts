@@ -137,6 +137,7 @@ const journalGauges: readonly Reading<JournalStat>[] = [
 ];
 const journalCounters: readonly Reading<JournalStat>[] = [
   ['troupe_journal_syncs_total', 'Synchronisations with the disk', (s) => s.syncs],
+  ['troupe_journal_delayed_syncs_total', 'Synchronisations of Redis that took more than two seconds under writes', (s) => s.delayedSyncs],
 ];
 const sandboxGauges: readonly Reading<SandboxStat>[] = [
   ['troupe_sandbox_generation', 'Number of the active process', (s) => s.generation],
