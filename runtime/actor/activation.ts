@@ -93,8 +93,9 @@ export class Activation {
   mailbox: Job[] = [];
   /** Why the history could not be folded; answers every command that came with it. */
   loadError: { readonly code: string; readonly message: string } | null = null;
-  /** The sender's object that leads here; see Catalog. */
+  /** The senders' objects that lead here, the newest first; see Catalog. */
   knownBy: Address | null = null;
+  knownBefore: Address | null = null;
   newer: Activation | null = null;
   older: Activation | null = null;
 

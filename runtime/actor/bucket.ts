@@ -16,7 +16,7 @@ import type { Job } from './job.ts';
 import { Linked } from './links/linked.ts';
 import { Channels } from './messages/channels.ts';
 import { Letters } from './messages/letters.ts';
-import type { SentMessage } from './messages/message.ts';
+import type { Addressees, Message } from './messages/message.ts';
 import type { BucketHead } from '../journal/journal.ts';
 import { TimerIndex } from './timers/timer-index.ts';
 
@@ -77,9 +77,10 @@ export class Bucket {
   /** Reasons per "<type> <bundle hex>". */
   readonly typeQuarantines = new Map<string, string>();
 
-  constructor(id: BucketId) {
+  /** Buckets of one node share their addressees. */
+  constructor(id: BucketId, addressees?: Addressees) {
     this.id = id;
-    this.channels = new Channels(id.bits);
+    this.channels = new Channels(id.bits, addressees);
   }
 
   opened(head: BucketHead): void {
@@ -127,7 +128,7 @@ export class Bucket {
    * Takes in what a record says about messages and timers, as it is encoded and again when the log is read: what stands here live is what a
    * restart makes of the log. Answers what the record sends.
    */
-  foldMessages(record: RecordReader): readonly SentMessage[] {
+  foldMessages(record: RecordReader): readonly Message[] {
     this.letters.fold(record);
     this.timers.fold(record);
     const sent = this.channels.fold(record);

@@ -38,8 +38,9 @@ export class Catalog {
     if (known !== null) return known;
     const found = this.byAddress.get(address.text);
     if (found === undefined) return undefined;
-    // One of the sender's objects a time, so that none of them keeps alive what has gone.
-    if (found.knownBy !== null) found.knownBy.resident = null;
+    // Two of the senders' objects a time, so that none of them keeps alive what has gone: one of the clients', one of other actors'.
+    if (found.knownBefore !== null) found.knownBefore.resident = null;
+    found.knownBefore = found.knownBy;
     found.knownBy = address;
     address.resident = found;
     return found;
@@ -80,7 +81,8 @@ export class Catalog {
     activation.stateBytes = 0;
     activation.phase = GONE;
     if (activation.knownBy !== null) activation.knownBy.resident = null;
-    activation.knownBy = null;
+    if (activation.knownBefore !== null) activation.knownBefore.resident = null;
+    activation.knownBy = activation.knownBefore = null;
     activation.keys.release();
   }
 

@@ -5,8 +5,10 @@
 
 import type { ErrorCode } from '../codec/errors.ts';
 import type { Hash64 } from '../codec/hash64.ts';
+import type { Address } from '../codec/names.ts';
 import type { Format } from '../sandbox/sandbox.ts';
 
+export { Address } from '../codec/names.ts';
 export type { Format };
 export { FORMAT_JSON, FORMAT_PROTO } from '../sandbox/sandbox.ts';
 
@@ -16,22 +18,6 @@ export interface AnswerError {
   readonly message: string;
   /** The behaviour's own code, with REJECTED. */
   readonly reason?: string;
-}
-
-/**
- * Where a command goes: "<actor type>:<actor id>", not yet checked. Who sends to an actor again keeps the object: in it the
- * engine remembers where that actor is, and finds it without looking for it.
- */
-export class Address {
-  readonly text: string;
-  /** The engine's own. */
-  resident: object | null = null;
-  /** Index of its bucket; -1 until somebody has looked. */
-  bucket = -1;
-
-  constructor(text: string) {
-    this.text = text;
-  }
 }
 
 /** A place in a bucket's log, which says nothing about a log with another incarnation. */

@@ -14,7 +14,7 @@ import type { Outgoing } from './outgoing.ts';
 import { ownerBytes } from './owner-bytes.ts';
 import { BadRequest, MapRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
-import { addressOf, nameOf } from './names.ts';
+import { names } from './names.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const ANSWER_BYTES = 32;
@@ -208,12 +208,12 @@ function readInner(kind: number): void {
 /** A string that is likely to come again. */
 function text(): string {
   inner.span();
-  return nameOf(inner.buffer, inner.from, inner.to);
+  return names.text(inner.buffer, inner.from, inner.to);
 }
 
 function address(): Address {
   inner.span();
-  return addressOf(inner.buffer, inner.from, inner.to);
+  return names.address(inner.buffer, inner.from, inner.to);
 }
 
 function makeRequest(connection: Connection, frame: Buffer): Incoming {

@@ -12,7 +12,7 @@
 
 import { Address } from '../actor/engine.ts';
 import { limits } from '../limits.ts';
-import { addressOf, nameOf } from './names.ts';
+import { names } from './names.ts';
 
 const NO_ADDRESS = new Address('');
 
@@ -169,7 +169,7 @@ export class RequestScanner {
     } else if (field === ID || field === KEY) {
       text = this.buffer.latin1Slice(this.textFrom, this.textTo);
     } else {
-      text = nameOf(this.buffer, this.textFrom, this.textTo);
+      text = names.text(this.buffer, this.textFrom, this.textTo);
     }
     switch (field) {
       case ID: this.id = text; break;
@@ -183,7 +183,7 @@ export class RequestScanner {
   private address(): boolean {
     const text = this.plain ? null : this.escaped();
     if (text === null && !this.plain) return false;
-    this.to = text === null ? addressOf(this.buffer, this.textFrom, this.textTo) : new Address(text);
+    this.to = text === null ? names.address(this.buffer, this.textFrom, this.textTo) : new Address(text);
     return true;
   }
 

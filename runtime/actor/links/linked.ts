@@ -65,7 +65,7 @@ export class Linked {
 
   /** Takes a record in; `channels` has taken it in already. */
   fold(record: RecordReader, channels: Channels): void {
-    if (record.spans.length === 0) return;
+    if (record.spansLength === 0) return;
     if (record.kind === KIND_DECISION) this.begin(record);
     else if (record.kind === KIND_LINKED) this.link(record, channels);
     else if (record.kind === KIND_CURSOR) this.advance(record);

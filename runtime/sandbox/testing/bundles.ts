@@ -76,7 +76,7 @@ export function answers(results: ResultReader): Answer[] {
       migrated: copy(results.migratedFrom, results.migratedTo),
       stateBytes: results.stateBytes,
       error: results.error,
-      sendTo: results.sendTo ?? [],
+      sendTo: (results.sends ?? []).flatMap((from, i, ends) => (i % 2 === 0 ? [results.buffer.toString('utf8', from, ends[i + 1])] : [])),
       sentFrom: (results.trace ?? []).filter(({ kind }) => kind === TRACE_SEND).map(({ location }) => location),
     });
   }
