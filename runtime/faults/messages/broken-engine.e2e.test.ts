@@ -84,8 +84,8 @@ class Believing {
     const believing = new Believing();
     const undo = [
       believing.hear(false),
-      replace(Intake.prototype, 'take', (original) => function take(this: Intake, bucket, delivery, acknowledge): void {
-        original.call(this, bucket, believing.leaveOut(delivery), acknowledge);
+      replace(Intake.prototype, 'take', (original) => function take(this: Intake, bucket, delivery, acknowledge): boolean {
+        return original.call(this, bucket, believing.leaveOut(delivery), acknowledge);
       }),
     ];
     return () => undo.forEach((mend) => mend());
@@ -124,7 +124,7 @@ function nameOf({ source, destination }: { readonly source: number; readonly des
   return `${source} ${destination}`;
 }
 
-const forgets: Break = () => replace(Outbox.prototype, 'open', (original) => function open(this: Outbox, bucket): void {
+const forgets: Break = () => replace(Outbox.prototype, 'serves', (original) => function serves(this: Outbox, bucket): void {
   const { channels } = bucket;
   const undo = replace(channels, 'all', () => function* () {});
   original.call(this, bucket);
@@ -235,8 +235,8 @@ async function talked(t: Test, broken: Break | null): Promise<{ readonly run: Ru
   const run = new Run();
   let isDeaf = false;
   const undo = [
-    replace(Intake.prototype, 'take', (original) => function take(this: Intake, bucket, delivery, acknowledge): void {
-      if (!isDeaf) original.call(this, bucket, delivery, acknowledge);
+    replace(Intake.prototype, 'take', (original) => function take(this: Intake, bucket, delivery, acknowledge): boolean {
+      return isDeaf ? false : original.call(this, bucket, delivery, acknowledge);
     }),
   ];
   if (broken !== null) undo.push(broken());
