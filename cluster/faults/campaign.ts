@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Book, Findings } from '../../runtime/faults/book.ts';
 import type { BucketId } from '../../runtime/codec/address.ts';
+import { randomFrom } from '../../runtime/faults/random.ts';
 import { makeShiftedClock } from '../../runtime/testing/shifted-clock.ts';
 import type { ShiftedClock } from '../../runtime/testing/shifted-clock.ts';
 import { makeSlowDisk } from '../../runtime/testing/slow-disk.ts';
@@ -291,14 +292,4 @@ export function timesOf(list: readonly number[]): Times {
 
 function shown({ medianMs, worstMs }: Times): string {
   return `${medianMs} ms (worst ${worstMs})`;
-}
-
-export function randomFrom(seed: number): () => number {
-  let state = seed | 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }

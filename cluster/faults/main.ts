@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { randomFrom, runClusterCampaign } from './campaign.ts';
+import { randomFrom } from '../../runtime/faults/random.ts';
+import { runClusterCampaign } from './campaign.ts';
 import type { CampaignResult } from './campaign.ts';
 import type { Fault } from './fault.ts';
 import { faultsByName, randomFaults } from './fault-list.ts';

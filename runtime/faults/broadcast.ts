@@ -14,6 +14,7 @@ import { Link } from './link.ts';
 import { memoryText, MemoryWatch, nodeMemory } from './memory.ts';
 import { NodeProcess, freePort } from './node-process.ts';
 import { diskMib } from './scale.ts';
+import { Waiter, waitsText } from './waiter.ts';
 
 export interface BroadcastOptions {
   readonly directory: string;
@@ -85,10 +86,11 @@ class Run {
     say(`${linked} actors are linked to one, after ${seconds.toFixed(1)} s; ${memoryText(nodeMemory(this.node.pid))}; ${diskMib(this.data)} MiB on disk`);
     await this.restart();
 
-    const waiter = new Waiter(this.ports.port, this.options.rate);
-    await waiter.open();
+    const waiter = await Waiter.open({
+      port: this.ports.port, rate: this.options.rate, command: (n) => ({ to: `links.v1.Leaf:other-${n % OTHERS}`, name: 'Hear', body: NO_BYTES }),
+    });
     await sleep(QUIET_MS);
-    say(`  commands of clients before: ${waiter.take()}`);
+    say(`  commands of clients before: ${waitsText(waiter.take())}`);
     const memory = new MemoryWatch(this.node.pid);
     const before = await this.load();
     const told = performance.now();
@@ -97,7 +99,7 @@ class Run {
     const ms = performance.now() - told;
     memory.stop();
     say(`  broadcast: the last was told after ${(ms / 1_000).toFixed(1)} s, ${Math.round((linked * 1_000) / ms)}/s; at most node ${memory.nodeMaxMib} MiB, sandbox ${memory.sandboxMaxMib} MiB`);
-    say(`  commands of clients meanwhile: ${waiter.take()}`);
+    say(`  commands of clients meanwhile: ${waitsText(waiter.take())}`);
     waiter.close();
     await this.check(1);
 
@@ -174,50 +176,5 @@ class Run {
 
   private start(): NodeProcess {
     return new NodeProcess({ ...this.ports, data: this.data, log: join(this.options.directory, 'node.log'), startArgs: this.options.startArgs });
-  }
-}
-
-/** Commands at a fixed rate, whatever the answers take: what each had to wait. */
-class Waiter {
-  sent = 0;
-  private readonly port: number;
-  private readonly rate: number;
-  private link!: Link;
-  private timer: NodeJS.Timeout | null = null;
-  private readonly since = new Map<string, number>();
-  private waits: number[] = [];
-
-  constructor(port: number, rate: number) {
-    this.port = port;
-    this.rate = rate;
-  }
-
-  async open(): Promise<void> {
-    this.link = await Link.open(this.port);
-    this.link.onAnswer = ({ id }) => {
-      this.waits.push(performance.now() - this.since.get(id)!);
-      this.since.delete(id);
-    };
-    const began = performance.now();
-    this.timer = setInterval(() => {
-      for (const due = ((performance.now() - began) * this.rate) / 1_000; this.sent < due; ) {
-        const id = `w-${this.sent++}`;
-        this.since.set(id, performance.now());
-        this.link.command({ id, key: '', to: `links.v1.Leaf:other-${this.sent % OTHERS}`, name: 'Hear', body: NO_BYTES });
-      }
-    }, 1);
-  }
-
-  /** Of the answers since the last time. */
-  take(): string {
-    const waits = this.waits.sort((a, b) => a - b);
-    this.waits = [];
-    const at = (share: number): string => (waits[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? 0).toFixed(1);
-    return `${waits.length} answered, median ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
-  }
-
-  close(): void {
-    if (this.timer !== null) clearInterval(this.timer);
-    this.link.close();
   }
 }

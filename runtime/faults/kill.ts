@@ -19,6 +19,7 @@ import { LogCheck } from './log-check.ts';
 import { BENCH_BEHAVIORS, NodeProcess, freePort } from './node-process.ts';
 import { losePower, powerLossImport, undoLogBytes } from './power-loss.ts';
 import { Pressure } from './pressure.ts';
+import { randomFrom } from './random.ts';
 import { checkRecords, checkStates } from './states.ts';
 
 export interface KillOptions {
@@ -237,14 +238,4 @@ class Campaign {
     if (this.options.break === 'sync' || this.random() < 0.5) return () => false;
     return () => this.random() < 0.5;
   }
-}
-
-function randomFrom(seed: number): () => number {
-  let state = seed | 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }

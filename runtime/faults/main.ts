@@ -9,6 +9,11 @@ import { runColdScale } from './cold-scale.ts';
 import { runHostile } from './hostile.ts';
 import { runKillCampaign } from './kill.ts';
 import { runMessagesCampaign } from './messages/campaign.ts';
+import { SHOP_BEHAVIORS } from './node-process.ts';
+import { breakShop, breaks } from './off-sale/broken-shop.ts';
+import { NodeVenue } from './off-sale/node-venue.ts';
+import { runOffSale } from './off-sale/off-sale.ts';
+import { offSaleText } from './off-sale/report.ts';
 import { runScale } from './scale.ts';
 import { runBroadcast } from './broadcast.ts';
 import { runTimers } from './timers.ts';
@@ -49,6 +54,17 @@ const help = `Usage: npm run faults -- <kind> [options]
   broadcast  very many actors that are linked to one, and a broadcast to all of them: time to the last, memory, what clients wait meanwhile
     --linked <n>          actors that are linked                                         (100000)
     --rate <n>            commands of clients a second                                   (200)
+    --start-args, --data, --keep as above
+
+  off-sale   a product goes off sale to which very many unpaid orders refer, while payments for them stream in and the time to pay of some
+             ends: every order one outcome, no piece and no amount lost; how long it takes to the last void
+    --orders <n>          (10000)
+    --pay <percent>       of the orders: somebody pays, around the off-sale                (30)
+    --expire <percent>    of the orders: their time to pay ends around the off-sale        (10)
+    --wrong <percent>     of the payments: not the right amount                            (10)
+    --rate <n>            commands of other clients a second                               (200)
+    --break refund|void   a mistake in the shop's scripts; the run must then end with findings
+    --seed, --json as below
     --start-args, --data, --keep as above
 
   hostile    scripts that loop, allocate, and throw what cannot be looked at, beside actors under steady load
@@ -205,6 +221,47 @@ async function broadcast(args: string[]): Promise<number> {
   );
 }
 
+async function offSale(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...common,
+      json: { type: 'boolean', default: false },
+      orders: { type: 'string', default: '10000' },
+      pay: { type: 'string', default: '30' },
+      expire: { type: 'string', default: '10' },
+      wrong: { type: 'string', default: '10' },
+      rate: { type: 'string', default: '200' },
+      break: { type: 'string' },
+      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    },
+  });
+  const broken = breaks.find((what) => what === values.break);
+  if (values.break !== undefined && broken === undefined) throw new Error(`--break is ${breaks.join(' or ')}`);
+  const talk = values.json ? (text: string): void => void process.stderr.write(`${text}\n`) : say;
+  talk(`seed ${values.seed}`);
+  return inDirectory(values, async (directory) => {
+    const venue = await NodeVenue.start(directory, words(values['start-args']));
+    try {
+      const result = await runOffSale(venue, {
+        orders: whole('orders', values.orders),
+        payPercent: whole('pay', values.pay),
+        expirePercent: whole('expire', values.expire),
+        wrongPercent: whole('wrong', values.wrong),
+        rate: whole('rate', values.rate),
+        seed: whole('seed', values.seed),
+        behaviors: broken === undefined ? SHOP_BEHAVIORS : breakShop(broken, directory),
+        say: talk,
+      });
+      if (values.json) say(JSON.stringify({ seed: whole('seed', values.seed), ...result }));
+      else for (const line of offSaleText(result)) say(line);
+      return result.findings;
+    } finally {
+      await venue.close();
+    }
+  }, talk);
+}
+
 async function hostile(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -294,7 +351,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, messages, scale, 'cold-scale': coldScale, timers, broadcast, hostile };
+const kinds: Record<string, (args: string[]) => Promise<number>> = { kill, messages, scale, 'cold-scale': coldScale, timers, broadcast, 'off-sale': offSale, hostile };
 const [name = '', ...args] = process.argv.slice(2);
 const kind = kinds[name];
 if (kind === undefined || args.includes('--help')) {

@@ -97,6 +97,17 @@ export class NodeProcess {
     return (await fetch(`${this.admin}/metrics`)).text();
   }
 
+  /**
+   * How far the logs of its buckets have come: the same text twice means that nothing was appended in between.
+   * @throws Error when it names no bucket, which would always look the same
+   */
+  async logPositions(): Promise<string> {
+    const metrics = await (await fetch(`${this.admin}/metrics?buckets=true`)).text();
+    const lines = metrics.match(/^troupe_bucket_position\{.*$/gm);
+    if (lines === null) throw new Error('the node does not say how far its logs have come');
+    return lines.sort().join('\n');
+  }
+
   /** The class that the running node exports, not the one that was asked for. */
   async durability(): Promise<string> {
     return /durability="([^"]+)"/.exec(await this.metrics())?.[1] ?? 'not reported';

@@ -4,17 +4,18 @@
  * data directory; what was sent by then and not taken in was on its way.
  */
 
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createSegmentJournal } from '../../journal/segment/segment-journal.ts';
 import { Findings } from '../book.ts';
 import { NodeProcess, SHOP_BEHAVIORS, freePort } from '../node-process.ts';
 import { descendantsOf, isAlive } from '../proc.ts';
+import { randomFrom } from '../random.ts';
 import { CarefulClient } from './careful-client.ts';
 import { MessagesCheck } from './messages-check.ts';
 import type { MessagesFigures } from './messages-check.ts';
+import { NodeLogs } from './node-logs.ts';
 import { atRest, compareStates } from './rest.ts';
 import { ShopLoad } from './shop-load.ts';
 
@@ -61,7 +62,6 @@ const NODE_TWICE = 'kill -9 of the node, and again while it starts';
 const ONE_SANDBOX = 'kill -9 of a sandbox';
 const ALL_SANDBOXES = 'kill -9 of all sandboxes';
 
-const BUCKET_BITS = 8;
 const START_KILL_MAX_MS = 400;
 /** The fault strikes somewhere on the way of the burst. */
 const BURST_MAX_MS = 60;
@@ -93,6 +93,7 @@ class Campaign {
   private readonly rounds: MessagesRound[] = [];
   private readonly ports = { port: 0, adminPort: 0 };
   private readonly check: MessagesCheck;
+  private readonly logs: NodeLogs;
   private node: NodeProcess | null = null;
   private proofs = 0;
   private left: string[] = [];
@@ -103,6 +104,7 @@ class Campaign {
     this.data = join(options.directory, 'data');
     this.random = randomFrom(options.seed);
     this.check = new MessagesCheck(findings);
+    this.logs = new NodeLogs(this.data, options.directory);
     this.client = new CarefulClient({ findings, random: this.random, repeatShare: 0.05 });
     const { products, ordersPerSecond, paymentTimeMaxSeconds } = options;
     this.load = new ShopLoad(this.client, { products, ordersPerSecond, paymentTimeMaxSeconds, customersMax: CUSTOMERS_MAX, random: this.random });
@@ -141,7 +143,7 @@ class Campaign {
   /** Closes the shop, waits until all is at rest, and holds everything against everything. */
   async prove(): Promise<void> {
     const { check, client, load, node, findings } = this;
-    await atRest({ load, client, check, positions: async () => positionsIn(await node!.metrics()), read: () => this.readNow() });
+    await atRest({ load, client, check, positions: () => node!.logPositions(), read: () => this.readNow() });
     check.settle({ nowMs: Date.now(), timerGraceMs: TIMER_GRACE_MS }, client.answered);
     await compareStates(check, client);
     this.proofs++;
@@ -188,7 +190,7 @@ class Campaign {
   private async killNode(again: boolean): Promise<void> {
     const orphans = await this.node!.kill();
     if (orphans.length > 0) this.findings.add(`sandboxes outlived their node: ${orphans.join(', ')}`);
-    await this.read(this.copy());
+    await this.logs.read(this.check);
     if (again) {
       const node = this.start();
       await sleep(this.random() * START_KILL_MAX_MS);
@@ -197,55 +199,18 @@ class Campaign {
     await this.start().ready();
   }
 
-  /** The node stands still for as long as its data directory is copied, so that the copy is of one moment. */
   private async killSandboxes(all: boolean): Promise<void> {
     const { pid } = this.node!;
     const sandboxes = descendantsOf(pid);
-    const copy = this.suspended(() => {
-      const struck = all ? sandboxes : sandboxes.filter((_, i) => i === Math.floor(this.random() * sandboxes.length)).slice(0, 1);
+    const struck = all ? sandboxes : sandboxes.filter((_, i) => i === Math.floor(this.random() * sandboxes.length)).slice(0, 1);
+    await this.logs.readSuspended(pid, this.check, () => {
       for (const sandbox of struck) if (isAlive(sandbox)) killIfThere(sandbox);
     });
-    await this.read(copy);
   }
 
   private readNow(): Promise<void> {
-    return this.read(this.node!.ended ? this.copy() : this.suspended(() => undefined));
-  }
-
-  private suspended(strike: () => void): string {
-    const { pid } = this.node!;
-    process.kill(pid, 'SIGSTOP');
-    try {
-      const copy = this.copy();
-      strike();
-      return copy;
-    } finally {
-      process.kill(pid, 'SIGCONT');
-    }
-  }
-
-  private copy(): string {
-    const copy = join(this.options.directory, 'copy');
-    rmSync(copy, { recursive: true, force: true });
-    cpSync(join(this.data, 'journal'), copy, { recursive: true });
-    return copy;
-  }
-
-  /** On from where it was read last time. */
-  private async read(copy: string): Promise<void> {
-    const { check } = this;
-    const journal = createSegmentJournal({ directory: copy });
-    await journal.open();
-    try {
-      const buckets = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
-      for (const { bucket, incarnation } of await journal.openBuckets(buckets)) {
-        await check.bucket(bucket, incarnation, journal.readBucket(bucket, check.positionOf(bucket.index) + 1));
-      }
-    } finally {
-      await journal.close();
-      rmSync(copy, { recursive: true });
-    }
-    check.match();
+    const { check, logs } = this;
+    return this.node!.ended ? logs.read(check) : logs.readSuspended(this.node!.pid, check);
   }
 
   private start(): NodeProcess {
@@ -261,19 +226,4 @@ function killIfThere(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-/** What a node's metrics say of how far its logs have come. */
-function positionsIn(metrics: string): string {
-  return [...metrics.matchAll(/^troupe_bucket_position\{[^\n]*/gm)].map(([line]) => line).sort().join('\n');
-}
-
-function randomFrom(seed: number): () => number {
-  let state = seed | 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }

@@ -69,6 +69,7 @@ export class MessagesCheck {
   readonly shop: ShopCheck;
   private readonly replies: RepliesCheck;
   private readonly findings: Findings;
+  private readonly also: (record: LogRecord) => void;
   private readonly buckets = new Map<number, Standing>();
   private readonly lastSeq = new Map<string, number>();
   /** By actor and key: the seq of the command's answer, null when it was refused. */
@@ -77,8 +78,10 @@ export class MessagesCheck {
   private unanswered: LogRecord[] = [];
   private records = 0;
 
-  constructor(findings: Findings) {
+  /** `also` is given every record, too, in the order of its log. */
+  constructor(findings: Findings, also: (record: LogRecord) => void = () => undefined) {
     this.findings = findings;
+    this.also = also;
     const complain = (rule: string, text: string): void => this.wrong(rule, text);
     this.channels = new ChannelsCheck(complain, samePayload);
     this.replies = new RepliesCheck(complain);
@@ -160,6 +163,7 @@ export class MessagesCheck {
     this.timers.record(record);
     this.links.record(record);
     this.shop.record(record);
+    this.also(record);
     this.history(record);
     if ((record.cause?.number ?? 0) > 0 && (record.kind === DECISION || record.kind === REJECTION)) this.unanswered.push(record);
   }

@@ -3,11 +3,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CarefulClient } from './careful-client.ts';
+import { typeOf } from './log-record.ts';
 import type { MessagesCheck } from './messages-check.ts';
-import type { ShopLoad } from './shop-load.ts';
+import { decodeState } from './shop-messages.ts';
+import type { Fields } from './shop-messages.ts';
 
 const ANSWERS_MAX_MS = 60_000;
-const REST_MAX_MS = 60_000;
+const REST_MAX_MS = 120_000;
 const POLL_MS = 200;
 /** Logs that have not grown for so long grow no more, unless there is something on its way: */
 const STILL_MS = 1_000;
@@ -15,10 +17,22 @@ const STILL_MS = 1_000;
 const RETRY_MS = 6_000;
 /** Longer than a message is on its way, and than a timer is late, on the slowest machine. */
 const LATE_MS = 20_000;
+/** States that are looked at together. */
 const GETS = 64;
 
+const SETTLED = ['ORDER_STATUS_CONFIRMED', 'ORDER_STATUS_EXPIRED', 'ORDER_STATUS_VOID', 'ORDER_STATUS_UNSPECIFIED'];
+const PAYMENT_SETTLED = ['PAYMENT_STATUS_CAPTURED', 'PAYMENT_STATUS_REFUNDED', 'PAYMENT_STATUS_FAILED', 'PAYMENT_STATUS_UNSPECIFIED'];
+
+/** Whoever has made the shop busy. */
+export interface Restful {
+  /** Resolves when nobody sends any more, and everything is answered; false when that takes too long. */
+  close(withinMs: number): Promise<boolean>;
+  /** What is not at rest yet, by its state as a node gives it; empty when everything is. */
+  restless(): Promise<string[]>;
+}
+
 export interface Resting {
-  readonly load: ShopLoad;
+  readonly load: Restful;
   readonly client: CarefulClient;
   readonly check: MessagesCheck;
   /** Says how far the logs have come. */
@@ -33,16 +47,17 @@ export interface Resting {
  * @throws Error with what is not at rest in time
  */
 export async function atRest(resting: Resting): Promise<void> {
-  const { check, read } = resting;
+  const { check } = resting;
+  const positions = (): Promise<string> => resting.positions();
   try {
     await ended(resting);
-    await still(resting, STILL_MS);
-    await read();
+    await logsStill(positions, REST_MAX_MS, STILL_MS);
+    await resting.read();
     if (check.channels.inFlight === 0) return;
-    await still(resting, RETRY_MS);
-    await read();
+    await logsStill(positions, REST_MAX_MS, RETRY_MS);
+    await resting.read();
   } catch (error) {
-    await read();
+    await resting.read();
     check.late(Date.now() - LATE_MS);
     throw error;
   }
@@ -58,15 +73,16 @@ async function ended({ load, client }: Resting): Promise<void> {
   }
 }
 
-async function still({ positions }: Resting, ms: number): Promise<void> {
-  const until = performance.now() + REST_MAX_MS;
+/** @throws Error when the logs go on growing */
+export async function logsStill(positions: () => Promise<string>, withinMs: number, ms = STILL_MS): Promise<void> {
+  const until = performance.now() + withinMs;
   let before = await positions();
   for (let since = performance.now(); performance.now() - since < ms; ) {
     await sleep(POLL_MS);
     const now = await positions();
     if (now !== before) since = performance.now();
     before = now;
-    if (performance.now() > until) throw new Error('rest: every order has come to its end, and the logs go on growing');
+    if (performance.now() > until) throw new Error('rest: nothing is left to be done, and the logs go on growing');
   }
 }
 
@@ -93,4 +109,25 @@ async function inTime<T>(asked: Promise<T>): Promise<T> {
     timer.abort();
     late.catch(() => undefined);
   }
+}
+
+/** What of the shop is not at rest; orders and payments that have come to their end leave `unsettled`. */
+export async function restlessOf(client: CarefulClient, unsettled: Set<string>, inventories: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  const actors = [...unsettled, ...inventories];
+  for (let at = 0; at < actors.length; at += GETS) {
+    await Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
+      const why = restlessness(decodeState(typeOf(actor), (await client.get(actor)).body), typeOf(actor));
+      if (why === null) unsettled.delete(actor);
+      else found.push(`${actor} ${why}`);
+    }));
+  }
+  return found;
+}
+
+function restlessness(state: Fields, type: string): string | null {
+  const status = String(state['status']);
+  if (type === 'shop.v1.Order') return SETTLED.includes(status) ? null : `is ${status}`;
+  if (type === 'shop.v1.Payment') return PAYMENT_SETTLED.includes(status) ? null : `is ${status}`;
+  return state['reserved'] === 0 ? null : `has ${String(state['reserved'])} reserved`;
 }

@@ -6,9 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CarefulClient, Outcome } from './careful-client.ts';
-import { typeOf } from './log-record.ts';
-import { decodeState } from './shop-messages.ts';
-import type { Fields } from './shop-messages.ts';
+import { restlessOf } from './rest.ts';
+import type { Restful } from './rest.ts';
 
 export interface ShopOptions {
   readonly products: number;
@@ -26,13 +25,8 @@ const USERS = 500;
 const SHOPKEEPERS = 4;
 const SHOPKEEPER_PAUSE_MS = 150;
 const OFF_SALE_MS = 100;
-/** States that are looked at together. */
-const GETS = 32;
 
-const SETTLED = ['ORDER_STATUS_CONFIRMED', 'ORDER_STATUS_EXPIRED', 'ORDER_STATUS_VOID', 'ORDER_STATUS_UNSPECIFIED'];
-const PAYMENT_SETTLED = ['PAYMENT_STATUS_CAPTURED', 'PAYMENT_STATUS_REFUNDED', 'PAYMENT_STATUS_FAILED', 'PAYMENT_STATUS_UNSPECIFIED'];
-
-export class ShopLoad {
+export class ShopLoad implements Restful {
   /** Orders and payments that are not known to have come to their end. */
   private readonly unsettled = new Set<string>();
   private readonly client: CarefulClient;
@@ -92,17 +86,7 @@ export class ShopLoad {
 
   /** What is not at rest yet, by its state as a node gives it; empty when everything is. */
   async restless(): Promise<string[]> {
-    const found: string[] = [];
-    const actors = [...this.unsettled, ...Array.from({ length: this.options.products }, (_, n) => inventoryOf(n))];
-    for (let at = 0; at < actors.length; at += GETS) {
-      await Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
-        const state = decodeState(typeOf(actor), (await this.client.get(actor)).body);
-        const why = restlessness(state, typeOf(actor));
-        if (why === null) this.unsettled.delete(actor);
-        else found.push(`${actor} ${why}`);
-      }));
-    }
-    return found;
+    return restlessOf(this.client, this.unsettled, Array.from({ length: this.options.products }, (_, n) => inventoryOf(n)));
   }
 
   private tick(): void {
@@ -167,11 +151,4 @@ function productOf(n: number): string {
 
 function inventoryOf(n: number): string {
   return `shop.v1.Inventory:p-${n}`;
-}
-
-function restlessness(state: Fields, type: string): string | null {
-  const status = String(state['status']);
-  if (type === 'shop.v1.Order') return SETTLED.includes(status) ? null : `is ${status}`;
-  if (type === 'shop.v1.Payment') return PAYMENT_SETTLED.includes(status) ? null : `is ${status}`;
-  return state['reserved'] === 0 ? null : `has ${String(state['reserved'])} reserved`;
 }
