@@ -46,7 +46,7 @@ export class Link {
 
   /** Sent with everything else of this tick, in frames of at most `perFrameMax`. */
   command(command: OutgoingCommand): void {
-    this.push({ id: command.id, command: { to: command.to, name: command.name, body: command.body, key: command.key, tried_ms: command.triedMs ?? 0 } });
+    this.push({ id: command.id, command: { to: command.to, name: command.name, body: command.body, key: command.key, triedMs: command.triedMs ?? 0 } });
   }
 
   get(id: string, actor: string): void {
