@@ -100,3 +100,17 @@ t.test('what is asked about a message goes to the owner of its bucket', async (t
   await t.rejects(letters.retry(place(16, 1)), { code: 'BAD_REQUEST' });
   await t.rejects(letters.retry(place(15, 1)), { code: 'NOT_READY' });
 });
+
+t.test('whom the messages are for is asked of every node, and every node hears it', async (t) => {
+  const asked: DeadLetterQuery[] = [];
+  const local = { deadLetters: async (query: DeadLetterQuery) => (asked.push(query), { letters: [], next: null, missing: [] }) } as unknown as DeadLetters;
+  const parts = { local, owners: { ownerOf: () => 1, self: 1, map: BucketMap.empty(BITS) }, timers: new VirtualTime() };
+  let serve: (incoming: unknown) => void = () => {};
+  const other = new ClusterLetters({ ...parts, peers: { peerOf: () => null, others: () => [] } });
+  other.serve({ handle: (method: number, handler: typeof serve) => void (method === LETTERS && (serve = handler)) } as never);
+  const peer = { request: (pending: Pending, _method: number, value: unknown) => serve({ value, answer: (page: unknown) => pending.answered(page, NO_BYTES, 0, 0), fail: t.fail }) } as unknown as Peer;
+  const one = new ClusterLetters({ ...parts, peers: { peerOf: () => null, others: () => [{ node: { id: 'n2' }, peer }] } });
+  const query = { type: '', actor: 'a.v1.Box:1', after: { bucket: 3, position: 4 }, max: 9 };
+  t.same(await one.deadLetters(query), { letters: [], next: null, missing: [] });
+  t.same(asked, [query, query]);
+});

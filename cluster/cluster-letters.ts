@@ -37,8 +37,8 @@ export class ClusterLetters implements DeadLetters {
   }
 
   async deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage> {
-    const { type, after, max } = query;
-    const value: LettersValue = [type, after.bucket, after.position, max];
+    const { type, actor = '', after, max } = query;
+    const value: LettersValue = [type, after.bucket, after.position, max, actor];
     const others = this.parts.peers.others();
     const [own, ...asked] = await Promise.all([
       this.parts.local.deadLetters(query),
@@ -61,8 +61,8 @@ export class ClusterLetters implements DeadLetters {
   serve(transport: Transport): void {
     const { local } = this.parts;
     transport.handle(LETTERS, (incoming) => {
-      const [type, bucket, position, max] = incoming.value as LettersValue;
-      answerLater(incoming, local.deadLetters({ type, after: { bucket, position }, max }));
+      const [type, bucket, position, max, actor] = incoming.value as LettersValue;
+      answerLater(incoming, local.deadLetters({ type, actor, after: { bucket, position }, max }));
     });
     transport.handle(RETRY_LETTER, (incoming) => answerLater(incoming, local.retry(placeOf(incoming.value as PlaceValue))));
     transport.handle(DROP_LETTER, (incoming) => answerLater(incoming, local.drop(placeOf(incoming.value as PlaceValue))));

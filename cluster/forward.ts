@@ -4,7 +4,7 @@ import type { Address, AnswerError, CommandRequest, Format, GetRequest, LogPlace
 import { Address as ActorAddress } from '../runtime/actor/engine.ts';
 import { catalogue } from '../runtime/codec/errors.ts';
 import { COMMAND, GET } from './methods.ts';
-import type { CommandValue, GetValue, TriedSince } from './methods.ts';
+import type { CommandValue, GetValue, Tried } from './methods.ts';
 import type { Refusals } from './refusals.ts';
 import type { Failure, IncomingRequest, Peer, Pending } from './transport/transport.ts';
 
@@ -31,7 +31,11 @@ export class Forward implements Pending {
   /** A command's own key, or the one that was minted for it. */
   readonly key: string;
   /** Some earlier try may have taken effect. */
-  isUnknown: boolean;
+  isUnknown = false;
+  /** It has waited here, and its client may have gone to another node with it meanwhile. */
+  isLate = false;
+  /** Its client has tried it so long before it came here, and this node does not know where the log stood then; 0 otherwise. */
+  openMs = 0;
   private isRecalled = false;
   /** How far the log of its bucket had come at the least before the first try. */
   private readonly since: LogPlace;
@@ -43,16 +47,24 @@ export class Forward implements Pending {
     this.sinceMs = sinceMs;
     this.order = order;
     this.key = key;
-    const triedSince = isCommand(request) ? request.triedSince : undefined;
-    this.isUnknown = triedSince !== undefined;
-    this.since = triedSince ?? since;
+    this.since = since;
     this.listener = listener;
   }
 
   /** The request as this node's own engine should get it: under the same key as on the way to others, and with what is known of earlier tries. */
-  local(): Request {
-    const { request, key, isUnknown } = this;
-    return isCommand(request) && (request.key !== key || isUnknown) ? new RoutedCommand(request, key, isUnknown ? this.since : undefined) : request;
+  local(now: number): Request {
+    const { request, key, triedSince } = this;
+    const triedMs = this.triedMs(now);
+    if (!isCommand(request) || (request.key === key && triedSince === undefined && triedMs === 0)) return request;
+    return new RoutedCommand(request, key, triedSince, triedMs, this.isUnknown);
+  }
+
+  private get triedSince(): LogPlace | undefined {
+    return this.openMs === 0 && (this.isUnknown || this.isLate) ? this.since : undefined;
+  }
+
+  private triedMs(now: number): number {
+    return this.openMs === 0 ? 0 : Math.ceil(this.openMs + now - this.sinceMs);
   }
 
   /** What the client is told when a try ends with this error: that nothing has happened cannot be said when an earlier one may have taken effect. */
@@ -61,12 +73,12 @@ export class Forward implements Pending {
   }
 
   /** `era`: see Refusals. */
-  send(peer: Peer, era: number): void {
+  send(peer: Peer, era: number, now: number): void {
     const { request } = this;
     if (isCommand(request)) {
-      const { incarnation, position } = this.since;
-      const triedSince: TriedSince | null = this.isUnknown ? [incarnation.hi, incarnation.lo, position] : null;
-      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, triedSince];
+      const { triedSince } = this;
+      const tried: Tried = triedSince === undefined ? this.triedMs(now) || null : [triedSince.incarnation.hi, triedSince.incarnation.lo, triedSince.position];
+      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, tried];
       peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
     } else {
       const value: GetValue = [request.to.text, request.format, era];
@@ -79,6 +91,7 @@ export class Forward implements Pending {
     this.isRecalled = true;
     const again = new Forward(this.request, this.index, this.sinceMs, this.order, this.key, this.since, this.listener);
     again.isUnknown = true;
+    again.openMs = this.openMs;
     return again;
   }
 
@@ -99,16 +112,21 @@ function afterTries(error: AnswerError): AnswerError {
   return catalogue[error.code].retryable ? { code: 'UNKNOWN_OUTCOME', message: `an earlier try may have taken effect; the last one: ${error.message}` } : error;
 }
 
-/** A command under a key that its client did not give, or that may have taken effect at another node. */
-class RoutedCommand implements CommandRequest {
+/** A command under a key that its client did not give, or that may have taken effect elsewhere. */
+export class RoutedCommand implements CommandRequest {
   readonly key: string;
   readonly triedSince: LogPlace | undefined;
+  readonly triedMs: number;
+  /** See Forward. */
+  readonly isUnknown: boolean;
   private readonly request: CommandRequest;
 
-  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined) {
+  constructor(request: CommandRequest, key: string, triedSince: LogPlace | undefined, triedMs: number, isUnknown: boolean) {
     this.request = request;
     this.key = key;
     this.triedSince = triedSince;
+    this.triedMs = triedMs;
+    this.isUnknown = isUnknown;
   }
 
   get to(): Address {
@@ -148,7 +166,7 @@ class RoutedCommand implements CommandRequest {
   }
 
   failed(error: AnswerError): void {
-    this.request.failed(this.triedSince === undefined ? error : afterTries(error));
+    this.request.failed(this.isUnknown ? afterTries(error) : error);
   }
 }
 
@@ -164,6 +182,7 @@ export class ServedCommand implements CommandRequest {
   readonly principal: string;
   readonly session: string;
   readonly triedSince: LogPlace | undefined;
+  readonly triedMs: number;
   readonly era: number;
   readonly incoming: IncomingRequest;
   private readonly refusals: Refusals;
@@ -178,7 +197,8 @@ export class ServedCommand implements CommandRequest {
     this.session = session;
     this.body = Buffer.from(incoming.buffer.subarray(incoming.bodyFrom, incoming.bodyTo));
     this.bodyTo = this.body.length;
-    this.triedSince = tried === null ? undefined : { incarnation: { hi: tried[0], lo: tried[1] }, position: tried[2] };
+    this.triedMs = typeof tried === 'number' ? tried : 0;
+    this.triedSince = tried === null || typeof tried === 'number' ? undefined : { incarnation: { hi: tried[0], lo: tried[1] }, position: tried[2] };
     this.era = era;
     this.incoming = incoming;
     this.refusals = refusals;

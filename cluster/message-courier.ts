@@ -5,6 +5,7 @@
  * What is for one node within one turn of the event loop leaves together, in frames of a bounded size.
  */
 
+import { Address } from '../runtime/actor/engine.ts';
 import type { Scheduler } from '../runtime/actor/seams.ts';
 import type { Delivery, Message, MessageKind, Receipt } from '../runtime/actor/messages/message.ts';
 import type { Courier } from '../runtime/actor/messages/outbox.ts';
@@ -56,9 +57,10 @@ export class MessageCourier implements Courier {
     });
   }
 
-  deliver(delivery: Delivery): void {
+  deliver(delivery: Delivery): boolean {
     const owner = this.parts.owners.ownerOf(delivery.destination);
     if (owner !== NO_NODE && owner !== this.parts.owners.self) this.bagOf(owner).deliveries.push(delivery);
+    return false;
   }
 
   private onDeliver({ value, from, buffer, bodyFrom, bodyTo }: Incoming): void {
@@ -70,8 +72,9 @@ export class MessageCourier implements Courier {
     };
     for (const [source, incarnationHi, incarnationLo, destination, list] of value as DeliverValue) {
       const messages = list.map(([kind, number, position, entry, sender, to, name, onReply, linkedNumber, size]): Message => {
-        const body = bodies.subarray(at, (at += size));
-        return { kind: kind as MessageKind, number, position, entry, from: sender, to, name, body, onReply, linkedNumber };
+        const bodyFrom = at;
+        at += size;
+        return { kind: kind as MessageKind, number, position, entry, from: sender, to: new Address(to), name, body: bodies, bodyFrom, bodyTo: at, onReply, linkedNumber, next: null };
       });
       this.engine!.receive({ source, incarnationHi, incarnationLo, destination, messages }, acknowledge);
     }
@@ -122,14 +125,15 @@ class Frames {
     let list: DeliveredMessage[] = [];
     const open = (): void => void this.value.push([source, incarnationHi, incarnationLo, destination, (list = [])]);
     open();
-    for (const { kind, number, position, entry, from, to, name, body, onReply, linkedNumber } of messages) {
-      if (this.bytes + body.length > FRAME_BYTES_MAX || this.messages >= MESSAGES_PER_FRAME_MAX) {
+    for (const { kind, number, position, entry, from, to, name, body, bodyFrom, bodyTo, onReply, linkedNumber } of messages) {
+      const size = bodyTo - bodyFrom;
+      if (this.bytes + size > FRAME_BYTES_MAX || this.messages >= MESSAGES_PER_FRAME_MAX) {
         this.flush();
         open();
       }
-      list.push([kind, number, position, entry, from, to, name, onReply, linkedNumber, body.length]);
-      this.bodies.push(body);
-      this.bytes += body.length;
+      list.push([kind, number, position, entry, from, to.text, name, onReply, linkedNumber, size]);
+      this.bodies.push(body.subarray(bodyFrom, bodyTo));
+      this.bytes += size;
       this.messages++;
     }
   }

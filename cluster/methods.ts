@@ -4,12 +4,13 @@ import type { Format } from '../runtime/actor/engine.ts';
 import type { BucketLoad, NodeLoad } from '../runtime/admin/operations.ts';
 
 /**
- * Request. Answer: the seq, with the reply as body. `era`: see refusals.ts. `triedSince`, when an earlier try may have been recorded: see
- * `CommandRequest.triedSince`.
+ * Request. Answer: the seq, with the reply as body. `era`: see refusals.ts. `tried`, when an earlier try may have been recorded: see
+ * `CommandRequest.triedSince` and `triedMs`.
  */
 export const COMMAND = 1;
-export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number, triedSince: TriedSince | null];
-export type TriedSince = [incarnationHi: number, incarnationLo: number, position: number];
+export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number, tried: Tried];
+/** Where, or else so many milliseconds ago; null for a first try. */
+export type Tried = [incarnationHi: number, incarnationLo: number, position: number] | number | null;
 
 /** Request. Answer: the seq, with the state as body. */
 export const GET = 2;
@@ -58,7 +59,7 @@ export type LinkedToValue = [actor: string, from: number, max: number];
 export const LINKS_OF = 11;
 export type LinksOfValue = string;
 
-/** Message: how far the logs of the node's buckets have come; the body is that of log-places.ts. */
+/** Message: how far the logs of the node's buckets have come; the body is that of place-exchange.ts. */
 export const POSITIONS = 12;
 
 // From 40 on: what operators ask.
@@ -68,7 +69,7 @@ export const LOAD = 40;
 export type LoadValue = boolean;
 /** Request. Answer: a DeadLetterPage of the buckets of the asked node. */
 export const LETTERS = 41;
-export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number];
+export type LettersValue = [type: string, afterBucket: number, afterPosition: number, max: number, actor: string];
 
 /** Requests. Answer: a LetterOutcome. */
 export const RETRY_LETTER = 42;

@@ -5,11 +5,13 @@
 
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
 import { NodeEngine } from '../runtime/actor/node-engine.ts';
-import { systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
+import { LogPlaces } from '../runtime/actor/log-places.ts';
+import { everySecond, systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
 import type { ClusterMetrics } from '../runtime/admin/metrics.ts';
 import { Monitor } from '../runtime/admin/monitor.ts';
 import { bundleHash } from '../runtime/bundle/bundle.ts';
@@ -20,6 +22,7 @@ import type { Settings } from '../runtime/config/defaults.ts';
 import { authority, authSettings, engineLimitsOf, openFront, version } from '../runtime/front.ts';
 import { createAuthenticator } from '../runtime/gateway/auth.ts';
 import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
+import { keepPlaces } from '../runtime/kept-places.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
 import type { RunningNode } from '../runtime/node.ts';
@@ -36,7 +39,6 @@ import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
 import { RedisControlStore } from './control/redis-store.ts';
-import { LogPlaces } from './log-places.ts';
 import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
@@ -44,6 +46,7 @@ import { checkColdFolder, refuseTwin, storedBuckets, whenStoreAnswers } from './
 import { MessageCourier } from './message-courier.ts';
 import { timingOf, tlsOf, witnessFolder } from './node-settings.ts';
 import { Peers } from './peers.ts';
+import { PlaceExchange } from './place-exchange.ts';
 import { Router } from './router.ts';
 import { answerLater, serveRequests } from './serving.ts';
 import { ServiceList, SharedBundles } from './shared-store.ts';
@@ -153,16 +156,11 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const peers = new Peers(transport, id);
   closing.push(() => peers.close());
   const owners = new BucketOwners(bucketBits, systemClock);
-  const places = new LogPlaces({
-    buckets,
-    scheduler: systemScheduler,
-    owned: () => engine.logPlaces(),
-    others: () => peers.others(),
-  });
-  closing.push(() => places.stop());
+  const places = new LogPlaces(buckets, systemClock);
+  closing.push(keepPlaces(places, join(witnessFolder(settings, id), 'places'), log));
+  const exchange = new PlaceExchange(places);
   const router = new Router({
-    owners, bucketBits, incarnation,
-    placeOf: (index) => places.of(index),
+    owners, bucketBits, incarnation, places,
     clock: systemClock,
     scheduler: systemScheduler,
     peerOf: (number) => peers.peerOf(number),
@@ -182,7 +180,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     scheduler: systemScheduler,
     limits: engineLimitsOf(settings),
     elsewhere: router,
-    courier,
+    courier, places,
     isClaimed: async (index) => {
       await plane.refreshed();
       return owners.map.ownerOf(index) === owners.self;
@@ -276,7 +274,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
   const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
   const causes = new ClusterCauses({ local: engine.history, owners, router, peers });
-  for (const service of [deadLetters, timers, causes, courier, places]) service.serve(transport);
+  for (const service of [deadLetters, timers, causes, courier, exchange]) service.serve(transport);
   transport.handle(TAKE, (incoming) => {
     keeper.take(incoming.value as TakeValue);
     incoming.answer();
@@ -324,7 +322,6 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   };
   await alone;
   await plane.start();
-  places.start();
   let isEnded = false;
   const follow = (): void => {
     if (isEnded) return;
@@ -332,6 +329,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     systemScheduler.later(FOLLOW_MS, follow);
   };
   systemScheduler.later(FOLLOW_MS, follow);
+  closing.push(everySecond(() => exchange.tell(engine.notePlaces(), peers.others())));
   closing.push(async () => {
     isEnded = true;
     local.refusal = 'stopping';

@@ -189,6 +189,6 @@ t.test('a request of another node is not passed on', async (t) => {
   const from = { node: 'n3', incarnation: 'i' };
   const served = new ServedCommand({ ...incoming, from } as unknown as IncomingRequest, new Refusals((to) => node.router.indexOf(to as Address)));
   t.ok(isCommand(served));
-  node.router.command(served);
+  node.router.refuse(served);
   t.same(answers, ['NOT_OWNER n2']);
 });

@@ -6,7 +6,8 @@
  *     came.
  * R2  A command that is sent to another node has a key, a minted one if its client gave none: sent again after its outcome was lost,
  *     it is applied once. What is sent again says so, and from where on the log may hold it: an actor remembers a hundred keys or so, and
- *     may have recorded more since. Nor is its client told that nothing was done.
+ *     may have recorded more since. Nor is its client told that nothing was done. What has waited here says so, too. [Its client has lost
+ *     this node meanwhile, and got it done through another one.]
  * R3  A request from another node is answered here or refused with NOT_OWNER and the owner as far as it is known; it is not passed on.
  *     Whoever asked decides.
  * R4  What waits is bounded in number and in time.
@@ -18,10 +19,11 @@
 import { bucketIndex, hashText, parseAddress, shardKey } from '../runtime/codec/address.ts';
 import { mintKey } from '../runtime/codec/minted-key.ts';
 import type { Address, AnswerError, CommandRequest, Elsewhere, GetRequest, LogPlace } from '../runtime/actor/engine.ts';
+import type { LogPlaces } from '../runtime/actor/log-places.ts';
 import type { Clock, Scheduler } from '../runtime/actor/seams.ts';
 import { NO_NODE } from './bucket-map.ts';
 import type { BucketOwners } from './bucket-owners.ts';
-import { Forward, isCommand, ServedCommand, ServedGet } from './forward.ts';
+import { Forward, isCommand, RoutedCommand, ServedCommand, ServedGet } from './forward.ts';
 import type { ForwardListener, Request } from './forward.ts';
 import { isSentAgain } from './refusals.ts';
 import type { Failure, Peer } from './transport/transport.ts';
@@ -44,8 +46,7 @@ export interface RouterParts {
   /** The name of a node for NOT_OWNER, and back. */
   nameOf(number: number): string;
   numberOf(name: string): number;
-  /** How far the log of a bucket has come at the least. */
-  placeOf(index: number): LogPlace;
+  readonly places: Pick<LogPlaces, 'of' | 'before' | 'stalledMs'>;
   /** Begins every minted key. */
   readonly incarnation: string;
   readonly limits?: Partial<RouterLimits>;
@@ -58,8 +59,10 @@ export interface RouterLimits {
   readonly retryMs: number;
 }
 
-const limitsPreset: RouterLimits = { routeTimeMaxMs: 10_000, requestsHeldMax: 65_536, retryMs: 15 };
+/** An engine gives back what it cannot serve long before that. */
+const ENGINE_HOLDS_MAX_MS = 10_000;
 
+const limitsPreset: RouterLimits = { routeTimeMaxMs: 10_000, requestsHeldMax: 65_536, retryMs: 15 };
 
 /** One bucket's requests that are not this node's to answer. */
 interface Route {
@@ -121,12 +124,21 @@ export class Router implements Elsewhere, ForwardListener {
 
   // Elsewhere: what the engine took in and does not own any more.
 
-  command(request: CommandRequest): void {
-    this.cameBack(request);
+  command(request: CommandRequest, since: LogPlace | null): void {
+    if (request instanceof ServedCommand) this.refuse(request);
+    else this.cameBack(request, since);
   }
 
   get(request: GetRequest): void {
-    this.cameBack(request);
+    if (request instanceof ServedGet) this.refuse(request);
+    else this.cameBack(request, null);
+  }
+
+  /** R3 */
+  refuse(request: ServedCommand | ServedGet): void {
+    const owner = this.parts.owners.ownerOf(this.indexOf(request.to));
+    const reason = owner === NO_NODE || owner === this.parts.owners.self ? '' : this.parts.nameOf(owner);
+    request.failed({ code: 'NOT_OWNER', message: 'this node does not own the actor', ...(reason === '' ? {} : { reason }) });
   }
 
   // ForwardListener
@@ -179,33 +191,37 @@ export class Router implements Elsewhere, ForwardListener {
     else this.engine!.get(request);
   }
 
-  private enter(request: Request, index: number, route: Route): void {
+  /** `since` is given when it has waited somewhere else already: nobody can have recorded it in front of that. */
+  private enter(request: Request, index: number, route: Route, since: LogPlace | null = null): void {
     if (this.held >= this.limits.requestsHeldMax) {
       this.failLater(request, { code: 'OVERLOADED', message: `${this.held} requests wait for the owners of their actors` });
       return;
     }
     const key = !isCommand(request) ? '' : request.key !== '' ? request.key : mintKey(this.parts.incarnation, ++this.minted);
-    const forward = new Forward(request, index, this.parts.clock.monotonic(), ++this.orders, key, this.parts.placeOf(index), this);
+    const { clock, places } = this.parts;
+    const { triedSince = undefined, triedMs = 0 } = isCommand(request) ? request : {};
+    const openMs = Math.max(triedMs, places.stalledMs);
+    const tried = triedSince ?? (openMs > 0 ? places.before(index, openMs) : undefined);
+    const forward = new Forward(request, index, clock.monotonic(), ++this.orders, key, tried ?? since ?? places.of(index), this);
+    forward.isLate = tried !== undefined || since !== null;
+    if (tried === undefined) forward.openMs = openMs;
+    forward.isUnknown = triedMs > 0 || (request instanceof RoutedCommand && request.isUnknown);
     if (route.held === null) this.send(forward, route);
     else this.hold(forward, route);
   }
 
-  /** R3 for those of other nodes; ours go on to whoever owns the bucket by now. */
-  private cameBack(request: Request): void {
+  /** On to whoever owns the bucket by now. */
+  private cameBack(request: Request, since: LogPlace | null): void {
     const index = this.indexOf(request.to);
-    if (request instanceof ServedCommand || request instanceof ServedGet) {
-      const owner = this.parts.owners.ownerOf(index);
-      const reason = owner === NO_NODE || owner === this.parts.owners.self ? '' : this.parts.nameOf(owner);
-      request.failed({ code: 'NOT_OWNER', message: 'this node does not own the actor', ...(reason === '' ? {} : { reason }) });
-      return;
-    }
     const route = this.routes[index]!;
+    const { places } = this.parts;
     route.held ??= [];
-    this.enter(request, index, route);
+    this.enter(request, index, route, since ?? places.before(index, ENGINE_HOLDS_MAX_MS) ?? places.of(index));
     this.flushSoon(index, route, 0);
   }
 
   private hold(forward: Forward, route: Route): void {
+    forward.isLate = true;
     (route.held ??= []).push(forward);
     this.held++;
     this.flushSoon(forward.index, route, this.limits.retryMs);
@@ -222,7 +238,7 @@ export class Router implements Elsewhere, ForwardListener {
     route.target = owner;
     route.inFlight.add(forward);
     this.forwarded++;
-    forward.send(peer, route.era);
+    forward.send(peer, route.era, this.parts.clock.monotonic());
   }
 
   private peerFor(index: number): Peer | null {
@@ -247,7 +263,7 @@ export class Router implements Elsewhere, ForwardListener {
     this.held -= held.length;
     for (const forward of held) {
       if (route.held !== null) this.hold(forward, route);
-      else if (isHere) this.toEngine(forward.local());
+      else if (isHere) this.toEngine(forward.local(this.parts.clock.monotonic()));
       else {
         this.redirected++;
         this.send(forward, route);

@@ -13,12 +13,12 @@ export function serveRequests(transport: Transport, engine: LocalEngine & Pick<E
   const refusals = new Refusals((to) => router.indexOf(to as Address));
   transport.handle(COMMAND, (incoming) => {
     const command = new ServedCommand(incoming, refusals);
-    if (refusals.covers(command)) router.command(command);
+    if (refusals.covers(command)) router.refuse(command);
     else engine.submit(command);
   });
   transport.handle(GET, (incoming) => {
     const get = new ServedGet(incoming, refusals);
-    if (refusals.covers(get)) router.get(get);
+    if (refusals.covers(get)) router.refuse(get);
     else engine.get(get);
   });
   transport.handle(RECORDS, (incoming) => {

@@ -77,7 +77,7 @@ export const limits = {
   activationsMax: 100_000,
   keysPerActorMax: 128,
   /** A command that is sent again is looked for among so many records of its actor. */
-  recordsSearchedMax: 65_536,
+  recordsSearchedMax: 262_144,
   keyAgeMaxMs: 24 * 3_600_000,
   /** A snapshot is taken when this many records of an actor stand behind its last one, */
   recordsPerSnapshotMax: 256,
@@ -108,6 +108,8 @@ export const limits = {
   messagesWaitingMax: 65_536,
   /** Actors of coming messages whose histories are read ahead, a channel. */
   messagesReadAheadMax: 32,
+  /** Actors that a full node has read ahead beside those it has. */
+  actorsReadAheadMax: 1_024,
   /** Messages of all channels that are kept in memory until they are taken in; more are read from the log again. */
   outboxBytesMax: 64 * MIB,
   /** A bucket with more messages than this that are not taken in accepts no commands from clients. */
@@ -179,6 +181,11 @@ export const limits = {
   segmentFileBytes: 64 * MIB,
   /** Full files that may wait to be sealed while the journal is busy; a start reads all of them. */
   unsealedFilesMax: 6,
+  /**
+   * Pieces of sealed segments that are kept, unpacked. Actors that were written together lie in one block of each bucket, some 5 MiB of
+   * 256 buckets, and anywhere in the index of their segment, some 5 MiB more.
+   */
+  segmentPieceBytesMax: 64 * MIB,
 
   // Gateway.
   frameBytesMax: 1 * MIB,

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { NodeEngine } from './actor/node-engine.ts';
-import { systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
+import { everySecond, systemClock, systemEntropy, systemScheduler } from './actor/seams-node.ts';
 import { Monitor } from './admin/monitor.ts';
 import { bundleHash } from './bundle/bundle.ts';
 import { checkStateCompatible } from './bundle/compatibility.ts';
@@ -23,6 +23,7 @@ import { createAuthenticator } from './gateway/auth.ts';
 import { authSettings, engineLimitsOf, openFront } from './front.ts';
 import type { ListenAddress } from './front.ts';
 import type { Journal } from './journal/journal.ts';
+import { keepPlaces } from './kept-places.ts';
 import { createMemoryJournal } from './journal/memory/memory-journal.ts';
 import { createSegmentJournal } from './journal/segment/segment-journal.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
@@ -82,6 +83,12 @@ async function assemble(settings: Settings, log: Logger, closing: (() => Promise
     limits: engineLimitsOf(settings),
   });
   await engine.start();
+  if (settings.journal !== 'memory') {
+    const stopKeeping = keepPlaces(engine.places, join(settings.data, 'places'), log);
+    closing.push(async () => stopKeeping());
+  }
+  const stopNoting = everySecond(() => void engine.notePlaces());
+  closing.push(async () => stopNoting());
   log.info({ ms: Math.round(performance.now() - opening), records: journal.stat().records }, 'recovered');
 
   const front = await openFront({

@@ -7,6 +7,7 @@ import t from 'tap';
 
 import { bans, checkBans, checkImports, checkLength, checkTestName, importsOf, layers, longFiles, strip, type SourceFile } from '../scripts/style.ts';
 import { catalogue } from './codec/errors.ts';
+import { cannot } from './testing/cannot.ts';
 import { flagOf, settingNames, settingSpecs, variableOf } from './config/defaults.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -105,6 +106,19 @@ t.test('each ban catches its sample, and names what to write instead', async (t)
     const complaints = checkBans({ path: sample![0], text: `// first line\n${sample![1]}\n` });
     t.ok(complaints.some((complaint) => complaint === `${sample![0]}:2: ${ban.name}; write instead: ${ban.instead}`), `${ban.name}: ${complaints.join()}`);
   }
+});
+
+t.test('a test is skipped for what the machine cannot do, and for nothing else', async (t) => {
+  const complaints = (text: string): number => checkBans({ path: 'runtime/x.test.ts', text }).length;
+  for (const text of [
+    "t.test('x', { skip: true }, f);", "t.test('x', { skip: 'later' }, f);", 'const skip = `later`; t.test("x", { skip }, f);', "t.test('x', { skip: reason }, f);", "t.test('x', { timeout: 1, skip: a && b }, f);",
+    "t.test('x', { skip: cannot('later') }, f);", "t.test('x', { skip: cannot(tried) || later }, f);", "t.test('x', { skip: cannot() }, f);", "t.test('x', { 'skip': reason }, f);", "t.test('x', { ['skip']: reason }, f);",
+    "const cannot = () => 'later';", 'function cannot() {}', "t.test('x', { todo: true }, f);", "t.test('x', { todo }, f);", "t.todo('x');", "t.skip('x');",
+  ]) t.ok(complaints(text) > 0, text);
+  for (const text of ["t.test('x', { skip: cannot(volume) }, f);", "t.test('x', { skip: cannot(volume), timeout: 1 }, f);", 'wire.skip();', 'const skipped = 1;']) t.equal(complaints(text), 0, text);
+  t.equal(cannot({}), false);
+  t.equal(cannot('no room'), 'no room');
+  t.throws(() => cannot(' '), TypeError);
 });
 
 t.test('what only looks like it is left alone', async (t) => {

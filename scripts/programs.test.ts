@@ -17,12 +17,13 @@ t.test('which tests need what', async (t) => {
   for (const file of [redisTest, clockTest, 'runtime/testing/redis-server.redis.test.ts', 'cluster/node.e2e.test.ts', 'cluster/a/b.e2e.test.ts']) t.ok(redis.isNeededBy(file), file);
   for (const file of ['runtime/node.e2e.test.ts', 'cluster/allocation.test.ts', 'scripts/programs.test.ts', 'runtime/cluster/x.e2e.test.ts']) t.notOk(redis.isNeededBy(file), file);
   t.ok(compiler.isNeededBy(clockTest));
+  t.ok(compiler.isNeededBy('cluster/faults/slow-disk.e2e.test.ts'));
   for (const file of [redisTest, 'runtime/codec/wall-clock.test.ts', 'runtime/clock.redis.test.ts']) t.notOk(compiler.isNeededBy(file), file);
 });
 
 t.test('the tests that compile something are those that are said to', async (t) => {
   const root = join(import.meta.dirname, '..');
-  const compiles = globSync('{runtime,cluster,bench}/**/*.test.ts', { cwd: root }).filter((file) => readFileSync(join(root, file), 'utf8').includes('makeShiftedClock('));
+  const compiles = globSync('{runtime,cluster,bench}/**/*.test.ts', { cwd: root }).filter((file) => readFileSync(join(root, file), 'utf8').match(/makeShiftedClock\(|makeSlowDisk\(|'store-(clock|killed-slow)'/) !== null);
   t.ok(compiles.length > 0);
   for (const file of compiles) t.ok(compiler.isNeededBy(file), file);
 });

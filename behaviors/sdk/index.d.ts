@@ -58,7 +58,7 @@ export interface Context<A extends ActorTypes = ActorTypes> {
   emit<N extends Name<A['events']>>(name: N, body: Draft<A['events'][N]>): void;
   /** Refuses the command and ends `decide`; whatever was emitted, sent or armed before is discarded. */
   reject(code: string, message?: string): never;
-  /** Sends a command to another actor, "<actor type>:<actor id>". `onReply` names the own command that takes the answer. */
+  /** Sends a command to another actor, "<actor type>:<actor id>". `onReply` names the own command that takes the answer: { from, reply, refusal }. */
   send(actor: string, name: string, body: object, options?: { readonly onReply?: Name<A['commands']> }): void;
   /** Has a command of this actor come later. A timer of the same name is replaced. `every` repeats it, in milliseconds, 1000 at least. */
   timer<N extends Name<A['commands']>>(

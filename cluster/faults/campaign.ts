@@ -16,6 +16,8 @@ import type { BucketId } from '../../runtime/codec/address.ts';
 import { randomFrom } from '../../runtime/faults/random.ts';
 import { makeShiftedClock } from '../../runtime/testing/shifted-clock.ts';
 import type { ShiftedClock } from '../../runtime/testing/shifted-clock.ts';
+import { makeSlowDisk } from '../../runtime/testing/slow-disk.ts';
+import type { SlowDisk } from '../../runtime/testing/slow-disk.ts';
 import { clusterActors } from './cluster-actors.ts';
 import { ClusterLoad } from './cluster-load.ts';
 import type { LoadFigures } from './cluster-load.ts';
@@ -27,6 +29,7 @@ import type { Fault, World } from './fault.ts';
 import { proveAnswers, proveLog } from './proof.ts';
 import { ShopBeside } from './shop-beside.ts';
 import type { ShopReport } from './shop-beside.ts';
+import { findStoreLoss, verdictOn } from './store-loss.ts';
 import { Watchers } from './watchers.ts';
 
 export interface CampaignOptions extends RigOptions {
@@ -90,8 +93,10 @@ const WATCHED = 4;
 
 export async function runClusterCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const clock = options.faults.some(({ setsClock }) => setsClock === true) ? await makeShiftedClock(options.directory) : null;
-  const rig = await ClusterRig.start({ ...options, redis: { ...options.redis, ...(clock === null ? {} : { env: clock.env }) } });
-  const campaign = new Campaign(rig, clock, options);
+  const disk = options.faults.some(({ slowsDisk }) => slowsDisk === true) ? await makeSlowDisk(options.directory) : null;
+  disk?.release();
+  const rig = await ClusterRig.start({ ...options, redis: { ...options.redis, env: envOf([clock, disk]) } });
+  const campaign = new Campaign(rig, clock, disk, options);
   try {
     await campaign.begin();
     for (const [i, fault] of options.faults.entries()) {
@@ -108,7 +113,7 @@ export async function runClusterCampaign(options: CampaignOptions): Promise<Camp
 }
 
 class Campaign {
-  /** Nothing has happened since the last proof. */
+  /** Nothing has happened since the last proof, however that ended. */
   isProved = false;
   private readonly findings = new Findings();
   private readonly rounds: RoundResult[] = [];
@@ -118,16 +123,18 @@ class Campaign {
   private readonly watchers: Watchers;
   private readonly ids: readonly BucketId[];
   private readonly shop: ShopBeside | null;
+  /** The process of Redis that the round began with. */
+  private storePid = 0;
   private records = 0;
   private proofs = 0;
 
-  constructor(rig: ClusterRig, clock: ShiftedClock | null, options: CampaignOptions) {
+  constructor(rig: ClusterRig, clock: ShiftedClock | null, disk: SlowDisk | null, options: CampaignOptions) {
     this.options = options;
     const actors = clusterActors(BUCKET_BITS, LOAD_PER_BUCKET);
     const book = new Book(actors.all, this.findings);
     const random = randomFrom(options.seed);
     const load = new ClusterLoad(book, actors.load, { perSecond: options.perSecond, repeatShare: 0.05, random });
-    this.world = { rig, clock, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
+    this.world = { rig, clock, disk, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
     this.ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
     this.watchers = new Watchers(book);
     this.shop = options.shop ? new ShopBeside(rig, this.ids, { ordersPerSecond: options.shop, findings: this.findings, random }) : null;
@@ -156,6 +163,7 @@ class Campaign {
   async round(fault: Fault, name: string): Promise<void> {
     const { rig, load } = this.world;
     this.isProved = false;
+    this.storePid = rig.redis.pid;
     load.start();
     this.shop?.open();
     await sleep(CALM_MS);
@@ -173,10 +181,13 @@ class Campaign {
     const whole = rig.whole();
     // It may fail before it is waited for below, which is where it counts.
     whole.catch(() => undefined);
+    const times = { struck: await struck, healed: await healed };
+    if (load.rolledBack.length > 0) {
+      await this.wentBack(name, fault);
+      return;
+    }
     const result: RoundResult = {
-      fault: fault.name, inFlight,
-      struck: await struck,
-      healed: await healed,
+      fault: fault.name, inFlight, ...times,
       wholeMs: Math.round(await whole),
       messages: cut === undefined ? 0 : await this.shop!.inFlightAt(cut),
       fenced: rig.fenced - fencedBefore,
@@ -192,18 +203,36 @@ class Campaign {
 
   /** Nothing is open, and what was answered is held against the log and the nodes. */
   async prove(): Promise<void> {
+    this.isProved = true;
     const { load, book, rig } = this.world;
-    if (!(await load.settle(SETTLE_MAX_MS))) throw new Error(`${load.inFlight} commands are not answered ${SETTLE_MAX_MS} ms after the last one was sent`);
+    await this.settled();
+    if (load.rolledBack.length > 0) throw new Error(load.rolledBack[0]);
     this.records = await proveLog(book, rig.redis.port, this.ids, this.witness);
     await proveAnswers(book, await load.link());
     await this.watchers.check();
     await this.shop?.prove();
     this.proofs++;
-    this.isProved = true;
     this.options.say(
       `proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, `
       + `${this.watchers.events} events watched${this.shop === null ? '' : `; ${this.shop.text}`}; ${this.findings.count} findings`,
     );
+  }
+
+  /** Logs went back, and the nodes say so: what is lost, and whether the store may lose it. */
+  private async wentBack(name: string, fault: Fault): Promise<void> {
+    const { load, book, rig } = this.world;
+    await this.settled();
+    const loss = await findStoreLoss(book, rig.redis.port, this.ids, this.findings);
+    const mayLose = this.options.redis?.appendfsync === 'everysec' && rig.redis.pid !== this.storePid;
+    if (!mayLose) for (const what of load.rolledBack) this.findings.add(what);
+    this.findings.add(`${name}: ${fault.name}: ${verdictOn(loss, mayLose)}`);
+    // More than this is not to be proved of a log whose end is gone.
+    this.isProved = true;
+  }
+
+  private async settled(): Promise<void> {
+    const { load } = this.world;
+    if (!(await load.settle(SETTLE_MAX_MS))) throw new Error(`${load.inFlight} commands are not answered ${SETTLE_MAX_MS} ms after the last one was sent`);
   }
 
   async orFinding(step: () => Promise<void>): Promise<void> {
@@ -247,6 +276,12 @@ class Campaign {
     if (times.length < actors.probes.length) this.findings.add(`${what}: ${actors.probes.length - times.length} buckets did not answer within ${PROBE_MAX_MS} ms`);
     return timesOf(times);
   }
+}
+
+/** A server that has several libraries in front of its C library. */
+function envOf(preloads: readonly ({ readonly env: Readonly<Record<string, string>> } | null)[]): Record<string, string> {
+  const list = preloads.filter((preload) => preload !== null).map(({ env }) => env);
+  return list.length === 0 ? {} : { ...Object.assign({}, ...list), LD_PRELOAD: list.map((env) => env['LD_PRELOAD']).join(':') };
 }
 
 export function timesOf(list: readonly number[]): Times {

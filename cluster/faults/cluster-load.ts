@@ -5,6 +5,8 @@
  *  C1  A command has one key, however often it is sent and to whichever node, until it is answered well or refused by its behaviour.
  *  C2  When its connection is lost, when it is answered with an error that allows it, or when it has waited for `patienceMs`, it is sent
  *      again through another node. Its earlier sends stay open: what is answered late must be the same (B1).
+ *      What is sent again says how long ago it was sent first, as a client has to for which the keys that an actor remembers are not enough: a share
+ *      of all goes to a few actors, which record more than they remember while a fault lasts.
  *  C3  Nothing is given up. A command that waits for longer than `waitMaxMs` counts as late, and goes on.
  *
  * A share of what is sent repeats a command that was answered before, under its first key.
@@ -32,12 +34,16 @@ const RETRY_PAUSE_MS = 50;
 const RECONNECT_MS = 100;
 const CONNECT_TIME_MAX_MS = 2_000;
 const RECENT = 1_000;
-/** An actor remembers its last keys only (keysPerActorMax); commands further back than this are not repeated. */
+/** Commands further back than this are not repeated: what an actor remembers has to count, too. */
 const REPEAT_REACH = 40;
+const HOT_ACTORS = 2;
+const HOT_SHARE = 0.4;
 
 interface Call {
   readonly n: number;
   readonly sinceMs: number;
+  /** When the command was sent first, which a repeat was before it began; 0 until it was. */
+  firstMs: number;
   readonly answered: (() => void) | null;
   sentMs: number;
   gateway: Gateway | null;
@@ -67,12 +73,14 @@ export class ClusterLoad {
   late = 0;
   /** What waited for too long, for people. */
   readonly lateList: string[] = [];
+  /** Commands that were refused because the log of their actor went back: whether that may be is not for the load to say. */
+  readonly rolledBack: string[] = [];
   private readonly book: Book;
   private readonly actors: readonly FaultActor[];
   private readonly options: Required<LoadOptions>;
   private readonly gateways: Gateway[] = [];
   private readonly calls = new Set<Call>();
-  private readonly recent: number[] = [];
+  private readonly recent: { readonly n: number; readonly call: Call }[] = [];
   private readonly again: Record<string, number> = {};
   private timers: NodeJS.Timeout[] = [];
   private isLoading = false;
@@ -156,13 +164,13 @@ export class ClusterLoad {
   private next(): void {
     const { random, repeatShare } = this.options;
     const repeated = random() < repeatShare ? this.recent[Math.floor(random() * this.recent.length)] : undefined;
-    if (repeated !== undefined && this.isWithinReach(repeated)) {
-      this.begin(repeated, null);
+    if (repeated !== undefined && this.isWithinReach(repeated.n)) {
+      this.begin(repeated.n, null, repeated.call.firstMs);
       return;
     }
-    const n = this.book.add(this.actors[Math.floor(random() * this.actors.length)]!);
-    this.recent[n % RECENT] = n;
-    this.begin(n, null);
+    const among = random() < HOT_SHARE ? HOT_ACTORS : this.actors.length;
+    const n = this.book.add(this.actors[Math.floor(random() * among)]!);
+    this.recent[n % RECENT] = { n, call: this.begin(n, null) };
   }
 
   private isWithinReach(n: number): boolean {
@@ -170,10 +178,11 @@ export class ClusterLoad {
     return this.book.pages[this.book.actor(n).index]!.seqMax - this.book.seq(n) < REPEAT_REACH;
   }
 
-  private begin(n: number, answered: (() => void) | null): void {
-    const call: Call = { n, sinceMs: performance.now(), answered, sentMs: 0, gateway: null, isOpen: true, isLate: false };
+  private begin(n: number, answered: (() => void) | null, firstMs = 0): Call {
+    const call: Call = { n, sinceMs: performance.now(), firstMs, answered, sentMs: 0, gateway: null, isOpen: true, isLate: false };
     this.calls.add(call);
     this.send(call);
+    return call;
   }
 
   /** Through another node than before, if there is one; later, and false, if there is none at all. */
@@ -182,10 +191,12 @@ export class ClusterLoad {
     call.sentMs = performance.now();
     if (gateway === null) return false;
     call.gateway = gateway;
+    const triedMs = call.firstMs === 0 ? 0 : Math.ceil(call.sentMs - call.firstMs);
+    call.firstMs ||= call.sentMs;
     const id = String(this.requests++);
     gateway.sent.set(id, call);
     const actor = this.book.actor(call.n);
-    gateway.link!.command({ id, to: actor.address, name: nameOf(actor.kind), body: bodyOf(actor.kind, call.n), key: keyOf(call.n) });
+    gateway.link!.command({ id, to: actor.address, name: nameOf(actor.kind), body: bodyOf(actor.kind, call.n), key: keyOf(call.n), triedMs });
     return true;
   }
 
@@ -207,6 +218,9 @@ export class ClusterLoad {
     const outcome = outcomeOf(actor, answer);
     if (outcome !== null) {
       this.book.answered(call.n, outcome);
+      this.finish(call);
+    } else if (answer.error?.code === 'ROLLED_BACK') {
+      this.rolledBack.push(`command ${call.n} of ${actor.address} was answered with ROLLED_BACK: ${answer.error.message}`);
       this.finish(call);
     } else if (answer.error?.retryable !== true) {
       this.book.findings.add(`command ${call.n} of ${actor.address} was answered with ${answer.error?.code}: ${answer.error?.message}`);

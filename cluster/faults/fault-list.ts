@@ -3,7 +3,7 @@
 import type { Fault, World } from './fault.ts';
 import { drain, handOff, join, killAll, killAllAndStore, killNode, killSandboxes, killScheduler, leave, leaveWithoutStore, restartNode, stopAll, suspendBriefly, suspendNode } from './node-faults.ts';
 import { isolated, isolatedInSilence, noPeers, peersOneWay, silentToPeers, unreachableByPeers } from './peer-faults.ts';
-import { busyStore, clockJumps, cutFromStore, cutOneWay, cutRequests, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
+import { busyStore, clockJumps, cutFromStore, cutOneWay, cutRequests, killSlowStore, killStore, refusedByStore, slowStore, suspendStore } from './store-faults.ts';
 
 export const faultsByName = {
   'kill': killNode,
@@ -21,6 +21,7 @@ export const faultsByName = {
   'hand-off': handOff,
   'drain': drain,
   'store-killed': killStore,
+  'store-killed-slow': killSlowStore,
   'store-suspended': suspendStore,
   'store-slow': slowStore,
   'store-busy': busyStore,
@@ -48,6 +49,7 @@ export function both(first: Fault, second: Fault): Fault {
   return {
     name: `${first.name}, and ${second.name}`,
     setsClock: first.setsClock === true || second.setsClock === true,
+    slowsDisk: first.slowsDisk === true || second.slowsDisk === true,
     async strike(world: World) {
       const strikes = [await first.strike(world)];
       try {
@@ -64,10 +66,11 @@ export function both(first: Fault, second: Fault): Fault {
   };
 }
 
-/** Every fault once before any comes again, in random order; one of four is two at once. */
-export function randomFaults(count: number, random: () => number): Fault[] {
+/** Every fault once before any comes again, in random order; one of four is two at once. Where Redis `mayLose`, by its class, none that makes it. */
+export function randomFaults(count: number, random: () => number, mayLose: boolean): Fault[] {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const faults: Fault[] = [];
+  const all: readonly Fault[] = Object.values(faultsByName);
   let left: Fault[] = [];
   while (faults.length < count) {
     if (faults.length % 4 === 3) {
@@ -75,7 +78,7 @@ export function randomFaults(count: number, random: () => number): Fault[] {
       faults.push(both(first, pick(together.filter((fault) => fault !== first))));
       continue;
     }
-    if (left.length === 0) left = Object.values(faultsByName);
+    if (left.length === 0) left = all.filter(({ slowsDisk }) => !mayLose || slowsDisk !== true);
     faults.push(...left.splice(Math.floor(random() * left.length), 1));
   }
   return faults;

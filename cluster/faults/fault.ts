@@ -2,6 +2,7 @@
 
 import type { Book } from '../../runtime/faults/book.ts';
 import type { ShiftedClock } from '../../runtime/testing/shifted-clock.ts';
+import type { SlowDisk } from '../../runtime/testing/slow-disk.ts';
 import type { ClusterActors } from './cluster-actors.ts';
 import type { ClusterLoad } from './cluster-load.ts';
 import type { ClusterRig, RigNode } from './cluster-rig.ts';
@@ -16,6 +17,8 @@ export interface World {
   readonly leaseTtlMs: number;
   /** Of Redis; null when none of the campaign's faults sets it. */
   readonly clock: ShiftedClock | null;
+  /** Of Redis; null when none of the campaign's faults slows it. */
+  readonly disk: SlowDisk | null;
   /** Pauses that were measured, by what was measured. */
   readonly pauses: Map<string, number[]>;
 }
@@ -32,6 +35,8 @@ export interface Fault {
   readonly name: string;
   /** It sets the clock of Redis, which then must be one that can be set. */
   readonly setsClock?: boolean;
+  /** It slows the disk of Redis, which then must be one that can be slowed. With everysec, Redis then loses what it acknowledged: its class allows it. */
+  readonly slowsDisk?: boolean;
   /** Resolves when it has struck. */
   strike(world: World): Promise<Strike>;
 }

@@ -22,9 +22,10 @@ import type { LuaLibrary } from '../../runtime/journal/redis/library.ts';
 import { createRedisJournal } from '../../runtime/journal/redis/redis-journal.ts';
 import { FORMAT_PROTO } from '../../runtime/sandbox/sandbox.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
-import { clusterActors } from './cluster-actors.ts';
+import { bucketOf, clusterActors } from './cluster-actors.ts';
 import { EpochWitness } from './epoch-witness.ts';
 import { proveLog } from './proof.ts';
+import { findStoreLoss } from './store-loss.ts';
 
 const BITS = 1;
 const ids = [{ bits: BITS, index: 0 }, { bits: BITS, index: 1 }];
@@ -146,6 +147,23 @@ await t.test('a record that is gone, though its command was answered: L6 and L3 
   const [[entry]] = (await redis.command('XREVRANGE', log, '+', '-', 'COUNT', 1)) as [[string]];
   await redis.command('XDEL', log, entry);
   t.same(await rivals.prove(), ['L1', 'L3', 'L6']);
+});
+
+await t.test('a log that has lost its end in order: what is lost is counted, and whether anybody has noticed', async (t) => {
+  const rivals = new Rivals('shorter');
+  const first = await rivals.owner(t);
+  await rivals.sendAll(first);
+  const look = async (): Promise<unknown> => findStoreLoss(rivals.book, redis.port, ids, rivals.findings, 'shorter');
+  t.same(await look(), { lost: 0, unnoticed: 0, refused: [] });
+  const keys = [`{shorter:0}:${BITS}.0:meta`, `{shorter:0}:${BITS}.0:log`] as const;
+  const before = await Promise.all(keys.map((key) => redis.commandBytes('DUMP', key)));
+  const sent = rivals.actors.all.filter((actor) => bucketOf(actor.address, BITS) === 0);
+  t.same(await rivals.sendAll(first, sent), sent.map(() => 'ok'));
+  for (const [i, key] of keys.entries()) await redis.command('RESTORE', key, 0, before[i] as Buffer, 'REPLACE');
+  t.same(await look(), { lost: sent.length, unnoticed: sent.length, refused: [] });
+  t.equal(await rivals.send(first, sent[0]!), 'ROLLED_BACK');
+  t.same(await look(), { lost: sent.length, unnoticed: 0, refused: [0] });
+  t.same(rivals.findings.list, [], 'what is left is in order');
 });
 
 await t.test('an entry that was exchanged for another of the same length: L3 says so', async (t) => {

@@ -89,8 +89,7 @@ export class ShopBeside {
   /** Closes the shop, waits until all is at rest, and holds everything against everything. */
   async prove(): Promise<void> {
     const { load, client, check } = this;
-    await atRest(load, client, async () => (await this.cut()).join());
-    await this.read();
+    await atRest({ load, client, check, positions: async () => (await this.cut()).join(), read: () => this.read() });
     check.settle({ nowMs: Date.now(), timerGraceMs: TIMER_GRACE_MS }, client.answered);
     await compareStates(check, client);
   }

@@ -7,6 +7,9 @@ import type { Fault, Strike, World } from './fault.ts';
 import type { RigNode } from './cluster-rig.ts';
 
 const SLOW_MS = 500;
+/** A synchronisation begins once a second. */
+const SLOW_DISK_MIN_MS = 1_200;
+const SLOW_DISK_MAX_MS = 4_000;
 const BUSY_MS = 6_000;
 const BUSY_REPLY_MS = 300;
 const HOUR_S = 3_600;
@@ -17,6 +20,21 @@ export const killStore: Fault = {
   async strike(world) {
     await world.rig.redis.kill();
     return { lasts: () => sleep(between(world, 300, 2 * world.leaseTtlMs)), heal: () => world.rig.redis.restart() };
+  },
+};
+
+/** As long as a synchronisation lasts, `always` answers nobody, and `everysec` answers everybody before it writes. */
+export const killSlowStore: Fault = {
+  name: 'Redis is killed while its disk is slow',
+  slowsDisk: true,
+  async strike(world) {
+    const { rig, disk } = world;
+    if (disk === null) throw new Error('this Redis was started with a disk that cannot be slowed');
+    disk.hold();
+    await sleep(between(world, SLOW_DISK_MIN_MS, SLOW_DISK_MAX_MS));
+    await rig.redis.kill();
+    disk.release();
+    return { lasts: () => sleep(between(world, 300, 2 * world.leaseTtlMs)), heal: () => rig.redis.restart() };
   },
 };
 

@@ -51,6 +51,11 @@ export async function standingOf(client: RespClient, id: BucketId, namespace = '
   return standing;
 }
 
+/** Whether the store notes that the bucket went back, so that nobody may open it. */
+export async function isRefused(client: RespClient, id: BucketId, namespace = 'main'): Promise<boolean> {
+  return (await client.command('HEXISTS', keyOf(id, 'meta', namespace), 'x')) === 1;
+}
+
 /**
  * The records of a bucket up to where it stands, all of them or those behind `after`, which is the end of an append. `client` gives bytes; `say`
  * hears what does not fit.

@@ -19,6 +19,7 @@ import type { IncomingRequest, Peer, Pending } from '../transport/transport.ts';
 
 export const BITS = 2;
 export const BUCKETS = 2 ** BITS;
+const BEGINNING: LogPlace = { incarnation: { hi: 1, lo: 1 }, position: 0 };
 export const NODES = [1, 2, 3] as const;
 
 /** Virtual time: what is due is done in order of time, then of asking. */
@@ -152,7 +153,7 @@ class PaperNode {
       clock: world.time,
       scheduler: world.time,
       incarnation: `i${number}`,
-      placeOf: (index) => world.placeOf(index),
+      places: { of: (index) => world.placeOf(index), before: () => undefined, stalledMs: 0 },
       limits,
       peerOf: (other) => this.connectionTo(other).peer,
       nameOf: (other) => `n${other}`,
@@ -205,7 +206,7 @@ class PaperNode {
 
   serve(incoming: IncomingRequest): void {
     const command = new ServedCommand(incoming, this.refusals);
-    if (this.world.keepsEras && this.refusals.covers(command)) this.router.command(command);
+    if (this.world.keepsEras && this.refusals.covers(command)) this.router.refuse(command);
     else this.decide(command);
   }
 
@@ -214,7 +215,7 @@ class PaperNode {
     const { world } = this;
     const index = this.router.indexOf(request.to);
     if (!this.owns(index)) {
-      this.router.command(request);
+      this.router.command(request, BEGINNING);
       return;
     }
     const entry = { request, index, isDone: false };
@@ -224,7 +225,7 @@ class PaperNode {
       entry.isDone = true;
       this.waiting.splice(this.waiting.indexOf(entry), 1);
       if (!this.owns(index)) {
-        this.router.command(request);
+        this.router.command(request, BEGINNING);
         return;
       }
       world.apply(request, index);
@@ -242,7 +243,7 @@ class PaperNode {
     for (const entry of this.waiting.filter((one) => one.index === index)) {
       entry.isDone = true;
       this.waiting.splice(this.waiting.indexOf(entry), 1);
-      this.router.command(entry.request);
+      this.router.command(entry.request, BEGINNING);
     }
   }
 }

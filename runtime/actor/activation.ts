@@ -39,7 +39,7 @@ export class Activation {
   keyedWaiting = 0;
   /** Its history alone ends a sandbox: nothing of this actor is run (trials.ts, R4). */
   poisoned = false;
-  /** The catalog's era in which it was last moved to the young end. */
+  /** The catalog's era in which it was last moved to the young end; 0 while it was not used. */
   usedIn = 0;
   watchers: Set<WatchPump> | null = null;
 
@@ -79,6 +79,8 @@ export class Activation {
   stateBytes = 0;
   /** Duplicates that wait for the first command with their key. */
   joiners: Job[] | null = null;
+  /** Its window knew every key from this position on when it came into memory: whatever was not answered by the process that had it before stands behind. */
+  keysFrom = 0;
   /** What is being looked for in its history, and who waits for that. */
   search: Search | null = null;
   /** Timers that are armed, by name; null while there was none. */
@@ -95,8 +97,9 @@ export class Activation {
   mailbox: Job[] = [];
   /** Why the history could not be folded; answers every command that came with it. */
   loadError: { readonly code: string; readonly message: string } | null = null;
-  /** The sender's object that leads here; see Catalog. */
+  /** The senders' objects that lead here, the newest first; see Catalog. */
   knownBy: Address | null = null;
+  knownBefore: Address | null = null;
   newer: Activation | null = null;
   older: Activation | null = null;
 

@@ -14,6 +14,7 @@ import type { AnswerError, CommandRequest } from './engine.ts';
 import type { Job } from './job.ts';
 import { JOB_ACTIVATE, JOB_CALL, JOB_COMMAND, JOB_GET, JOB_NOTE, JOB_SNAPSHOT } from './job.ts';
 import { hashScope } from './keys.ts';
+import type { LogPlaces } from './log-places.ts';
 import type { Verdict } from './messages/origin.ts';
 import type { CommitGroup } from './output-gate.ts';
 import type { Routing } from './routing.ts';
@@ -26,6 +27,7 @@ export interface AdmissionParts {
   readonly duplicates: Duplicates;
   readonly clock: Clock;
   readonly journal: Pick<Journal, 'readActorRecords'>;
+  readonly places: Pick<LogPlaces, 'before' | 'stalledMs'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
   /** Takes jobs out of the queue for admission. */
@@ -141,7 +143,7 @@ export class Admission {
     const { keys } = activation;
     this.keyHash = hashScope(command.principal, command.key);
     const slot = keys.find(this.keyHash, job.otherKeys);
-    if (slot < 0) return command.triedSince !== undefined && this.tried.mustWait(job, command.triedSince, activation, group);
+    if (slot < 0) return this.tried.mustWait(job, command, activation, group);
     const position = keys.position(slot);
     if (position === 0) {
       job.keySlot = slot;

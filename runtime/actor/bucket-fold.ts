@@ -6,6 +6,7 @@ import { splitAddress } from '../codec/address.ts';
 import type { BucketHead, Journal } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
 import { Bucket } from './bucket.ts';
+import { Addressees } from './messages/message.ts';
 import { restoreCheckpoint } from './snapshots.ts';
 import { countsForType } from './turns.ts';
 
@@ -63,5 +64,6 @@ export async function openBuckets(journal: Journal, bits: number): Promise<Bucke
 
 /** All buckets of a namespace that has 2^bits of them, none of them open. */
 export function newBuckets(bits: number): Bucket[] {
-  return Array.from({ length: 2 ** bits }, (_, index) => new Bucket({ bits, index }));
+  const addressees = new Addressees(bits);
+  return Array.from({ length: 2 ** bits }, (_, index) => new Bucket({ bits, index }, addressees));
 }

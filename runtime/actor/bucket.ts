@@ -16,7 +16,7 @@ import type { Job } from './job.ts';
 import { Linked } from './links/linked.ts';
 import { Channels } from './messages/channels.ts';
 import { Letters } from './messages/letters.ts';
-import type { SentMessage } from './messages/message.ts';
+import type { Addressees, Message } from './messages/message.ts';
 import type { BucketHead } from '../journal/journal.ts';
 import { TimerIndex } from './timers/timer-index.ts';
 
@@ -44,6 +44,8 @@ export class Bucket {
   position = 0;
   readonly head: MutableHash64 = { hi: 0, lo: 0 };
   durablePosition = 0;
+  /** Where the log ended when it was opened. */
+  openedPosition = 0;
   /** The newest recorded time; the next decision's is not before it. */
   nowMs = 0;
   /** The recorded time of the last record encoded; decisions on their way may have a later one already, below `nowMs`. */
@@ -75,15 +77,16 @@ export class Bucket {
   /** Reasons per "<type> <bundle hex>". */
   readonly typeQuarantines = new Map<string, string>();
 
-  constructor(id: BucketId) {
+  /** Buckets of one node share their addressees. */
+  constructor(id: BucketId, addressees?: Addressees) {
     this.id = id;
-    this.channels = new Channels(id.bits);
+    this.channels = new Channels(id.bits, addressees);
   }
 
   opened(head: BucketHead): void {
     this.incarnation = head.incarnation;
     this.epoch = head.epoch;
-    this.position = this.durablePosition = head.position;
+    this.position = this.durablePosition = this.openedPosition = head.position;
     this.head.hi = head.head.hi;
     this.head.lo = head.head.lo;
   }
@@ -125,7 +128,7 @@ export class Bucket {
    * Takes in what a record says about messages and timers, as it is encoded and again when the log is read: what stands here live is what a
    * restart makes of the log. Answers what the record sends.
    */
-  foldMessages(record: RecordReader): readonly SentMessage[] {
+  foldMessages(record: RecordReader): readonly Message[] {
     this.letters.fold(record);
     this.timers.fold(record);
     const sent = this.channels.fold(record);

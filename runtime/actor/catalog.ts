@@ -16,6 +16,8 @@ export class Catalog {
   private readonly stateBytesMax: number;
   /** Rough size of all resident states. */
   stateBytes = 0;
+  /** Activations that were read ahead, and that nothing was for so far. */
+  unused = 0;
 
   constructor(activationsMax: number, stateBytesMax: number) {
     this.activationsMax = activationsMax;
@@ -36,8 +38,9 @@ export class Catalog {
     if (known !== null) return known;
     const found = this.byAddress.get(address.text);
     if (found === undefined) return undefined;
-    // One of the sender's objects a time, so that none of them keeps alive what has gone.
-    if (found.knownBy !== null) found.knownBy.resident = null;
+    // Two of the senders' objects a time, so that none of them keeps alive what has gone: one of the clients', one of other actors'.
+    if (found.knownBefore !== null) found.knownBefore.resident = null;
+    found.knownBefore = found.knownBy;
     found.knownBy = address;
     address.resident = found;
     return found;
@@ -45,6 +48,7 @@ export class Catalog {
 
   add(activation: Activation): void {
     this.byAddress.set(activation.address, activation);
+    this.unused++;
     this.link(activation);
   }
 
@@ -61,6 +65,7 @@ export class Catalog {
       this.usesLeft = isRoomy ? size * ROOMY_ERA : size;
     }
     if (activation.usedIn === this.era) return;
+    if (activation.usedIn === 0) this.unused--;
     activation.usedIn = this.era;
     if (this.newest === activation) return;
     this.unlink(activation);
@@ -70,11 +75,14 @@ export class Catalog {
   remove(activation: Activation): void {
     if (this.byAddress.get(activation.address) === activation) this.byAddress.delete(activation.address);
     this.unlink(activation);
+    if (activation.usedIn === 0) this.unused--;
+    activation.usedIn = this.era;
     this.stateBytes -= activation.stateBytes;
     activation.stateBytes = 0;
     activation.phase = GONE;
     if (activation.knownBy !== null) activation.knownBy.resident = null;
-    activation.knownBy = null;
+    if (activation.knownBefore !== null) activation.knownBefore.resident = null;
+    activation.knownBy = activation.knownBefore = null;
     activation.keys.release();
   }
 

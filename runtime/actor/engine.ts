@@ -5,8 +5,10 @@
 
 import type { ErrorCode } from '../codec/errors.ts';
 import type { Hash64 } from '../codec/hash64.ts';
+import type { Address } from '../codec/names.ts';
 import type { Format } from '../sandbox/sandbox.ts';
 
+export { Address } from '../codec/names.ts';
 export type { Format };
 export { FORMAT_JSON, FORMAT_PROTO } from '../sandbox/sandbox.ts';
 
@@ -16,22 +18,6 @@ export interface AnswerError {
   readonly message: string;
   /** The behaviour's own code, with REJECTED. */
   readonly reason?: string;
-}
-
-/**
- * Where a command goes: "<actor type>:<actor id>", not yet checked. Who sends to an actor again keeps the object: in it the
- * engine remembers where that actor is, and finds it without looking for it.
- */
-export class Address {
-  readonly text: string;
-  /** The engine's own. */
-  resident: object | null = null;
-  /** Index of its bucket; -1 until somebody has looked. */
-  bucket = -1;
-
-  constructor(text: string) {
-    this.text = text;
-  }
 }
 
 /** A place in a bucket's log, which says nothing about a log with another incarnation. */
@@ -59,6 +45,8 @@ export interface CommandRequest {
    * the actor does not remember the key any more.
    */
   readonly triedSince?: LogPlace | undefined;
+  /** The same, as the client says it: the first try was so many milliseconds ago. 0 or nothing for a first one. */
+  readonly triedMs?: number;
   /** Who sends; '' only with --auth none. */
   readonly principal: string;
   /** The connection, for causation. */
@@ -245,6 +233,8 @@ export interface DeadLetter extends RecordPlace {
 export interface DeadLetterQuery {
   /** Only messages to actors of this type; '' for all. */
   readonly type: string;
+  /** Only messages to this actor, which all lie in its bucket; without it, to all. */
+  readonly actor?: string;
   /** Only those behind this one. They are ordered by bucket, and within it by position. */
   readonly after: RecordPlace;
   readonly max: number;
@@ -310,7 +300,8 @@ export interface ActorTimers {
 
 /** Takes the requests that an engine got and whose actor another node owns. Must not throw. */
 export interface Elsewhere {
-  command(request: CommandRequest): void;
+  /** Nobody else can have recorded it in front of `since`, whoever may have sent it there meanwhile; null when this engine does not know the log. */
+  command(request: CommandRequest, since: LogPlace | null): void;
   get(request: GetRequest): void;
 }
 

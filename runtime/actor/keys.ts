@@ -29,8 +29,8 @@ const POSITION_MAX = 2 ** 40;
 export class KeyList {
   count = 0;
   /** As `hashScope` gives them. */
-  hashes = new Int32Array(128);
-  positions = new Float64Array(128);
+  hashes = new Int32Array(CAPACITY_MIN);
+  positions = new Float64Array(CAPACITY_MIN);
 
   add(hash: number, position: number): void {
     const i = this.count++;

@@ -43,6 +43,7 @@ import { KeySlab } from './key-slab.ts';
 import { LinkViews } from './links/link-views.ts';
 import { Loader } from './loader.ts';
 import { Losses } from './losses.ts';
+import { LogPlaces } from './log-places.ts';
 import { letterView } from './messages/letter-view.ts';
 import { Messages } from './messages/messages.ts';
 import type { Courier, SentRecord } from './messages/outbox.ts';
@@ -82,6 +83,8 @@ export interface EngineParts {
   readonly courier?: Courier;
   /** In a cluster: whether a bucket whose append failed should still be this node's. @throws when that cannot be known now */
   readonly isClaimed?: (index: number) => Promise<boolean>;
+  /** In a cluster: with what other nodes tell of their buckets. */
+  readonly places?: LogPlaces;
 }
 
 export class NodeEngine implements Engine, TurnHost, GateListener {
@@ -107,6 +110,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   readonly ownership: Ownership;
   readonly messages: Messages;
   readonly links: LinkViews;
+  readonly places: LogPlaces;
   readonly history: History;
   private ownPlace: { readonly node: string; readonly routes: Routes } | null = null;
   private commandsAnswered = 0;
@@ -141,7 +145,9 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
       buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
     });
     const { routing } = this;
-    this.admission = new Admission({ bundles, routing, duplicates, clock, journal, again: (job) => loop.push(job), takeOut: (which) => loop.takeOut(which) });
+    this.places = parts.places ?? new LogPlaces(2 ** bucketBits, clock);
+    const { places } = this;
+    this.admission = new Admission({ bundles, routing, duplicates, clock, journal, places, again: (job) => loop.push(job), takeOut: (which) => loop.takeOut(which) });
     this.messages = new Messages({
       journal, buckets, bundles, routing, clock, scheduler, log,
       limits: limitsInForce,
@@ -286,8 +292,12 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     }));
   }
 
-  logPlaces(): OwnedLog[] {
-    return this.buckets.filter(({ isHeld }) => !isHeld).map(({ id, incarnation, durablePosition }) => ({ index: id.index, place: { incarnation, position: durablePosition + 1 } }));
+  /** Notes how far the logs have come, for those who ask later; to be called every second or so. Answers those of this node. */
+  notePlaces(): OwnedLog[] {
+    const owned = this.buckets.filter(({ isHeld }) => !isHeld).map(({ id, incarnation, durablePosition }) => ({ index: id.index, place: { incarnation, position: durablePosition + 1 } }));
+    for (const { index, place } of owned) this.places.learn(index, place);
+    this.places.note();
+    return owned;
   }
 
   /** How many actors of each bucket are in memory, by index. Walks over all of them. */

@@ -30,6 +30,12 @@ export interface TakenSnapshot {
   readonly replayUs: number;
 }
 
+/** A channel that messages came in by (messages/intake.ts). */
+export interface Receiver {
+  /** The group that has its records up to this number was released; the last of them has this position. */
+  released(number: number, position: number, group: CommitGroup): void;
+}
+
 /** Everything one tick has to say, and what must be durable before it may. */
 export class CommitGroup {
   /** Groups are numbered as they are committed. */
@@ -44,6 +50,8 @@ export class CommitGroup {
   readonly reads = new Set<Bucket>();
   /** Records that send messages. */
   readonly sent: SentRecord[] = [];
+  /** Channels by which messages of its records came in, with number and position of the last. No closure each: there may be as many as records. */
+  readonly received: { readonly receivers: Receiver[]; readonly numbers: number[]; readonly positions: number[] } = { receivers: [], numbers: [], positions: [] };
   /** Actors with watchers that have decided without anybody being answered. */
   readonly watched: Activation[] = [];
   /** Called at release, with false when one of the group's appends failed. */
@@ -62,6 +70,8 @@ export class CommitGroup {
     this.checkpoints.length = 0;
     this.reads.clear();
     this.sent.length = 0;
+    const { receivers, numbers, positions } = this.received;
+    receivers.length = numbers.length = positions.length = 0;
     this.watched.length = 0;
     this.released.length = 0;
     this.outcomes = [];
@@ -242,6 +252,8 @@ export class OutputGate {
     this.handOver(group);
     // A bucket that stopped meanwhile has durable records, too: they are read from the log when it is opened again.
     for (const record of group.sent) if (!record.bucket.stopped) this.listener.sent(record);
+    const { receivers, numbers, positions } = group.received;
+    for (let i = 0; i < receivers.length; i++) receivers[i]!.released(numbers[i]!, positions[i]!, group);
     for (const tell of group.released) tell(!group.failed);
     this.listener.groupReleased(group);
   }

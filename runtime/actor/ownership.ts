@@ -207,7 +207,7 @@ export class Ownership {
     gate.forgetStop(bucket);
     journal.forgetBucket(bucket.id);
     watches.leave(bucket.id);
-    for (const job of held) routing.handOver(job);
+    for (const job of held) routing.handOver(job, bucket);
   }
 }
 

@@ -59,7 +59,8 @@ export async function viewRecords(
   return views;
 }
 
-export async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls): Promise<RecordView> {
+/** `madeBy`: the bundle (hex) whose messages a record holds that names none itself, a broadcast's chunk. */
+export async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls, madeBy = ''): Promise<RecordView> {
   const fields = new RecordReader().over(bytes);
   const record = recordType.toObject(recordType.decode(bytes), {
     defaults: true,
@@ -68,11 +69,11 @@ export async function viewRecord(bytes: Buffer, bundles: Bundles, calls: Calls):
     arrays: true,
   }) as unknown as DecodedRecord;
   const hash = Buffer.from(record.bundle).toString('hex');
-  const bundle = hash === '' ? null : await bundles.load(hash);
+  const bundle = hash === '' && madeBy === '' ? null : await bundles.load(hash || madeBy);
   const { type } = splitAddress(record.actor || fields.addressee || (cursorOf(fields)?.actor ?? ''));
   const timerNotes = timerNotesOf(fields);
   const linkNotes = linkNotesOf(fields);
-  const body: Body = (kind, of, name, data) => bodyOf(calls, bundle, of, kind, name, data);
+  const body: Body = (kind, of, name, data) => bodyOf(calls, versionOf(bundles, bundle, of), of, kind, name, data);
   return {
     position: record.position,
     bucket: record.bucketIndex,
@@ -148,6 +149,11 @@ function viewCause(fields: RecordReader): RecordCause | null {
 function takerOf(bundle: LoadedBundleEntry | null, command: string): string {
   for (const version of bundle?.types.values() ?? []) if (version.commandIndexes.has(command)) return version.type;
   return '';
+}
+
+/** What the host itself has sent, the refusal for a dropped message, names no bundle: it is read as the type in service has it. */
+function versionOf(bundles: Bundles, bundle: LoadedBundleEntry | null, type: string): LoadedBundleEntry | null {
+  return bundle ?? bundles.served.get(type)?.bundle ?? null;
 }
 
 /** A payload that the bundle has no message for is shown as base64, so that nothing of a record is hidden. */

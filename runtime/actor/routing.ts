@@ -147,7 +147,7 @@ export class Routing {
   }
 
   /** Gives a request back whose bucket is not this node's: it is answered by whoever takes it (O2 of ownership.ts). */
-  handOver(job: Job): void {
+  handOver(job: Job, { incarnation, durablePosition }: Bucket): void {
     this.detach(job);
     const { elsewhere } = this.parts;
     if (elsewhere === null) {
@@ -156,7 +156,7 @@ export class Routing {
     }
     this.waiting--;
     this.waitingBytes -= bytesOf(job);
-    if (job.command !== null) elsewhere.command(job.command);
+    if (job.command !== null) elsewhere.command(job.command, durablePosition === 0 ? null : { incarnation, position: durablePosition + 1 });
     else elsewhere.get(job.get!);
   }
 
@@ -217,9 +217,19 @@ export class Routing {
 
   /** See MessageRouting. */
   warm(address: string, bucket: Bucket): void {
-    if (this.parts.catalog.find(address) !== undefined || this.parts.catalog.size >= this.parts.limits.activationsMax) return;
+    if (this.parts.catalog.find(address) !== undefined || !this.hasRoomAhead) return;
     const { type, id } = splitAddress(address);
     if (this.parts.bundles.served.has(type)) this.activate(address, { type, id }, bucket);
+  }
+
+  /**
+   * Also a full node reads some ahead, or each message to somebody who is not in memory would wait for a history of its own. They go last,
+   * so that there must be few beside all others: those that left before their message came would be read twice.
+   */
+  private get hasRoomAhead(): boolean {
+    const { catalog } = this.parts;
+    const { activationsMax } = this.parts.limits;
+    return catalog.size < activationsMax || catalog.unused < Math.min(limits.actorsReadAheadMax, activationsMax / 4);
   }
 
   /** A job that no client has sent is through, or taken back. */
@@ -238,7 +248,7 @@ export class Routing {
   }
 
   private waitAt(bucket: Bucket, job: Job): void {
-    if (!bucket.owned) this.handOver(job);
+    if (!bucket.owned) this.handOver(job, bucket);
     else if (bucket.refusal !== null) this.failSoon(job, bucket.refusal);
     else bucket.held.push(job);
   }
@@ -332,6 +342,7 @@ export class Routing {
     if (activation.phase !== LOADING) return;
     const { loop } = this.parts;
     activation.phase = RESIDENT;
+    activation.keysFrom = Math.min(activation.keys.oldest, activation.lastPosition + 1);
     activation.handle = this.nextHandle++;
     // The sandbox says it exactly; what waits is in front of the queue by then (T5 of the turn loop).
     this.parts.catalog.resize(activation, plan.stateBytes);

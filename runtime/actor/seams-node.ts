@@ -18,6 +18,13 @@ export const systemScheduler: Scheduler = {
   },
 };
 
+/** Runs the task now and every second, until what it answers is called. */
+export function everySecond(task: () => void): () => void {
+  task();
+  const timer = setInterval(task, 1_000).unref();
+  return () => clearInterval(timer);
+}
+
 /** Bits of the operating system's generator, drawn in blocks. */
 export function systemEntropy(): Entropy {
   const block = new Uint32Array(4_096);

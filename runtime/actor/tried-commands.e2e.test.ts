@@ -3,7 +3,8 @@
 import t from 'tap';
 
 import type { Journal } from '../journal/journal.ts';
-import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
+import { MemoryBundleStore } from '../bundle/memory-store.ts';
+import { createMemoryJournal, MemoryStore } from '../journal/memory/memory-journal.ts';
 import { limits } from '../limits.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { Address, FORMAT_JSON } from './engine.ts';
@@ -98,6 +99,56 @@ t.test('a place in another log says nothing: everything is read', async (t) => {
   await withdraw(KEYS_MAX + 1);
   t.same(await again('k', { incarnation: { hi: 1, lo: 2 }, position: 1_000 }), first);
   t.equal(await withdrawals(), KEYS_MAX + 2);
+});
+
+/** Withdraws 1 under a key that a client has tried so long ago. */
+function tried(node: TestEngine, key: string, triedMs: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    const body = Buffer.from('{"amount":1}');
+    node.engine.submit({
+      to: new Address(account), name: 'Withdraw', format: FORMAT_JSON, body, bodyFrom: 0, bodyTo: body.length, key, principal: '', session: '', triedMs,
+      done: (seq, buffer, from, to) => resolve({ seq, body: JSON.parse(buffer.toString('utf8', from, to)), error: null }),
+      failed: (error) => resolve({ seq: 0, body: null, error }),
+    });
+  });
+}
+
+t.test('a client says how long ago: it is looked for from before that', async (t) => {
+  const { node, withdraw } = await setUp(t);
+  node.engine.notePlaces();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const sinceMs = performance.now();
+  const first = await node.send(account, 'Withdraw', { amount: 1 }, 'k');
+  await withdraw(KEYS_MAX + 1);
+  node.engine.notePlaces();
+  t.same(await tried(node, 'k', performance.now() - sinceMs), first);
+  t.equal(node.engine.stat().triesSearched, 1);
+});
+
+t.test('of before it started a node knows what was not answered then', async (t) => {
+  const disk = new MemoryStore();
+  const store = new MemoryBundleStore();
+  const start = async (): Promise<{ readonly node: TestEngine; readonly journal: Journal }> => {
+    const journal = createMemoryJournal(disk);
+    await journal.open();
+    const node = await startEngine({ journal, store, bucketBits: 0, limits: { keysPerActorMax: KEYS_MAX } });
+    node.engine.notePlaces();
+    return { node, journal };
+  };
+  const { node: before, journal } = await start();
+  await before.engine.deploy(accountBundle());
+  for (let i = 0; i < 9; i++) await before.send(account, 'Open', { amount: 100 }, `earlier ${i}`);
+  // As many as may wait, and none of them hears its answer.
+  const keys = Array.from({ length: KEYS_MAX }, (_, i) => `k${i}`);
+  const first = await Promise.all(keys.map((key) => before.send(account, 'Withdraw', { amount: 1 }, key)));
+  await before.close();
+  await journal.close();
+  const { node } = await start();
+  t.teardown(() => node.close());
+  for (let i = 0; i < 30; i++) await node.send(account, 'Withdraw', { amount: 1 }, `others ${i}`);
+  const again = await Promise.all(keys.map((key) => tried(node, key, 3_600_000)));
+  t.same(again, first);
+  t.equal(((await node.get(account)).body as { withdrawals: number }).withdrawals, KEYS_MAX + 30);
 });
 
 t.test('many at once, some of them recorded, and others behind them: each once, in order', async (t) => {

@@ -4,7 +4,10 @@
  * lost with the connection. Until it can be sent again the owner records a thousand others of the same actor.]
  *
  * W1  Between the place where the earlier try may have been recorded first and the oldest key of the window, every record of the actor is read.
+ *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
+ *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
+ *     answer is in the window that the actor came into memory with, since no more may wait there than are remembered. A short history is read whole.
  * W2  Whoever asked for the actor meanwhile waits behind it, so that commands of one client keep their order.
  * W3  Nothing is read before everything that was decided is durable or lost: the window holds what is on its way (K2).
  * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME.
@@ -19,12 +22,14 @@ import { GONE } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { CommandRequest, LogPlace } from './engine.ts';
 import type { Job } from './job.ts';
+import type { LogPlaces } from './log-places.ts';
 import type { CommitGroup } from './output-gate.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
 
 export interface TriedCommandsParts {
   readonly journal: Pick<Journal, 'readActorRecords'>;
+  readonly places: Pick<LogPlaces, 'before' | 'stalledMs'>;
   readonly routing: Pick<Routing, 'reroute' | 'answer'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -44,6 +49,8 @@ export class Search {
   isReading = false;
 }
 
+/** An actor with so few events is read from its beginning rather than on a guess. */
+const SEQ_SHORT_MAX = 4_096;
 /** Records of one read. */
 const PAGE_RECORDS = 1_024;
 
@@ -57,9 +64,9 @@ export class TriedCommands {
   }
 
   /** True when the job, whose key the window does not hold, has to wait until the log has told what became of it (W1). */
-  mustWait(job: Job, triedSince: LogPlace, activation: Activation, group: CommitGroup): boolean {
+  mustWait(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
     if (job.isSearched) return false;
-    const from = placeIn(activation.bucket, triedSince);
+    const from = this.triedFrom(command, activation);
     if (from >= endOf(activation)) return false;
     const search = (activation.search ??= this.begin(activation, group));
     search.from = Math.min(search.from, from);
@@ -69,12 +76,24 @@ export class TriedCommands {
   }
 
   /** W2. Whether it is one more that is looked for stands in `isWanted`: the key is not in the window. */
-  waitBehind(job: Job, search: Search, isWanted: boolean, { bucket }: Activation): void {
+  waitBehind(job: Job, search: Search, isWanted: boolean, activation: Activation): void {
     search.waiting.push(job);
-    const triedSince = job.command?.triedSince;
-    if (!isWanted || triedSince === undefined || search.isReading || job.isSearched) return;
-    search.from = Math.min(search.from, placeIn(bucket, triedSince));
+    if (!isWanted || search.isReading || job.isSearched) return;
+    const from = this.triedFrom(job.command!, activation);
+    if (from === Infinity) return;
+    search.from = Math.min(search.from, from);
     search.wanted.add(job);
+  }
+
+  /** W1: where the log may hold an earlier try first; Infinity when there was none. */
+  private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom, seq }: Activation): number {
+    if (triedSince !== undefined) return placeIn(bucket, triedSince);
+    const { places } = this.parts;
+    const forMs = Math.max(triedMs ?? 0, places.stalledMs);
+    if (forMs === 0) return Infinity;
+    const before = places.before(bucket.id.index, forMs);
+    if (before !== undefined) return placeIn(bucket, before);
+    return seq <= SEQ_SHORT_MAX ? 1 : Math.min(keysFrom, bucket.openedPosition + 1);
   }
 
   private begin(activation: Activation, group: CommitGroup): Search {

@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify';
 
 import type { DeadLetters, RecordPlace } from '../actor/engine.ts';
+import { parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
 
 const LETTERS_DEFAULT = 100;
@@ -12,13 +13,14 @@ type Placed = { Params: { bucket: string; position: string } };
 
 export function addDeadLetters(server: FastifyInstance, letters: DeadLetters): void {
   server.get('/v1/deadletters', (request) => {
-    const { type = '', after = '0/0', max = String(LETTERS_DEFAULT), ...others } = request.query as Record<string, unknown>;
+    const { type = '', actor = '', after = '0/0', max = String(LETTERS_DEFAULT), ...others } = request.query as Record<string, unknown>;
     const [extra] = Object.keys(others);
     if (extra !== undefined) throw new TroupeError('BAD_REQUEST', `the parameter ${JSON.stringify(extra)} is not known`);
-    if (typeof type !== 'string') throw new TroupeError('BAD_REQUEST', 'the parameter type is given once');
+    if (typeof type !== 'string' || typeof actor !== 'string') throw new TroupeError('BAD_REQUEST', 'the parameters type and actor are given once');
+    if (actor !== '') parseAddress(actor);
     const limit = wholeNumber(max);
     if (limit < 1 || limit > LETTERS_MAX) throw new TroupeError('BAD_REQUEST', `the parameter max is a whole number from 1 to ${LETTERS_MAX}`);
-    return letters.deadLetters({ type, after: afterOf(after), max: limit });
+    return letters.deadLetters({ type, actor, after: afterOf(after), max: limit });
   });
   server.post<Placed>('/v1/deadletters/:bucket/:position/retry', ({ params }) => letters.retry(placeOf(params.bucket, params.position)));
   server.post<Placed>('/v1/deadletters/:bucket/:position/drop', ({ params }) => letters.drop(placeOf(params.bucket, params.position)));

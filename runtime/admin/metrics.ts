@@ -41,6 +41,15 @@ export interface MessagesReading {
   readonly outboxBytes: number;
   readonly parked: number;
   readonly failed: number;
+  readonly broadcasts: BroadcastsReading;
+}
+
+/** Broadcasts of actors in the buckets of this node. */
+export interface BroadcastsReading {
+  readonly running: number;
+  readonly left: number;
+  readonly chunks: number;
+  readonly sends: number;
 }
 
 /** What a node of a cluster knows of the cluster, and what it did in it; totals count since start. */
@@ -109,6 +118,8 @@ const engineGauges: readonly Reading<EngineMetrics>[] = [
   ['troupe_messages_waiting', 'Messages on their way into buckets of this node', (s) => s.messages?.waiting],
   ['troupe_messages_parked', 'Messages that wait because their actor cannot take them', (s) => s.messages?.parked],
   ['troupe_messages_failed', 'Messages that have failed and wait for an operator', (s) => s.messages?.failed],
+  ['troupe_broadcasts_running', 'Broadcasts that have not come to their end', (s) => s.messages?.broadcasts.running],
+  ['troupe_broadcasts_left', 'Links that they have still to go through', (s) => s.messages?.broadcasts.left],
   ['troupe_engine_quarantined', 'Actors and types out of service', (s) => s.quarantined],
 ];
 const engineCounters: readonly Reading<EngineMetrics>[] = [
@@ -126,6 +137,8 @@ const engineCounters: readonly Reading<EngineMetrics>[] = [
   ['troupe_messages_delivered_total', 'Messages brought to the owners of the buckets that they are for', (s) => s.messages?.delivered],
   ['troupe_messages_redelivered_total', 'Messages among them that were brought again', (s) => s.messages?.redelivered],
   ['troupe_messages_taken_total', 'Messages taken in', (s) => s.messages?.taken],
+  ['troupe_broadcasts_sends_total', 'Messages that broadcasts have sent to linked actors', (s) => s.messages?.broadcasts.sends],
+  ['troupe_broadcasts_records_total', 'Records of broadcasts that hold them', (s) => s.messages?.broadcasts.chunks],
   ['troupe_engine_bucket_stops_total', 'Buckets opened again or given up after an append or ownership check that failed', (s) => s.bucketStopsTotal],
 ];
 const journalGauges: readonly Reading<JournalStat>[] = [
@@ -137,6 +150,7 @@ const journalGauges: readonly Reading<JournalStat>[] = [
 ];
 const journalCounters: readonly Reading<JournalStat>[] = [
   ['troupe_journal_syncs_total', 'Synchronisations with the disk', (s) => s.syncs],
+  ['troupe_journal_delayed_syncs_total', 'Synchronisations of Redis that took more than two seconds under writes', (s) => s.delayedSyncs],
 ];
 const sandboxGauges: readonly Reading<SandboxStat>[] = [
   ['troupe_sandbox_generation', 'Number of the active process', (s) => s.generation],

@@ -82,8 +82,8 @@ export class AdminClient {
   }
 
   /** Parked and failed messages behind a place, the oldest of each bucket first. */
-  async deadLetters(type: string, after: RecordPlace, max: number): Promise<DeadLetterPage> {
-    const query = new URLSearchParams({ ...(type === '' ? {} : { type }), after: `${after.bucket}/${after.position}`, max: String(max) });
+  async deadLetters({ type = '', actor = '' }: { readonly type?: string; readonly actor?: string }, after: RecordPlace, max: number): Promise<DeadLetterPage> {
+    const query = new URLSearchParams({ ...(type === '' ? {} : { type }), ...(actor === '' ? {} : { actor }), after: `${after.bucket}/${after.position}`, max: String(max) });
     const body = await this.request(`/v1/deadletters?${query}`);
     listOf<unknown>(body, 'letters');
     return body as DeadLetterPage;

@@ -11,7 +11,7 @@ import t from 'tap';
 
 import { createAdmin } from '../admin/admin.ts';
 import { createMetrics } from '../admin/metrics.ts';
-import type { RecordView } from '../actor/engine.ts';
+import type { DeadLetters, RecordView } from '../actor/engine.ts';
 import { TroupeError } from '../codec/errors.ts';
 import { createAuthenticator } from '../gateway/auth.ts';
 import { createGateway } from '../gateway/gateway.ts';
@@ -24,7 +24,12 @@ const order = 'shop.v1.Order:o-1';
 const engine = new ScriptedEngine();
 const auth = await createAuthenticator({ kind: 'none' });
 const gateway = createGateway({ engine, auth, host: '127.0.0.1', port: 0 });
-const admin = createAdmin({ engine, auth, host: '127.0.0.1', port: 0, metrics: createMetrics({}) });
+const deadLetters: DeadLetters = {
+  deadLetters: () => Promise.resolve({ letters: [], next: null, missing: [] }),
+  retry: () => Promise.reject(new Error('there is none')),
+  drop: () => Promise.reject(new Error('there is none')),
+};
+const admin = createAdmin({ engine, deadLetters, auth, host: '127.0.0.1', port: 0, metrics: createMetrics({}) });
 const gatewayPort = (await gateway.listen()).port;
 const adminPort = (await admin.listen()).port;
 t.teardown(async () => {

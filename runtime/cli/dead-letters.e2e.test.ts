@@ -47,6 +47,22 @@ t.test('listed, retried, dropped', async (t) => {
   t.same(listed.out.trim().split('\n').map((line) => JSON.parse(line) as unknown), letters);
   t.equal((await troupe('deadletters', '--json', '--type', 'test.v1.Speaker')).out, '');
 
+  t.match(await troupe('deadletters', '--type', 'test.v1.Listner'), { code: 1, out: '', err: /error UNKNOWN_ACTOR_TYPE: .*did you mean test\.v1\.Listener\?/ });
+  t.match(await troupe('deadletters', 'retry', '--all', '--type', 'test.v1.Listner'), { code: 1, err: /UNKNOWN_ACTOR_TYPE/ });
+  t.match(await troupe('links', 'test.v1.Listner:x'), { code: 1, out: '', err: /UNKNOWN_ACTOR_TYPE/ });
+  t.match(await troupe('links', 'test.v1.Listner:x', '--held', '--json'), { code: 1, out: '', err: /UNKNOWN_ACTOR_TYPE/ });
+  t.match(await troupe('links', 'test.v1.Listener:x'), { code: 0, out: '', err: /nobody is linked to/ });
+
+  const events = await troupe('events', 'test.v1.Listener:x');
+  t.equal(events.code, 0);
+  const first = `${letters[0]!.bucket}/${letters[0]!.position}`;
+  t.match(events.out, new RegExp(`^[\\dT:.Z-]+  Hear  bucket ${first.replace('/', ' position ')}  failed  by ${speaker('a')}\\n  command   \\{"word":"poison"\\}\\n  reply to  TakeAnswer\\n  failed    BEHAVIOR_ERROR: Error: I cannot bear poison.*\\n  hint      troupe deadletters retry ${first}, or drop ${first}$`, 'm'));
+  t.equal(events.out.match(/^ {2}hint /gm)?.length, 3, 'each of them');
+  t.match(events.out, /seq 1 +Heard \{"word":"fine"/, 'behind what was decided');
+  const lines = (await troupe('events', 'test.v1.Listener:x', '--json')).out.trim().split('\n').map((line) => JSON.parse(line) as { kind: string; events: unknown[]; position: number });
+  t.same(lines.map(({ kind, events: { length } }) => `${kind} ${length}`), ['decision 1', 'failed 0', 'failed 0', 'failed 0']);
+  t.equal((await troupe('events', speaker('a'))).out.includes('deadletters'), false, 'only its own');
+
   const metricsText = await (await fetch(`${url}/metrics?buckets=true`)).text();
   t.match(metricsText, /^troupe_messages_failed 3$/m);
   t.match(metricsText, /^troupe_messages_parked 0$/m);
@@ -77,10 +93,10 @@ t.test('listed, retried, dropped', async (t) => {
   t.ok(sent !== undefined);
   const links = (await troupe('why', 'test.v1.Listener:x@2', '--json')).out.trim().split('\n').map((line) => JSON.parse(line) as { cause: { kind: string } });
   t.same(links[0]!.cause.kind, 'client', 'the beginning first');
-  t.match(await troupe('why', 'test.v1.Listener:x@99'), { code: 2, err: /has no event 99/ });
+  t.match(await troupe('why', 'test.v1.Listener:x@99'), { code: 2, err: /has no event 99\nhint: `troupe events <actor>` lists/ });
   t.match(await troupe('events', 'test.v1.Listener:x', '--changes'), { code: 0, out: /heard\[0\]: "fine"/ });
   t.match(await troupe('events', 'test.v1.Listener:x', '--changes', '--json'), { out: /"changes":\[\{"path":"heard\[1\]","after":"poison"\}\]/ });
-  for (const path of ['/v1/why', '/v1/why?actor=test.v1.Listener:x&bucket=1', '/v1/why?bucket=1', '/v1/why?actor=test.v1.Listener:x&seq=a', '/v1/why?actor=test.v1.Listener:x&max=0', '/v1/records?actor=test.v1.Listener:x&changes=maybe', '/v1/deadletters?max=0', '/v1/deadletters?max=1001', '/v1/deadletters?after=1', '/v1/deadletters?x=1', '/v1/deadletters?type=a&type=b']) {
+  for (const path of ['/v1/why', '/v1/why?actor=test.v1.Listener:x&bucket=1', '/v1/why?bucket=1', '/v1/why?actor=test.v1.Listener:x&seq=a', '/v1/why?actor=test.v1.Listener:x&max=0', '/v1/records?actor=test.v1.Listener:x&changes=maybe', '/v1/deadletters?max=0', '/v1/deadletters?max=1001', '/v1/deadletters?after=1', '/v1/deadletters?x=1', '/v1/deadletters?type=a&type=b', '/v1/deadletters?actor=a&actor=b', '/v1/deadletters?actor=nonsense']) {
     t.equal((await fetch(`${url}${path}`)).status, 400, path);
   }
   t.equal((await fetch(`${url}/v1/deadletters/0/x/drop`, { method: 'POST' })).status, 400);

@@ -6,6 +6,7 @@ import type { DeadLetter, LetterOutcome, RecordPlace } from '../actor/engine.ts'
 import { TroupeError } from '../codec/errors.ts';
 import { AdminClient } from './admin-client.ts';
 import { exitCodes } from './exit-codes.ts';
+import { checkType } from './known-type.ts';
 import { nodeOptions, withAdmin, withJson, withToken } from './node-options.ts';
 import { ageText } from './quantities.ts';
 import { table, type Terminal } from './terminal.ts';
@@ -27,13 +28,17 @@ function addList(command: Command, terminal: Terminal): void {
   const list = command.command('list', { isDefault: true }).description('list them: why, since when, from whom, to whom; what `troupe deadletters` does alone');
   withType(withJson(withToken(withAdmin(list)))).action(async (options: Record<string, unknown>) => {
     const node = nodeOptions(options);
+    const admin = new AdminClient(node);
+    const type = typeOf(options);
     let shown = 0;
-    for await (const page of pages(new AdminClient(node), typeOf(options), terminal)) {
+    for await (const page of pages(admin, { type }, terminal)) {
       if (node.json) for (const letter of page) terminal.data(JSON.stringify(letter));
       else if (page.length > 0) terminal.data(letterTable(page, Date.now(), shown === 0));
       shown += page.length;
     }
-    if (shown === 0 && !node.json) terminal.talk('no message is parked or has failed');
+    if (shown > 0) return;
+    if (type !== '') await checkType(admin, type);
+    if (!node.json) terminal.talk('no message is parked or has failed');
   });
 }
 
@@ -56,7 +61,9 @@ function addRetry(command: Command, terminal: Terminal): void {
       show(place, await admin.letterOrder(place, 'retry'));
       return;
     }
-    const tried = await retryAll(admin, pages(admin, typeOf(options), terminal), show);
+    const type = typeOf(options);
+    const tried = await retryAll(admin, pages(admin, { type }, terminal), show);
+    if (tried === 0 && type !== '') await checkType(admin, type);
     if (!node.json) terminal.talk(`${tried} retried`);
   });
 }
@@ -92,11 +99,12 @@ async function retryAll(admin: AdminClient, all: AsyncIterable<readonly DeadLett
   return tried;
 }
 
-async function* pages(admin: AdminClient, type: string, terminal: Terminal): AsyncGenerator<readonly DeadLetter[]> {
+/** Of a type, or to an actor; all without either. */
+export async function* pages(admin: AdminClient, of: { readonly type?: string; readonly actor?: string }, terminal: Terminal): AsyncGenerator<readonly DeadLetter[]> {
   const said = new Set<string>();
   let after: RecordPlace | null = { bucket: 0, position: 0 };
   while (after !== null) {
-    const { letters, next, missing }: Awaited<ReturnType<AdminClient['deadLetters']>> = await admin.deadLetters(type, after, PAGE);
+    const { letters, next, missing }: Awaited<ReturnType<AdminClient['deadLetters']>> = await admin.deadLetters(of, after, PAGE);
     for (const node of missing) {
       if (!said.has(node)) terminal.talk(`${node} did not answer: the messages of its buckets are missing`);
       said.add(node);

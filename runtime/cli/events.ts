@@ -7,18 +7,21 @@ import type { Command } from 'commander';
 
 import type { RecordView } from '../actor/engine.ts';
 import { parseAddress } from '../codec/address.ts';
-import { TroupeError } from '../codec/errors.ts';
-import { nearest } from '../config/nearest.ts';
 import { AdminClient } from './admin-client.ts';
 import { withClient } from './gateway-client.ts';
+import { checkTypeOf } from './known-type.ts';
 import { checkedAddress, nodeOptions, withAdmin, withGateway, withJson, withToken } from './node-options.ts';
-import { recordText } from './record-text.ts';
+import { pages } from './dead-letters.ts';
+import { letterText, recordText } from './record-text.ts';
 import { wholeNumber } from './send.ts';
 import type { Terminal } from './terminal.ts';
 
 const PAGE = 1_000;
 /** Each event is folded once more for it. */
 const CHANGES_PAGE = 100;
+
+/** As text; `troupe deadletters` has them all. */
+const LETTERS_SHOWN_MAX = 20;
 
 /** Where a reading of records stands. */
 export interface Cursor {
@@ -45,9 +48,10 @@ export function addEvents(program: Command, terminal: Terminal): void {
     const readPage: ReadPage = (from, max) => admin.records(actor, from, max, areChangesWanted);
     const show = (record: RecordView): void => terminal.data(node.json ? JSON.stringify(record) : recordText(record));
     let shown = await readNew(readPage, cursor, show, areChangesWanted ? CHANGES_PAGE : PAGE);
-    if (shown === 0) await checkType(admin, actor);
+    const letters = await showLetters(admin, actor, node.json, terminal);
+    if (shown + letters === 0) await checkTypeOf(admin, actor);
     if (options['follow'] !== true) {
-      if (shown === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}`);
+      if (shown + letters === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}`);
       return;
     }
     await withClient(node, async (client) => {
@@ -57,15 +61,20 @@ export function addEvents(program: Command, terminal: Terminal): void {
 }
 
 /**
- * An actor without records is nothing strange, one of a type that nobody has deployed is a slip of the pen.
- * @throws TroupeError UNKNOWN_ACTOR_TYPE
+ * Behind the records, what has come to the actor and is not among them: messages that are parked, or have failed, until somebody decides. Answers how
+ * many there were.
  */
-async function checkType(admin: AdminClient, actor: string): Promise<void> {
-  const { type } = parseAddress(actor);
-  const known = (await admin.behaviors()).map((behavior) => behavior.type);
-  if (known.includes(type)) return;
-  const near = nearest(type, known);
-  throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${type}${near === null ? '' : `; did you mean ${near}?`}`);
+async function showLetters(admin: AdminClient, actor: string, isJson: boolean, terminal: Terminal): Promise<number> {
+  let count = 0;
+  for await (const page of pages(admin, { actor }, terminal)) {
+    for (const letter of page) {
+      if (isJson) terminal.data(JSON.stringify({ ...letter, kind: letter.state, events: [] }));
+      else if (count < LETTERS_SHOWN_MAX) terminal.data(letterText(letter));
+      count++;
+    }
+  }
+  if (count > LETTERS_SHOWN_MAX && !isJson) terminal.talk(`... and ${count - LETTERS_SHOWN_MAX} more messages that are parked or have failed: \`troupe deadletters --type ${parseAddress(actor).type}\``);
+  return count;
 }
 
 /** Shows every record that the cursor has not seen and moves it on; answers how many there were. */

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 
 import { AdminClient } from './admin-client.ts';
+import { checkTypeOf } from './known-type.ts';
 import { checkedAddress, nodeOptions, withAdmin, withJson, withToken } from './node-options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -22,7 +23,10 @@ export function addLinks(program: Command, terminal: Terminal): void {
         show(linked);
         shown++;
       }
-      if (shown === 0) terminal.talk(`${actor} is linked to nobody`);
+      if (shown === 0) {
+        await checkTypeOf(admin, actor);
+        terminal.talk(`${actor} is linked to nobody`);
+      }
       return;
     }
     for (let from = 1; from > 0; ) {
@@ -31,6 +35,8 @@ export function addLinks(program: Command, terminal: Terminal): void {
       shown += page.links.length;
       from = page.next;
     }
-    if (shown === 0) terminal.talk(`nobody is linked to ${actor}`);
+    if (shown > 0) return;
+    await checkTypeOf(admin, actor);
+    terminal.talk(`nobody is linked to ${actor}`);
   });
 }

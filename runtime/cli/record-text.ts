@@ -1,6 +1,6 @@
 /** A record as a person reads it: what came in, what was decided, what it sent, armed and answered. Pure. */
 
-import type { RecordView } from '../actor/engine.ts';
+import type { DeadLetter, RecordView } from '../actor/engine.ts';
 import { printable } from './terminal.ts';
 
 const LABEL = 9;
@@ -21,6 +21,19 @@ export function recordText(record: RecordView): string {
   if (record.failure !== null) lines.push(line('failed', `${record.failure.code}: ${record.failure.message}`));
   if (hasContent(record.reply)) lines.push(line('reply', json(record.reply)));
   return lines.join('\n');
+}
+
+/** A message that has come to an actor and had no effect yet, in the form of a record. */
+export function letterText({ bucket, position, state, code, message, nowMs, from, timer, command, body, onReply }: DeadLetter): string {
+  const place = `${bucket}/${position}`;
+  const orders = state === 'failed' ? `troupe deadletters retry ${place}, or drop ${place}` : `comes by itself when its actor can take it; troupe deadletters drop ${place} takes it away`;
+  return [
+    printable([new Date(nowMs).toISOString(), command, `bucket ${bucket} position ${position}`, state, timer === '' ? `by ${from}` : `by timer ${timer}`].join('  ')),
+    ...(hasContent(body) ? [line('command', json(body))] : []),
+    ...(onReply === '' ? [] : [line('reply to', onReply)]),
+    line(state, `${code}: ${message}`),
+    line('hint', orders),
+  ].join('\n');
 }
 
 /** What brought it, where that is not a client. */

@@ -142,7 +142,7 @@ const durabilityNotes: Record<string, string> = {
   disk: '  (fdatasync before every answer: survives the process and power loss)',
   'disk-unsynced': '  (no fsync: survives the process, not power loss)',
   'redis-always': '  (Redis, fsync before every answer: survives processes and power loss)',
-  'redis-everysec': '  (Redis, fsync every second: survives processes; power loss may cost a second)',
+  'redis-everysec': '  (Redis, fsync every second: its death may cost up to two seconds when its disk is slow, power loss a second and more)',
   'redis-no': '  (Redis without fsync: survives processes, not power loss)',
   memory: '  (nothing survives the process)',
 };

@@ -46,4 +46,5 @@ t.test('listed as a table, and as JSON', async (t) => {
   const listed = await troupe('timers', clock('a'), '--json');
   t.same(listed.out.trim().split('\n').map((line) => JSON.parse(line) as unknown), await engine.messages.pending.pendingTimers(clock('a')));
   t.match(await troupe('timers', 'nonsense'), { code: 2 });
+  t.match(await troupe('timers', clock('a').replace(':', 'x:')), { code: 1, out: '', err: /error UNKNOWN_ACTOR_TYPE: .*did you mean/ });
 });

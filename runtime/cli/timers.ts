@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 
 import type { PendingTimer } from '../actor/engine.ts';
 import { AdminClient } from './admin-client.ts';
+import { checkTypeOf } from './known-type.ts';
 import { checkedAddress, nodeOptions, withAdmin, withJson, withToken } from './node-options.ts';
 import { ageText } from './quantities.ts';
 import { table, type Terminal } from './terminal.ts';
@@ -13,7 +14,9 @@ export function addTimers(program: Command, terminal: Terminal): void {
   withJson(withToken(withAdmin(command))).action(async (actor: string, options: Record<string, unknown>) => {
     const node = nodeOptions(options);
     checkedAddress(actor);
-    const timers = await new AdminClient(node).timers(actor);
+    const admin = new AdminClient(node);
+    const timers = await admin.timers(actor);
+    if (timers.length === 0) await checkTypeOf(admin, actor);
     if (node.json) for (const timer of timers) terminal.data(JSON.stringify(timer));
     else if (timers.length > 0) terminal.data(timerTable(timers, Date.now()));
     else terminal.talk(`no timer of ${actor} is armed`);

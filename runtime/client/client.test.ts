@@ -157,6 +157,32 @@ t.test('attempts and deadlines are bounded', async (t) => {
   t.match(await client.send('a.B:1', 'Add', { n: 1 }), { reply: { n: 1 } }, 'a command given up does not block those behind it');
 });
 
+t.test('what may have taken effect says so when it is sent again, and since when', async (t) => {
+  const { engine, proxy, client } = await start(t, { attemptsMax: 10 });
+  const sentAt: number[] = [];
+  const codes = ['OVERLOADED', 'cut', 'OVERLOADED', 'UNKNOWN_OUTCOME', 'ok'];
+  engine.onCommand = (request) => {
+    sentAt.push(performance.now());
+    const code = codes[sentAt.length - 1] ?? 'ok';
+    if (code === 'ok') return false;
+    if (code === 'cut') setImmediate(() => proxy.cut());
+    else setImmediate(() => request.failed({ code: code as 'OVERLOADED', message: 'no' }));
+    return true;
+  };
+  await client.send('a.B:1', 'Add', { n: 1 });
+  const [first, cut, ...again] = engine.submitted;
+  t.same([first!.triedMs, cut!.triedMs], [0, 0], 'who was refused has not taken effect');
+  t.equal(again.length, 3);
+  for (const [i, { triedMs, key }] of again.entries()) {
+    t.equal(key, first!.key);
+    t.ok(Math.abs(triedMs! - (sentAt[i + 2]! - sentAt[1]!)) < 500, `${triedMs} ms since the one that was cut off`);
+    t.ok(triedMs! > 0);
+  }
+  await client.send('a.B:1', 'Add', { n: 2 }, { key: 'of another process', triedMs: 60_000 });
+  const last = engine.submitted.at(-1)!;
+  t.ok(last.triedMs! >= 60_000 && last.triedMs! < 90_000);
+});
+
 t.test('a watch goes on where it was', async (t) => {
   const { engine, proxy, client } = await start(t, { watchBufferMax: 7 });
   const seen: number[] = [];

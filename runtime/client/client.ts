@@ -66,6 +66,10 @@ interface Call extends Command {
   readonly resolve: (value: never) => void;
   readonly reject: (error: TroupeClientError) => void;
   timer: ReturnType<typeof setTimeout> | undefined;
+  /** When it was sent last; */
+  sentAt: number;
+  /** and when a try was sent first that may have taken effect. Infinity for none. */
+  openSince: number;
 }
 
 /** A message of the node; which fields are there depends on what it answers. */
@@ -128,7 +132,8 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
       return Promise.reject(localError('BODY_TOO_LARGE', `the body has more than ${BODY_BYTES_MAX} bytes`));
     }
     const fields = `"key":${JSON.stringify(key)},"to":${JSON.stringify(to)},"command":${JSON.stringify(command)},"body":${text}`;
-    return this.call('command', to, to, fields, options.deadlineMs);
+    const openSince = options.triedMs === undefined ? Infinity : performance.now() - options.triedMs;
+    return this.call('command', to, to, fields, options.deadlineMs, openSince);
   }
 
   get(actor: string, options: { readonly deadlineMs?: number } = {}): Promise<never> {
@@ -171,6 +176,7 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
 
   onLost(link: Link): void {
     for (const call of this.lanes.down(link)) {
+      leaveOpen(call);
       if (call.attempts >= this.attemptsMax) this.fail(call, localError('DISCONNECTED', 'the connection was lost again and again'));
     }
     for (const [id, watch] of this.watches) {
@@ -259,7 +265,9 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
     }
   }
 
-  private call(kind: Call['kind'], lane: string, actor: string, fields: string, deadlineMs = this.options.deadlineMs ?? DEADLINE_DEFAULT_MS): Promise<never> {
+  private call(
+    kind: Call['kind'], lane: string, actor: string, fields: string, deadlineMs = this.options.deadlineMs ?? DEADLINE_DEFAULT_MS, openSince = Infinity,
+  ): Promise<never> {
     if (this.ended !== null) return Promise.reject(this.ended);
     const waitingMax = this.options.waitingMax ?? 100_000;
     if (this.calls.size >= waitingMax) {
@@ -268,7 +276,7 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
     return new Promise<never>((resolve, reject) => {
       const call: Call = {
         id: this.freshId(), kind, lane, hash: actorHash(actor), fields, deadlineAt: performance.now() + deadlineMs, resolve, reject,
-        timer: undefined, isSent: false, attempts: 0,
+        timer: undefined, isSent: false, attempts: 0, sentAt: 0, openSince,
       };
       call.timer = setTimeout(() => {
         this.fail(call, localError('DEADLINE_EXCEEDED', `no answer within ${deadlineMs} ms`));
@@ -284,8 +292,11 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
       link.send(`{"id":"${call.id}",${call.fields}}`);
       return;
     }
-    const left = Math.ceil(call.deadlineAt - performance.now());
-    link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},${call.fields}}`);
+    const now = performance.now();
+    call.sentAt = now;
+    const left = Math.ceil(call.deadlineAt - now);
+    const tried = call.openSince < now ? `"triedMs":${Math.ceil(now - call.openSince)},` : '';
+    link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},${tried}${call.fields}}`);
   }
 
   private succeed(call: Call, message: Message): void {
@@ -300,6 +311,7 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
       this.fail(call, error);
       return;
     }
+    if (error.code === 'UNKNOWN_OUTCOME') leaveOpen(call);
     this.lanes.rest(call);
     this.retryLater(call.attempts, () => this.lanes.wake(call.lane));
   }
@@ -334,4 +346,9 @@ function randomText(): string {
 function isLonger(text: string, bytesMax: number): boolean {
   if (text.length * 3 <= bytesMax) return false;
   return text.length > bytesMax || new TextEncoder().encode(text).length > bytesMax;
+}
+
+/** What was sent last may have taken effect or may yet: whoever gets it next is told. */
+function leaveOpen(call: Call): void {
+  call.openSince = Math.min(call.openSince, call.sentAt);
 }

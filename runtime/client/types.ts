@@ -34,6 +34,11 @@ export interface SendOptions {
   readonly key?: string;
   /** Over all attempts. */
   readonly deadlineMs?: number;
+  /**
+   * With a key: how long ago the first try was, when somebody has sent this command before and does not know what became of it. It is then applied once even
+   * when its actor has taken more commands since than it remembers. For its own retries the client does so by itself.
+   */
+  readonly triedMs?: number;
 }
 
 export interface WatchOptions {

@@ -20,7 +20,7 @@ export const catalogue = {
   // What came in.
   BAD_FRAME: entry('Send one JSON object or an array of them (troupe.v1.json), or one troupe.v1.Requests message (troupe.v1.proto).'),
   FRAME_TOO_LARGE: entry('Send smaller frames; the limit is in docs/OPERATING.md.'),
-  BAD_REQUEST: entry('See docs/GATEWAY.md for the fields of a request.'),
+  BAD_REQUEST: entry('The message says what is wrong; docs/GATEWAY.md has the fields of a request, docs/CLI.md what a command takes.'),
   BAD_ADDRESS: entry('An address is "<actor type>:<actor id>", for example shop.v1.Order:o-1.'),
   UNKNOWN_ACTOR_TYPE: entry('Deploy a bundle that defines this type, or list those in service with `troupe behaviors`.'),
   UNKNOWN_COMMAND: entry('`troupe behaviors` lists the commands of each type.'),
@@ -39,7 +39,7 @@ export const catalogue = {
   BAD_EVENT: entry('An emitted event must be one of the type\'s events and match its message exactly.'),
   BAD_STATE: entry('evolve and initialState must return a value that matches the state message exactly.'),
   BAD_REPLY: entry('decide must return a value that matches the command\'s reply message.'),
-  BAD_OUTPUT: entry('A send, timer or link of this decision is not well formed; the message says which.'),
+  BAD_OUTPUT: entry('A send, timer, link or broadcast of this decision is not well formed; the message says which. docs/BEHAVIORS.md has the shapes.'),
   OUTPUT_TOO_LARGE: entry('The decision produced more events or bytes than the limits in docs/OPERATING.md allow.'),
   MIGRATION_FAILED: entry('The stored state cannot be carried to the new schema; add or fix `migrate`.'),
   QUARANTINED: entry('The actor or its type was taken out of service after repeated failures; deploy a fixed bundle.'),

@@ -1,7 +1,7 @@
 /** The fields of troupe.v1.Record about timers; see record-messages.ts. */
 
 import type { RecordReader } from './record.ts';
-import { each } from './record-messages.ts';
+import { each, first } from './record-messages.ts';
 import type { WireWriter } from './wire.ts';
 import { WireReader } from './wire.ts';
 
@@ -50,19 +50,21 @@ export interface TimerFiring {
 const wire = new WireReader();
 const inner = new WireReader();
 
-export function timersOf(record: RecordReader): TimerChange[] {
-  return each(record, TIMER, (from, to) => {
-    const change: { name: string; armed: ArmedTimer | null } = { name: '', armed: null };
-    wire.over(record.buffer, from, to);
-    while (wire.next()) {
-      if (wire.field === 1) change.name = wire.string();
-      else if (wire.field === 2) {
-        wire.span();
-        change.armed = readArmed(record.buffer, wire.from, wire.to);
-      } else wire.skip();
-    }
-    return change;
-  });
+export function timersOf(record: RecordReader): readonly TimerChange[] {
+  return each(record, TIMER, readTimer);
+}
+
+function readTimer(buffer: Buffer, from: number, to: number): TimerChange {
+  const change: { name: string; armed: ArmedTimer | null } = { name: '', armed: null };
+  wire.over(buffer, from, to);
+  while (wire.next()) {
+    if (wire.field === 1) change.name = wire.string();
+    else if (wire.field === 2) {
+      wire.span();
+      change.armed = readArmed(buffer, wire.from, wire.to);
+    } else wire.skip();
+  }
+  return change;
 }
 
 function readArmed(buffer: Buffer, from: number, to: number): ArmedTimer {
@@ -86,19 +88,21 @@ function readArmed(buffer: Buffer, from: number, to: number): ArmedTimer {
   return armed;
 }
 
-export function timerNotesOf(record: RecordReader): TimerNote[] {
-  return each(record, TIMER_NOTE, (from, to) => {
-    const note: { replaces: TimerRef | null; dueMs: number } = { replaces: null, dueMs: 0 };
-    wire.over(record.buffer, from, to);
-    while (wire.next()) {
-      if (wire.field === 1) {
-        wire.span();
-        note.replaces = readTimerRef(record.buffer, wire.from, wire.to);
-      } else if (wire.field === 2) note.dueMs = wire.varint();
-      else wire.skip();
-    }
-    return note;
-  });
+export function timerNotesOf(record: RecordReader): readonly TimerNote[] {
+  return each(record, TIMER_NOTE, readTimerNote);
+}
+
+function readTimerNote(buffer: Buffer, from: number, to: number): TimerNote {
+  const note: { replaces: TimerRef | null; dueMs: number } = { replaces: null, dueMs: 0 };
+  wire.over(buffer, from, to);
+  while (wire.next()) {
+    if (wire.field === 1) {
+      wire.span();
+      note.replaces = readTimerRef(buffer, wire.from, wire.to);
+    } else if (wire.field === 2) note.dueMs = wire.varint();
+    else wire.skip();
+  }
+  return note;
 }
 
 export function writeTimerNote(out: WireWriter, { replaces, dueMs }: TimerNote): void {
@@ -110,25 +114,26 @@ export function writeTimerNote(out: WireWriter, { replaces, dueMs }: TimerNote):
 
 /** null when no timer has brought the command. */
 export function firingOf(record: RecordReader): TimerFiring | null {
-  const [firing] = each(record, FIRING, (from, to) => {
-    const found = { timer: { position: 0, index: 0 } as TimerRef, name: '', dueMs: 0, missed: 0, nextDueMs: 0 };
-    wire.over(record.buffer, from, to);
-    while (wire.next()) {
-      switch (wire.field) {
-        case 1:
-          wire.span();
-          found.timer = readTimerRef(record.buffer, wire.from, wire.to);
-          break;
-        case 2: found.name = wire.string(); break;
-        case 3: found.dueMs = wire.varint(); break;
-        case 4: found.missed = wire.varint(); break;
-        case 5: found.nextDueMs = wire.varint(); break;
-        default: wire.skip();
-      }
+  return first(record, FIRING, readFiring);
+}
+
+function readFiring(buffer: Buffer, from: number, to: number): TimerFiring {
+  const found = { timer: { position: 0, index: 0 } as TimerRef, name: '', dueMs: 0, missed: 0, nextDueMs: 0 };
+  wire.over(buffer, from, to);
+  while (wire.next()) {
+    switch (wire.field) {
+      case 1:
+        wire.span();
+        found.timer = readTimerRef(buffer, wire.from, wire.to);
+        break;
+      case 2: found.name = wire.string(); break;
+      case 3: found.dueMs = wire.varint(); break;
+      case 4: found.missed = wire.varint(); break;
+      case 5: found.nextDueMs = wire.varint(); break;
+      default: wire.skip();
     }
-    return found;
-  });
-  return firing ?? null;
+  }
+  return found;
 }
 
 export function writeFiring(out: WireWriter, firing: TimerFiring): void {

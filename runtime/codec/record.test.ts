@@ -77,7 +77,7 @@ t.test('the reader gives back what was written', async (t) => {
   t.match(record, {
     kind: KIND_DECISION, actor: 'shop.v1.Order:ö-1', position: 2 ** 40 + 3, epoch: 5, firstSeq: 9, events: 2, key: 'k-1',
     principal: 'alice', name: 'PlaceOrder', nowMs: 1_790_000_000_123, previous: 17, digestHi: 9, digestLo: 10, seedHi: 3, seedLo: 4,
-    sendNumbers: [300, 1], sendTo: ['x.Y:1', 'x.Y:2'], foldHi: 5, foldLo: 6,
+    sendNumbers: [300, 1], foldHi: 5, foldLo: 6,
   });
   t.equal(record.seqAfter, 10);
   t.equal(record.bundleHex(), bundle.toString('hex'));

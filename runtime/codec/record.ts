@@ -5,7 +5,7 @@
  */
 
 import type { Hash64 } from './hash64.ts';
-import { WireReader, WireWriter } from './wire.ts';
+import { utf8, WireReader, WireWriter } from './wire.ts';
 
 /** Values of troupe.v1.RecordKind. */
 export const KIND_DECISION = 1;
@@ -83,15 +83,19 @@ export class RecordReader {
   buffer: Buffer = Buffer.alloc(0);
   kind = 0;
   minReaderVersion = 0;
-  actor = '';
+  private actorFrom = 0;
+  private actorTo = 0;
   position = 0;
   epoch = 0;
   incarnationHi = 0;
   incarnationLo = 0;
   firstSeq = 0;
-  key = '';
-  principal = '';
-  name = '';
+  private keyFrom = 0;
+  private keyTo = 0;
+  private principalFrom = 0;
+  private principalTo = 0;
+  private nameFrom = 0;
+  private nameTo = 0;
   nowMs = 0;
   seedHi = 0;
   seedLo = 0;
@@ -115,13 +119,17 @@ export class RecordReader {
   migrationFrom = -1;
   migrationTo = -1;
   sendNumbers: number[] = [];
-  sendTo: string[] = [];
   /** Position of the record whose message this one takes up again or drops; 0 for none. */
   resumes = 0;
-  onReply = '';
-  addressee = '';
+  private onReplyFrom = 0;
+  private onReplyTo = 0;
+  private addresseeFrom = 0;
+  private addresseeTo = 0;
   /** Fields about messages, timers and links, in threes: number, from, to. record-messages.ts reads them. */
   readonly spans: number[] = [];
+  /** So much of it is this record's: an array that is emptied gives its memory back. */
+  spansLength = 0;
+  private spanFields = 0;
 
   private readonly wire = new WireReader();
   private readonly nested = new WireReader();
@@ -132,6 +140,45 @@ export class RecordReader {
     const wire = this.wire.over(buffer, from, to);
     while (wire.next()) this.readField(wire);
     return this;
+  }
+
+  private addSpan(field: number, from: number, to: number): void {
+    const { spans, spansLength: at } = this;
+    spans[at] = field;
+    spans[at + 1] = from;
+    spans[at + 2] = to;
+    this.spansLength = at + 3;
+  }
+
+  /** Whether the record has a field of these; every one of them has a bit of its own. */
+  hasSpan(field: number): boolean {
+    return (this.spanFields & (1 << (field & 31))) !== 0;
+  }
+
+  // Texts are decoded when somebody asks: most readers want none of them, or one.
+
+  get actor(): string {
+    return utf8(this.buffer, this.actorFrom, this.actorTo);
+  }
+
+  get key(): string {
+    return utf8(this.buffer, this.keyFrom, this.keyTo);
+  }
+
+  get principal(): string {
+    return utf8(this.buffer, this.principalFrom, this.principalTo);
+  }
+
+  get name(): string {
+    return utf8(this.buffer, this.nameFrom, this.nameTo);
+  }
+
+  get onReply(): string {
+    return utf8(this.buffer, this.onReplyFrom, this.onReplyTo);
+  }
+
+  get addressee(): string {
+    return utf8(this.buffer, this.addresseeFrom, this.addresseeTo);
   }
 
   /** SHA-256 of the bundle as hex; '' when the record names none. */
@@ -147,7 +194,8 @@ export class RecordReader {
   private clear(buffer: Buffer): void {
     this.buffer = buffer;
     this.kind = this.minReaderVersion = this.position = this.epoch = this.firstSeq = 0;
-    this.actor = this.key = this.principal = this.name = '';
+    this.actorTo = this.keyTo = this.principalTo = this.nameTo = this.onReplyTo = this.addresseeTo = 0;
+    this.actorFrom = this.keyFrom = this.principalFrom = this.nameFrom = this.onReplyFrom = this.addresseeFrom = 0;
     this.nowMs = this.seedHi = this.seedLo = this.foldHi = this.foldLo = 0;
     this.digestHi = this.digestLo = this.previous = this.events = this.incarnationHi = this.incarnationLo = 0;
     this.bundleFrom = this.bundleTo = this.payloadFrom = this.payloadTo = -1;
@@ -157,10 +205,8 @@ export class RecordReader {
     this.strike = null;
     this.quarantine = null;
     if (this.sendNumbers.length > 0) this.sendNumbers = [];
-    if (this.sendTo.length > 0) this.sendTo = [];
-    if (this.spans.length > 0) this.spans.length = 0;
+    this.spansLength = this.spanFields = 0;
     this.resumes = 0;
-    this.onReply = this.addressee = '';
   }
 
   private readField(wire: WireReader): void {
@@ -172,7 +218,9 @@ export class RecordReader {
         this.minReaderVersion = wire.varint();
         return;
       case 4:
-        this.actor = wire.string();
+        wire.span();
+        this.actorFrom = wire.from;
+        this.actorTo = wire.to;
         return;
       case 8:
         this.position = wire.varint();
@@ -189,13 +237,19 @@ export class RecordReader {
         this.firstSeq = wire.varint();
         return;
       case 12:
-        this.key = wire.string();
+        wire.span();
+        this.keyFrom = wire.from;
+        this.keyTo = wire.to;
         return;
       case 13:
-        this.principal = wire.string();
+        wire.span();
+        this.principalFrom = wire.from;
+        this.principalTo = wire.to;
         return;
       case 14:
-        this.name = wire.string();
+        wire.span();
+        this.nameFrom = wire.from;
+        this.nameTo = wire.to;
         return;
       case 17:
         this.nowMs = wire.varint();
@@ -230,10 +284,14 @@ export class RecordReader {
         this.resumes = wire.varint();
         return;
       case 29:
-        this.onReply = wire.string();
+        wire.span();
+        this.onReplyFrom = wire.from;
+        this.onReplyTo = wire.to;
         return;
       case 30:
-        this.addressee = wire.string();
+        wire.span();
+        this.addresseeFrom = wire.from;
+        this.addresseeTo = wire.to;
         return;
       default:
         this.readLateField(wire);
@@ -252,11 +310,6 @@ export class RecordReader {
       case 33:
         wire.span();
         this.events++;
-        return;
-      case 34:
-        wire.span();
-        this.sendTo.push(this.firstString(wire));
-        this.spans.push(34, wire.from, wire.to);
         return;
       case 38:
         wire.span();
@@ -290,9 +343,10 @@ export class RecordReader {
         this.migrationFrom = this.dataFrom;
         this.migrationTo = this.dataTo;
         return;
-      case 15: case 25: case 26: case 27: case 35: case 36: case 37: case 54: case 55:
+      case 15: case 25: case 26: case 27: case 34: case 35: case 36: case 37: case 54: case 55:
         wire.span();
-        this.spans.push(wire.field, wire.from, wire.to);
+        this.addSpan(wire.field, wire.from, wire.to);
+        this.spanFields |= 1 << (wire.field & 31);
         return;
       default:
         wire.skip();
@@ -323,16 +377,6 @@ export class RecordReader {
         this.dataTo = nested.to;
       } else nested.skip();
     }
-  }
-
-  private firstString(wire: WireReader): string {
-    const nested = this.nested.over(this.buffer, wire.from, wire.to);
-    let text = '';
-    while (nested.next()) {
-      if (nested.field === 1) text = nested.string();
-      else nested.skip();
-    }
-    return text;
   }
 
   private codeAndMessage(wire: WireReader): { code: string; message: string } {

@@ -345,6 +345,7 @@ export class WireReader {
 
 /** UTF-8 bytes to a string; invalid bytes throw. Short ASCII is decoded without leaving JavaScript's fast path. */
 export function utf8(buffer: Buffer, from: number, to: number): string {
+  if (from === to) return '';
   for (let i = from; i < to; i++) {
     if (buffer[i]! > 0x7f) return strictUtf8(buffer.subarray(from, to));
   }

@@ -18,6 +18,8 @@ export interface OutgoingCommand {
   readonly name: string;
   readonly body: Uint8Array;
   readonly key: string;
+  /** How long ago it was sent first, when it is sent again. */
+  readonly triedMs?: number;
 }
 
 export class Link {
@@ -44,7 +46,7 @@ export class Link {
 
   /** Sent with everything else of this tick, in frames of at most `perFrameMax`. */
   command(command: OutgoingCommand): void {
-    this.push({ id: command.id, command: { to: command.to, name: command.name, body: command.body, key: command.key } });
+    this.push({ id: command.id, command: { to: command.to, name: command.name, body: command.body, key: command.key, triedMs: command.triedMs ?? 0 } });
   }
 
   get(id: string, actor: string): void {

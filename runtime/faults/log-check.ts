@@ -16,7 +16,7 @@ import { chain } from '../codec/chain.ts';
 import { sameHash } from '../codec/hash64.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import type { StoredRecord } from '../journal/journal.ts';
-import type { Book } from './book.ts';
+import type { Book, Findings } from './book.ts';
 import { isEventOf, messages, numberOfKey } from './commands.ts';
 import type { FaultActor } from './commands.ts';
 
@@ -45,13 +45,15 @@ export interface BucketStart {
 export class LogCheck {
   records = 0;
   private readonly book: Book;
+  private readonly findings: Findings;
   private readonly actors: Map<string, FaultActor>;
   private readonly lastSeq = new Map<string, number>();
   /** By command number: 1 when its record was seen. */
   private readonly seen: Uint8Array;
 
-  constructor(book: Book) {
+  constructor(book: Book, findings = book.findings) {
     this.book = book;
+    this.findings = findings;
     this.actors = new Map(book.pages.map(({ actor }) => [actor.address, actor]));
     this.seen = new Uint8Array(book.size + 1);
   }
@@ -112,13 +114,18 @@ export class LogCheck {
 
   /** After the last bucket. */
   finish(): void {
-    for (let n = 1; n <= this.book.size; n++) {
-      if (this.seen[n] === 0 && !this.book.isOpen(n)) this.wrong('L6', `${this.book.actor(n).address}: command ${n} was acknowledged and is not in the log`);
-    }
+    for (const n of this.missing()) this.wrong('L6', `${this.book.actor(n).address}: command ${n} was acknowledged and is not in the log`);
+  }
+
+  /** Commands that were acknowledged and were not in any bucket so far. */
+  missing(): number[] {
+    const missing: number[] = [];
+    for (let n = 1; n <= this.book.size; n++) if (this.seen[n] === 0 && !this.book.isOpen(n)) missing.push(n);
+    return missing;
   }
 
   private wrong(rule: string, text: string): void {
-    this.book.findings.add(`${rule}: ${text}`);
+    this.findings.add(`${rule}: ${text}`);
   }
 }
 

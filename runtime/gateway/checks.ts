@@ -51,6 +51,10 @@ export function checkDeadline(deadlineMs: number): AnswerError | null {
   return deadlineMs <= limits.deadlineMaxMs ? null : badRequest(`deadlineMs is at most ${limits.deadlineMaxMs}`);
 }
 
+export function checkTried(triedMs: number, hasKey: boolean): AnswerError | null {
+  return triedMs === 0 || hasKey ? null : badRequest('triedMs needs the key under which it was tried');
+}
+
 export function badRequest(message: string): AnswerError {
   return { code: 'BAD_REQUEST', message };
 }

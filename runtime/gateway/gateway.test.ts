@@ -108,6 +108,7 @@ t.test('bad frames and requests: an error each, no effect, and the connection se
     [command({ colour: 'red' }), '1', 'BAD_REQUEST'], [command({ command: 7 }), '1', 'BAD_REQUEST'], [command({ command: '' }), '1', 'BAD_REQUEST'],
     [command({ body: [1] }), '1', 'BAD_REQUEST'], [command({ body: null }), '1', 'BAD_REQUEST'], [command({ deadlineMs: 1.5 }), '1', 'BAD_REQUEST'],
     [command({ deadlineMs: limits.deadlineMaxMs + 1 }), '1', 'BAD_REQUEST'],
+    [command({ triedMs: 5 }), '1', 'BAD_REQUEST'], [command({ key: 'k', triedMs: -1 }), '1', 'BAD_REQUEST'], ['{"id":"1","get":"a.B:1","triedMs":1}', '1', 'BAD_REQUEST'],
     ['{"id":"1","to":"a.B:1","to":"a.B:2","command":"Do"}', '1', 'BAD_REQUEST'],
     [command({ to: '' }), '1', 'BAD_ADDRESS'], [command({ to: `a.B:${long(800)}` }), '1', 'BAD_ADDRESS'], ['{"id":"1","get":""}', '1', 'BAD_ADDRESS'],
     [command({ command: long(129) }), '1', 'UNKNOWN_COMMAND'],
@@ -221,6 +222,14 @@ t.test('legal oddities: fragments, pings between them, bytes that drip', async (
     client.socket.destroy();
   }
   raw.socket.destroy();
+});
+
+t.test('how long ago a command was tried reaches the engine', async (t) => {
+  const rig = await startRig(t);
+  const talker = await rig.talk();
+  t.match(await talker.ask('{"id":"1","key":"k","triedMs":2500,"to":"a.B:1","command":"Do"}'), { ok: true });
+  t.match(await talker.ask('{"id":"2","to":"a.B:1","command":"Do"}'), { ok: true });
+  t.same(rig.engine.submitted.map(({ triedMs }) => triedMs), [2_500, 0]);
 });
 
 t.test('answers after the connection has gone are dropped', async (t) => {

@@ -5,7 +5,7 @@ import type { AnswerError } from '../actor/engine.ts';
 import { catalogue } from '../codec/errors.ts';
 import { WireError, WireReader } from '../codec/wire.ts';
 import { limits } from '../limits.ts';
-import { badRequest, checkAddress, checkBody, checkCommandName, checkDeadline, checkId, checkKey } from './checks.ts';
+import { badRequest, checkAddress, checkBody, checkCommandName, checkDeadline, checkId, checkKey, checkTried } from './checks.ts';
 import { NOTHING } from './codec.ts';
 import type { Codec, FrameFault } from './codec.ts';
 import type { Connection } from './connection.ts';
@@ -14,7 +14,7 @@ import type { Outgoing } from './outgoing.ts';
 import { ownerBytes } from './owner-bytes.ts';
 import { BadRequest, MapRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
-import { addressOf, nameOf } from './names.ts';
+import { names } from './names.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const ANSWER_BYTES = 32;
@@ -42,6 +42,7 @@ interface RequestFields {
   /** Version of the bucket map that is known. */
   map: number;
   deadlineMs: number;
+  triedMs: number;
   bodyFrom: number;
   bodyTo: number;
 }
@@ -50,7 +51,7 @@ const NO_ADDRESS = new Address('');
 
 /** The request being read: reused, because one frame holds up to a thousand. */
 const fields: RequestFields = {
-  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, map: 0, deadlineMs: 0, bodyFrom: 0, bodyTo: 0,
+  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, map: 0, deadlineMs: 0, triedMs: 0, bodyFrom: 0, bodyTo: 0,
 };
 
 const outer = new WireReader();
@@ -157,7 +158,7 @@ function readFrame(frame: Buffer, from: number, to: number, connection: Connecti
 
 function readRequest(frame: Buffer, from: number, to: number): void {
   fields.id = fields.problem = fields.target = fields.name = fields.key = '';
-  fields.kind = fields.from = fields.map = fields.deadlineMs = fields.bodyFrom = fields.bodyTo = 0;
+  fields.kind = fields.from = fields.map = fields.deadlineMs = fields.triedMs = fields.bodyFrom = fields.bodyTo = 0;
   fields.to = NO_ADDRESS;
   request.over(frame, from, to);
   while (request.next()) {
@@ -194,6 +195,8 @@ function readInner(kind: number): void {
     fields.key = inner.string();
   } else if (kind === COMMAND && inner.wireType === VARINT && inner.field === 5) {
     fields.deadlineMs = inner.varint();
+  } else if (kind === COMMAND && inner.wireType === VARINT && inner.field === 6) {
+    fields.triedMs = inner.varint();
   } else if (kind === WATCH && inner.wireType === VARINT && inner.field === 2) {
     fields.from = inner.varint();
   } else {
@@ -205,12 +208,12 @@ function readInner(kind: number): void {
 /** A string that is likely to come again. */
 function text(): string {
   inner.span();
-  return nameOf(inner.buffer, inner.from, inner.to);
+  return names.text(inner.buffer, inner.from, inner.to);
 }
 
 function address(): Address {
   inner.span();
-  return addressOf(inner.buffer, inner.from, inner.to);
+  return names.address(inner.buffer, inner.from, inner.to);
 }
 
 function makeRequest(connection: Connection, frame: Buffer): Incoming {
@@ -222,7 +225,7 @@ function makeRequest(connection: Connection, frame: Buffer): Incoming {
   switch (fields.kind) {
     case COMMAND:
       return new PendingCommand(
-        connection, id, true, fields.to, fields.name, frame, fields.bodyFrom, fields.bodyTo, fields.key, fields.deadlineMs,
+        connection, id, true, fields.to, fields.name, frame, fields.bodyFrom, fields.bodyTo, fields.key, fields.deadlineMs, fields.triedMs,
       );
     case GET: return new PendingGet(connection, id, true, fields.to);
     case WATCH: return new OpenWatch(connection, id, true, fields.to.text, fields.from);
@@ -239,7 +242,8 @@ function checkRequest(): AnswerError | null {
         ?? checkCommandName(fields.name)
         ?? (fields.key === '' ? null : checkKey(fields.key))
         ?? checkBody(fields.bodyTo - fields.bodyFrom)
-        ?? checkDeadline(fields.deadlineMs);
+        ?? checkDeadline(fields.deadlineMs)
+        ?? checkTried(fields.triedMs, fields.key !== '');
     case GET:
     case WATCH: return checkAddress('actor', fields.to.text);
     case UNWATCH:

@@ -36,6 +36,7 @@ export class PendingCommand implements CommandRequest, Incoming {
   readonly bodyTo: number;
   readonly key: string;
   readonly deadlineMs: number;
+  readonly triedMs: number;
   timer: TimerEntry | null = null;
   answered = false;
   /** For the few commands whose time is measured; apart, as a number with fractions would cost every command an object. */
@@ -43,7 +44,7 @@ export class PendingCommand implements CommandRequest, Incoming {
 
   constructor(
     connection: Connection, id: string, listed: boolean, to: Address, name: string, body: Buffer, bodyFrom: number, bodyTo: number,
-    key: string, deadlineMs: number,
+    key: string, deadlineMs: number, triedMs: number,
   ) {
     this.connection = connection;
     this.id = id;
@@ -56,6 +57,7 @@ export class PendingCommand implements CommandRequest, Incoming {
     this.bodyTo = bodyTo;
     this.key = key;
     this.deadlineMs = deadlineMs;
+    this.triedMs = triedMs;
   }
 
   get format(): Format {

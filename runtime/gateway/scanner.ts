@@ -12,7 +12,7 @@
 
 import { Address } from '../actor/engine.ts';
 import { limits } from '../limits.ts';
-import { addressOf, nameOf } from './names.ts';
+import { names } from './names.ts';
 
 const NO_ADDRESS = new Address('');
 
@@ -38,10 +38,11 @@ export const FROM = 128;
 export const BODY = 256;
 export const DEADLINE = 512;
 export const MAP = 1_024;
+export const TRIED = 2_048;
 
 const fieldsByName = new Map<string, number>([
   ['id', ID], ['key', KEY], ['to', TO], ['command', COMMAND], ['get', GET], ['watch', WATCH],
-  ['unwatch', UNWATCH], ['from', FROM], ['body', BODY], ['deadlineMs', DEADLINE], ['map', MAP],
+  ['unwatch', UNWATCH], ['from', FROM], ['body', BODY], ['deadlineMs', DEADLINE], ['map', MAP], ['triedMs', TRIED],
 ]);
 const namesByField = new Map([...fieldsByName].map(([name, field]) => [field, name]));
 
@@ -70,6 +71,7 @@ export class RequestScanner {
   target = '';
   from = 0;
   deadlineMs = 0;
+  triedMs = 0;
   /** Version of the bucket map that is known. */
   map = 0;
   bodyFrom = 0;
@@ -105,7 +107,7 @@ export class RequestScanner {
     this.seen = 0;
     this.id = this.key = this.command = this.target = '';
     this.to = NO_ADDRESS;
-    this.from = this.deadlineMs = this.map = this.bodyFrom = this.bodyTo = 0;
+    this.from = this.deadlineMs = this.triedMs = this.map = this.bodyFrom = this.bodyTo = 0;
     const { buffer, end } = this;
     if (at >= end || buffer[at] !== OPEN_BRACE) return this.broken(at, 'a request is a JSON object');
     let i = this.space(at + 1);
@@ -147,7 +149,7 @@ export class RequestScanner {
     }
     this.seen |= field;
     if (field === BODY) return this.body(i);
-    if (field === FROM || field === DEADLINE || field === MAP) return this.count(i, field);
+    if (field === FROM || field === DEADLINE || field === TRIED || field === MAP) return this.count(i, field);
     return this.textField(i, field);
   }
 
@@ -167,7 +169,7 @@ export class RequestScanner {
     } else if (field === ID || field === KEY) {
       text = this.buffer.latin1Slice(this.textFrom, this.textTo);
     } else {
-      text = nameOf(this.buffer, this.textFrom, this.textTo);
+      text = names.text(this.buffer, this.textFrom, this.textTo);
     }
     switch (field) {
       case ID: this.id = text; break;
@@ -181,7 +183,7 @@ export class RequestScanner {
   private address(): boolean {
     const text = this.plain ? null : this.escaped();
     if (text === null && !this.plain) return false;
-    this.to = text === null ? addressOf(this.buffer, this.textFrom, this.textTo) : new Address(text);
+    this.to = text === null ? names.address(this.buffer, this.textFrom, this.textTo) : new Address(text);
     return true;
   }
 
@@ -204,6 +206,7 @@ export class RequestScanner {
     if (!Number.isSafeInteger(value) || value < 0) this.wrong(`${namesByField.get(field)} must be a whole number, 0 or more`);
     else if (field === FROM) this.from = value;
     else if (field === MAP) this.map = value;
+    else if (field === TRIED) this.triedMs = value;
     else this.deadlineMs = value;
     return next;
   }
@@ -360,8 +363,8 @@ function plainField(buffer: Buffer, from: number, to: number): number {
       break;
     case 5: field = WATCH; name = 'watch'; break;
     case 7:
-      field = buffer[from] === 0x63 ? COMMAND : UNWATCH;
-      name = field === COMMAND ? 'command' : 'unwatch';
+      field = buffer[from] === 0x63 ? COMMAND : buffer[from] === 0x75 ? UNWATCH : TRIED;
+      name = field === COMMAND ? 'command' : field === UNWATCH ? 'unwatch' : 'triedMs';
       break;
     case 10: field = DEADLINE; name = 'deadlineMs'; break;
     default: return 0;

@@ -10,7 +10,7 @@ import type {
 
 export class ScriptedEngine implements Engine {
   /** Everything submitted, copied, because a request's body may be gone later. */
-  readonly submitted: { to: string; name: string; body: string; key: string; principal: string; session: string; format: number }[] = [];
+  readonly submitted: { to: string; name: string; body: string; key: string; principal: string; session: string; format: number; triedMs: number }[] = [];
   /** Commands that took effect, by actor: not those that were answered from their key. */
   readonly applied = new Map<string, { name: string; body: string; key: string }[]>();
   readonly watches: ScriptedWatch[] = [];
@@ -36,7 +36,7 @@ export class ScriptedEngine implements Engine {
   submit(request: CommandRequest): void {
     this.submitted.push({
       to: request.to.text, name: request.name, body: bodyOf(request).toString('latin1'), key: request.key,
-      principal: request.principal, session: request.session, format: request.format,
+      principal: request.principal, session: request.session, format: request.format, triedMs: request.triedMs ?? 0,
     });
     if (this.onCommand?.(request)) return;
     setImmediate(() => this.apply(request));

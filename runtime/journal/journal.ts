@@ -43,11 +43,14 @@ export type DurabilityClass =
   | 'disk'
   /** Disk adapter with synchronisation switched off: survives the process, not power loss. For experiments. */
   | 'disk-unsynced'
-  /** Redis with appendfsync always: death of its process and power loss. A failover to a replica may lose what it had not received. */
+  /**
+   * Redis with appendfsync always: death of its process and power loss, however slow the disk; answers wait for it. A failover to a replica may
+   * lose what it had not received.
+   */
   | 'redis-always'
   /**
-   * Redis with appendfsync everysec: death of its process, but for what was answered while a slow disk held back the write (up to two
-   * seconds); power loss may cost a second. A failover as above.
+   * Redis with appendfsync everysec: death of its process, but for what was answered while its disk synchronised, two seconds at most. Power loss
+   * costs a second, and twice as long as a synchronisation takes. A failover as above.
    */
   | 'redis-everysec'
   /** Redis with appendfsync no: death of its process; power loss costs what the kernel had not written. A failover as above. */
@@ -149,6 +152,8 @@ export interface JournalStat {
   readonly appendsInFlight: number;
   /** Successful synchronisations (fdatasync or equal) since start. */
   readonly syncs: number;
+  /** Redis: times since start that its disk took more than two seconds while it held acknowledged records back. Left out where nobody tells. */
+  readonly delayedSyncs?: number;
 }
 
 /** Sizes of one bucket; what an adapter does not keep apart by bucket is left out. */

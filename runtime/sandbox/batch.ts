@@ -199,7 +199,8 @@ export class ResultReader {
   /** Sum of ASK_ values. */
   asks = 0;
   error: ItemError | null = null;
-  sendTo: string[] | null = null;
+  /** Addresses of what is sent, as ranges: from, to, from, to, ... */
+  sends: number[] | null = null;
   /** Decide with trace. */
   trace: TraceStep[] | null = null;
 
@@ -240,7 +241,7 @@ export class ResultReader {
     this.loadedFrom = this.loadedTo = -1;
     this.stateBytes = this.asks = 0;
     this.error = null;
-    this.sendTo = null;
+    this.sends = null;
     this.trace = null;
     inner.over(this.buffer, outer.from, outer.to);
     while (inner.next()) this.readField(inner);
@@ -266,7 +267,8 @@ export class ResultReader {
         this.bodyTo = inner.to;
         return;
       case 5:
-        (this.sendTo ??= []).push(inner.string());
+        inner.span();
+        (this.sends ??= []).push(inner.from, inner.to);
         return;
       case 6:
         inner.span();

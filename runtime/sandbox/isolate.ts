@@ -18,12 +18,17 @@ import type { BundleContent } from './bundle-content.ts';
 import { BundleError, invalid } from './bundle-error.ts';
 import { engineHash, foldHash } from './fold-hash.ts';
 import { lineColumn, prepareModule } from './module-source.ts';
-import type { ColumnShift, Token } from './module-source.ts';
+import type { ColumnShift, PreparedModule, Token } from './module-source.ts';
+import { wrongNames } from './named-commands.ts';
+import type { NamedType } from './named-commands.ts';
 import { realmAdvice, realmGlobals } from './realm-globals.ts';
 import { closingSource, hubSource, lockdownSource, prologueSource, realmSource } from './realm-source.ts';
+import { replyTakers } from './reply-takers.ts';
 import type { LoadedBundle, LoadedType } from './sandbox.ts';
 import { readSchema } from './schema.ts';
 import type { Schema } from './schema.ts';
+import { placeOf, unshift } from './subscription-places.ts';
+import type { SubscriptionText } from './subscription-places.ts';
 import { undeclaredName } from './undeclared-names.ts';
 
 /** The isolate cannot go on; the process must end. */
@@ -102,8 +107,8 @@ export class SandboxIsolate {
   }
 
   /**
-   * `anew`: it is about to be deployed, so that names which nothing declares are looked for. A bundle that is in service is loaded
-   * without: it is history, and what reads it must not become stricter.
+   * `anew`: it is about to be deployed, so that names which nothing declares are looked for, and commands that nobody has. A bundle that is in
+   * service is loaded without: it is history, and what reads it must not become stricter.
    * @throws BundleError when the bundle is refused
    * @throws IsolateEnded
    */
@@ -148,6 +153,7 @@ class BundleLoad {
   private readonly modules = new Map<string, ivm.Module>();
   private readonly paths = new Map<ivm.Module, string>();
   private readonly shifts: Record<string, readonly ColumnShift[]> = {};
+  private readonly prepared = new Map<string, PreparedModule>();
 
   constructor(isolate: ivm.Isolate, content: BundleContent, schema: Schema, timeout: number, anew: boolean) {
     this.isolate = isolate;
@@ -180,6 +186,8 @@ class BundleLoad {
     checkGlobals(JSON.parse(this.script(closingSource, 'troupe:closing') as string) as string[]);
     this.evaluate(install, sdk);
     const types = this.loadedTypes(functions);
+    if (this.anew) this.refuseWrongNames(types);
+    this.placeSubscriptions(functions);
     return { types, engineHash: add({ context: this.context, functions }) };
   }
 
@@ -201,6 +209,7 @@ class BundleLoad {
     this.compiled(file, source).release();
     const prepared = prepareModule(file, source);
     if (this.anew) this.refuseUndeclared(file, source, prepared.tokens);
+    this.prepared.set(file, prepared);
     this.shifts[file] = prepared.shifts;
     const module = this.compiled(file, prepared.source);
     this.modules.set(file, module);
@@ -217,7 +226,23 @@ class BundleLoad {
   }
 
   private refuseUndeclared(file: string, source: string, tokens: readonly Token[]): void {
-    const compiles = (start: number, end: number, text: string): boolean => {
+    const found = undeclaredName(tokens, (name) => this.isCode(file, source, name));
+    if (found !== null) throw invalid(`${file}:${lineColumn(source, found.start)}`, found.reason);
+  }
+
+  private refuseWrongNames(types: readonly LoadedType[]): void {
+    const schemas: NamedType[] = [...this.schema.types.values()].filter((type) => typeof type !== 'string');
+    const known = { types: schemas.filter((schema) => types.some(({ type }) => type === schema.type)), schemas, takers: replyTakers(this.schema) };
+    for (const [file, source] of this.content.modules) {
+      for (const found of wrongNames(source, this.prepared.get(file)!.tokens, known)) {
+        if (this.isCode(file, source, found)) throw invalid(`${file}:${lineColumn(source, found.start)}`, found.reason);
+      }
+    }
+  }
+
+  /** Whether an expression could stand there: a slip of the token reader would be within a regular expression or a text, where the second is no error. */
+  private isCode(file: string, source: string, { start, end }: { readonly start: number; readonly end: number }): boolean {
+    const compiles = (text: string): boolean => {
       try {
         this.compiled(file, source.slice(0, start) + text + source.slice(end)).release();
         return true;
@@ -226,12 +251,8 @@ class BundleLoad {
         throw error;
       }
     };
-    const found = undeclaredName(tokens, ({ start, end }) => {
-      const name = source.slice(start, end);
-      // The second would be no error within a regular expression or a text.
-      return compiles(start, end, `(0, ${name})`) && !compiles(start, end, `${name} @`);
-    });
-    if (found !== null) throw invalid(`${file}:${lineColumn(source, found.start)}`, found.reason);
+    const name = source.slice(start, end);
+    return compiles(`(0, ${name})`) && !compiles(`${name} @`);
   }
 
   private checkImport(file: string, source: string, specifier: string): void {
@@ -285,9 +306,19 @@ class BundleLoad {
     return invalid(`${where}:${line}:${unshift(this.shifts[where!] ?? [], Number(line), Number(column ?? '1'))}`, reason);
   }
 
+  private call(functions: Ref, name: string, ...args: unknown[]): unknown {
+    return (functions.getSync(name as never, { reference: true }) as Ref).applySync(undefined, args as never, { timeout: this.timeout });
+  }
+
+  /** What a subscription has sent is said to come from its function. */
+  private placeSubscriptions(functions: Ref): void {
+    const texts = JSON.parse(this.call(functions, 'subscriptionTexts') as string) as SubscriptionText[];
+    if (texts.length === 0) return;
+    this.call(functions, 'placeSubscriptions', JSON.stringify(texts.map((text) => placeOf(this.imported(text.file), this.prepared, text))));
+  }
+
   private loadedTypes(functions: Ref): LoadedType[] {
-    const call = (name: string, ...args: unknown[]): unknown =>
-      (functions.getSync(name as never, { reference: true }) as Ref).applySync(undefined, args as never, { timeout: this.timeout });
+    const call = (name: string, ...args: unknown[]): unknown => this.call(functions, name, ...args);
     const types: LoadedType[] = [];
     for (const type of this.schema.types.values()) {
       if (typeof type === 'string' || call('has', type.type) !== true) continue;
@@ -318,12 +349,6 @@ class BundleLoad {
     }
     return sources;
   }
-}
-
-function unshift(shifts: readonly ColumnShift[], line: number, column: number): number {
-  let moved = 0;
-  for (const [onLine, from, by] of shifts) if (onLine === line && column - moved > from) moved += by;
-  return column - moved;
 }
 
 /** The path in the bundle that a relative specifier names; '' when it is not relative or leaves the bundle. */

@@ -6,6 +6,7 @@ import { limits } from '../limits.ts';
 import { codecSource } from './codec-source.ts';
 import type { ColumnShift } from './module-source.ts';
 import { realmAdvice, realmGlobals, realmMembers } from './realm-globals.ts';
+import { replyTakers } from './reply-takers.ts';
 import type { Schema, TypeSchema } from './schema.ts';
 import { timeZones } from './time-zones.ts';
 
@@ -22,6 +23,7 @@ const hub = guest('hub.js');
 const subscriptions = guest('subscriptions.js');
 const modules = guest('modules.js');
 const codecFile = readFileSync(new URL(import.meta.url.replace('realm-source', 'codec-source')), 'utf8');
+const takersFile = readFileSync(new URL(import.meta.url.replace('realm-source', 'reply-takers')), 'utf8');
 
 const constants = Object.entries({
   ELEMENTS_MAX: limits.messageElementsMax,
@@ -49,7 +51,7 @@ const constants = Object.entries({
   .join('\n');
 
 /** What decides how a decision comes out, besides V8 and the bundle: hashed into `engineHash`. */
-export const guestSources: readonly string[] = [intrinsics, lockdown, wire, calendar, actors, subscriptions, modules, constants, codecFile];
+export const guestSources: readonly string[] = [intrinsics, lockdown, wire, calendar, actors, subscriptions, modules, constants, codecFile, takersFile];
 
 /** Makes the realm fit for scripts. */
 export const lockdownSource = `(function () {
@@ -130,6 +132,7 @@ export function realmSource(schema: Schema, shifts: Readonly<Record<string, read
 ${constants}
 const SCHEMA_TYPES = ${JSON.stringify(complete)};
 const MISSING_TYPES = ${JSON.stringify(missing)};
+const REPLY_TAKERS = ${JSON.stringify(replyTakers(schema))};
 const COLUMN_SHIFTS = ${JSON.stringify(shifts)};
 ${wire}
 ${codecSource(schema)}

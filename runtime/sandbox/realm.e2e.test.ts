@@ -74,7 +74,8 @@ package test.v1;
 message CounterState { int32 count = 1; }
 message Add { int32 amount = 1; }
 message AddReply { int32 count = 1; }
-message Answered { string from = 1; }
+message Answered { string from = 1; AddReply reply = 2; Refusal refusal = 3; }
+message Refusal { string code = 1; string message = 2; }
 message AnsweredReply {}
 message Added { int32 amount = 1; }
 message CounterEvent { oneof event { Added added = 1; } }

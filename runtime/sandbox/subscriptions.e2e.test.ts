@@ -5,6 +5,7 @@ import t from 'tap';
 
 import { createSandboxPool } from './pool.ts';
 import { bundleBytes, Driver } from './testing/bundles.ts';
+import { FORMAT_JSON } from './sandbox.ts';
 import type { Answer } from './testing/bundles.ts';
 
 t.setTimeout(120_000);
@@ -204,6 +205,31 @@ t.test('what does not exist is refused when the bundle is loaded', async (t) => 
   }
   await pool.check(bytesOf(`{ 'test.v1.Bell': { Rung: (event) => ({ to: event.crowd[0].length, command: 'Nothing' }) } }`));
   t.pass('a subscription that cannot take an empty event is not tried');
+});
+
+t.test('what is delivered is said to come from the function that said so', async (t) => {
+  // A catch clause is where columns move; two functions read the same; one is somewhere else.
+  const one = `{ 'test.v1.Bell': {
+    Muffled: (e, s) => ({ to: s.id, command: 'Hear' }), Rung(event, source) { try { null.x; } catch { if (event.tone === 'wrong') return 5; } return { to: event.tone, command: 'Hear' }; } } }`;
+  const other = `{ 'test.v1.Bell': { Rung: /* here */ (e, s) => note(s.id), Muffled: (e, s) => note(s.id) } }, ...{ migrate: undefined }`;
+  const files = (aceModule: string): Buffer => bundleBytes({
+    'troupe.json': JSON.stringify({ name: 'test', modules: ['ear.js', 'bell.js', 'ace.js'] }), 'bell.js': bell, 'ear.js': ear(one), 'ace.js': aceModule, 'proto/test/v1/test.proto': proto,
+  });
+  const aceModule = `const note = (to) => ({ to, command: 'Note' });\n${ace(other)}`;
+  await pool.install(++bundles, files(aceModule));
+  await driver.activate(1, 'test.v1.Bell', 'b-1', bundles);
+  const placeIn = (file: string, source: string, text: string): string => {
+    const before = source.slice(0, source.indexOf(text)).split('\n');
+    return `${file}:${before.length}:${before.at(-1)!.length + 1}`;
+  };
+  const { sentFrom, sendTo } = await driver.decide(1, bundles, 0, { tones: ['x'], muffled: true }, FORMAT_JSON, false, true);
+  t.same(sendTo, ['test.v1.Ear:own', 'test.v1.Ace:b-1', 'test.v1.Ace:b-1', 'test.v1.Ear:x', 'test.v1.Ear:b-1']);
+  const after = (text: string, by: number): string => placeIn('ace.js', aceModule, text).replace(/\d+$/, (column) => String(Number(column) + by));
+  t.same(sentFrom, [
+    placeIn('bell.js', bell, "send('test.v1.Ear:own'"), after('/* here */ ', 11), after('Muffled: ', 9),
+    placeIn('ear.js', ear(one), 'Rung(event'), placeIn('ear.js', ear(one), "(e, s) => ({ to: s.id, command: 'Hear' })"),
+  ]);
+  t.equal((await ring(bundles, { tones: ['wrong'] })).error?.location, placeIn('ear.js', ear(one), 'Rung(event'), 'and so is what it does wrong after it has returned');
 });
 
 t.test('neither fold hash hears of a subscription but through the text of its own module', async (t) => {

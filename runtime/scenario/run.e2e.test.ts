@@ -19,10 +19,11 @@ const project = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PROTO = `syntax = "proto3"; package a.v1;
 service TallyCommands {
   rpc Add(a.v1.Add) returns (AddReply); rpc Hang(a.v1.Hang) returns (HangReply);
-  rpc Throw(a.v1.Throw) returns (ThrowReply); rpc Ask(a.v1.Ask) returns (AskReply);
+  rpc Throw(a.v1.Throw) returns (ThrowReply); rpc Ask(a.v1.Ask) returns (AskReply); rpc TakeSum(a.v1.TakeSum) returns (TakeSumReply);
 }
 message Add { int64 by = 1; } message AddReply { int64 total = 1; bytes mark = 2; }
 message Hang {} message HangReply {} message Throw {} message ThrowReply {}
+message TakeSum { string from = 1; AddReply reply = 2; Refusal refusal = 3; } message TakeSumReply {} message Refusal { string code = 1; string message = 2; }
 message Ask { string what = 1; } message AskReply { string id = 1; string caller = 2; int64 now = 3; double random = 4; }
 message TallyEvent { oneof event { Added added = 1; } }
 message Added { int64 by = 1; }
@@ -35,7 +36,7 @@ export default defineActor('a.v1.Tally', {
     Add(state, { by }, ctx) {
       if (by < 0n) ctx.reject('NEGATIVE', 'no');
       ctx.emit('Added', { by });
-      ctx.send('a.v1.Tally:other', 'Add', { by }, { onReply: 'Ask' });
+      ctx.send('a.v1.Tally:other', 'Add', { by }, { onReply: 'TakeSum' });
       ctx.send('a.v1.Tally:third', 'Add', { by });
       ctx.timer('once', { in: 10 }, 'Add', { by: 1n });
       ctx.timer('again', 99, 'Hang', {}, { every: 5000 });
@@ -48,6 +49,7 @@ export default defineActor('a.v1.Tally', {
     },
     Hang() { for (;;); },
     Throw() { throw new Error('on purpose'); },
+    TakeSum() {},
     Ask: (_state, { what }, ctx) => what === 'random' ? { random: ctx.random() } : what === 'firing' ? { id: JSON.stringify(ctx.firing ?? null) } : { id: ctx.id, caller: ctx.caller, now: BigInt(ctx.now) },
   },
   evolve: { Added: (state, { by }) => ({ total: state.total + by, each: { ...state.each, ['n' + by]: by } }) },
@@ -73,7 +75,7 @@ async function run(t: Test, source: string, filter?: string): Promise<ScenarioRe
 
 const ALL = `{
   events: [['Added', { by: 2n }]], reply: { total: 5n, mark: new Uint8Array([1, 2]) }, state: { total: 5, each: { n2: 2, n3: 3 } },
-  sends: [['a.v1.Tally:other', 'Add', { by: 2 }, { onReply: 'Ask' }], ['a.v1.Tally:third', 'Add', { by: 2 }]],
+  sends: [['a.v1.Tally:other', 'Add', { by: 2 }, { onReply: 'TakeSum' }], ['a.v1.Tally:third', 'Add', { by: 2 }]],
   timers: [['once', { in: 10 }, 'Add', { by: 1 }], ['again', 99, 'Hang', {}, { every: 5000 }], ['daily', { cron: '0 9  * * 1-5', zone: 'Europe/Berlin' }, 'Hang', {}]], cancelled: ['gone'],
   links: ['a.v1.Tally:l'], unlinks: ['a.v1.Tally:u'], broadcasts: [['Add', { by: 2 }]],
 }`;
@@ -110,7 +112,7 @@ t.test('every part that differs fails, with the path to it', async (t) => {
     ['an event more', `{ events: [['Added', { by: 2n }], ['Added']] }`, 'events[1]'],
     ['reply', `{ reply: { total: 5n } }`, 'reply.mark'],
     ['state', `{ state: { total: 5n, each: { n2: 2n } } }`, 'state.each.n3'],
-    ['sends', ALL.replace(`'Ask' }]`, `'Add' }]`), 'sends[0] Add to a.v1.Tally:other.onReply'],
+    ['sends', ALL.replace(`'TakeSum' }]`, `'Add' }]`), 'sends[0] Add to a.v1.Tally:other.onReply'],
     ['who is sent to', ALL.replace('Tally:third', 'Tally:nobody'), 'sends[1]'],
     ['timers', ALL.replace('{ in: 10 }', '{ in: 11 }'), 'timers[0] once.at'],
     ['repetition', ALL.replace('every: 5000', 'every: 6000'), 'timers[1] again.every'],

@@ -1,24 +1,18 @@
 /**
  * A server's wall clock in a test's hand: the server is started with a library in front of its C library (shifted-clock.c), and its clock jumps
- * when the test says so. Other clocks of the machine, and the server's own monotonic one, stay as they are. For Linux with glibc or musl.
- *
- * The library is compiled here, since what it stands in front of differs between machines: that takes a tenth of a second and a C compiler.
+ * when the test says so. Other clocks of the machine, and the server's own monotonic one, stay as they are.
  */
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { compilePreload, writeNumber } from './preload.ts';
 
 /** A server as it is asked for the time; `RedisServer` is one. */
 export interface ClockServer {
   command(name: 'TIME'): Promise<unknown>;
 }
 
-const SOURCE = join(import.meta.dirname, 'shifted-clock.c');
-const INSTALL = 'install one (Debian, Ubuntu: apt-get install gcc libc6-dev)';
 const POLL_MS = 2;
 const JUMP_MAX_MS = 2_000;
 /** Apart from its shift, the server's clock is this machine's. */
@@ -26,14 +20,7 @@ const EXACT_TO_S = 30;
 
 /** Leaves a library and the shift of its clock, 0 at first, in a folder that is there. @throws Error without a C compiler */
 export async function makeShiftedClock(directory: string): Promise<ShiftedClock> {
-  const library = join(directory, 'shifted-clock.so');
-  const compiler = spawn('cc', ['-shared', '-fPIC', '-O1', '-o', library, SOURCE, '-ldl'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const said = text(compiler.stderr);
-  const [code] = await once(compiler, 'close').catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? new Error(`there is no C compiler (cc): ${INSTALL}`) : error;
-  });
-  if (code !== 0) throw new Error(`cc cannot compile ${SOURCE}: ${INSTALL}\n${await said}`);
-  return new ShiftedClock(directory, library);
+  return new ShiftedClock(directory, await compilePreload('shifted-clock', directory));
 }
 
 export class ShiftedClock {
@@ -50,9 +37,7 @@ export class ShiftedClock {
 
   /** The clock is ahead by so many seconds within milliseconds, whether its server runs, is suspended, or is yet to be started. */
   set(shiftS: number): void {
-    // Whoever reads it reads the whole number.
-    writeFileSync(`${this.file}.new`, `${shiftS}\n`);
-    renameSync(`${this.file}.new`, this.file);
+    writeNumber(this.file, shiftS);
   }
 
   /** As `set`. Resolves when the server tells that time. @throws Error when it does not */

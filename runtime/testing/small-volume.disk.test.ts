@@ -9,6 +9,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 
 import { isAlive } from '../faults/proc.ts';
+import { cannot } from './cannot.ts';
 import { mountSmallVolume } from './small-volume.ts';
 import type { SmallVolume } from './small-volume.ts';
 
@@ -17,7 +18,6 @@ const options = { bytes: 2 * MIB, filesMax: 10 };
 const WAIT_MAX_MS = 10_000;
 
 const first = await mountSmallVolume(options);
-const reason = typeof first === 'string' && first;
 if (typeof first !== 'string') await first.unmount();
 
 async function volumeOf(t: Test): Promise<SmallVolume> {
@@ -26,7 +26,7 @@ async function volumeOf(t: Test): Promise<SmallVolume> {
   return volume;
 }
 
-t.test('it has the room that was asked for, and no more', { skip: reason }, async (t) => {
+t.test('it has the room that was asked for, and no more', { skip: cannot(first) }, async (t) => {
   const volume = await volumeOf(t);
   t.equal(volume.freeBytes, options.bytes);
   volume.takeBytes(3 * 4096 + 1);
@@ -41,7 +41,7 @@ t.test('it has the room that was asked for, and no more', { skip: reason }, asyn
   t.strictSame(fs.readFileSync(file), Buffer.alloc(4 * 4096, 7));
 });
 
-t.test('it has as many names as were asked for', { skip: reason }, async (t) => {
+t.test('it has as many names as were asked for', { skip: cannot(first) }, async (t) => {
   const volume = await volumeOf(t);
   volume.takeFiles();
   t.equal(volume.freeFiles, 0);
@@ -53,7 +53,7 @@ t.test('it has as many names as were asked for', { skip: reason }, async (t) => 
   fs.mkdirSync(join(volume.directory, 'folder'));
 });
 
-t.test('nobody else sees it, and it is gone when it is unmounted (M1)', { skip: reason }, async (t) => {
+t.test('nobody else sees it, and it is gone when it is unmounted (M1)', { skip: cannot(first) }, async (t) => {
   const volume = await volumeOf(t);
   const mountPoint = volume.directory.replace(/^\/proc\/\d+\/root/, '');
   fs.writeFileSync(join(volume.directory, 'file'), 'x');
@@ -65,7 +65,7 @@ t.test('nobody else sees it, and it is gone when it is unmounted (M1)', { skip: 
   await volume.unmount();
 });
 
-t.test('it does not outlive a test that is killed (M1)', { skip: reason }, async (t) => {
+t.test('it does not outlive a test that is killed (M1)', { skip: cannot(first) }, async (t) => {
   const program = `
     import { mountSmallVolume } from '${new URL('small-volume.ts', import.meta.url)}';
     const { pid, directory } = await mountSmallVolume(${JSON.stringify(options)});

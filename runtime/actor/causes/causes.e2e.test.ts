@@ -191,11 +191,23 @@ t.test('refusals, links and broadcasts', async (t) => {
   const news = await why(node, order('b'), 1);
   t.equal(outline(news).at(-1), `decision Tell of ${stock('tea')} <- client`);
   t.match(traceOf(news.links.at(-1)), { problem: '', broadcasts: [inStock('spreads')] });
+  t.match(news.links.at(-2)!.record, { kind: 'cursor', sends: [{ to: order('b'), name: 'HearNews', body: { text: 'SALE' } }] }, 'the chunk says what it says, although its record names no bundle');
   t.match((await why(node, order('b'), 0)).links[0]!.record.command, 'HearNews', 'without a seq, the newest record');
   const [followed] = await node.engine.records(order('b'), 1, 1);
   t.equal(followed!.command, 'Follow');
   t.match(followed!.links, [{ actor: stock('tea'), unlink: false, number: 1, linkedNumber: 0 }]);
   t.match(await node.engine.history.explain({ bucket: followed!.bucket, position: followed!.position }), { trace: { problem: '', links: [inOrder('links')] } });
+});
+
+t.test('what a dropped message was refused with can be read', async (t) => {
+  const node = await start(t);
+  await node.engine.deploy(bundleOf("throw new Error('broken');"));
+  await node.send(order('a'), 'Place', { product: 'tea', quantity: 2 });
+  const { desk } = node.engine.messages;
+  const { letters } = await until(() => desk.deadLetters({ type: '', after: { bucket: 0, position: 0 }, max: 10 }), (page) => page.letters.length === 1);
+  const { record } = await desk.drop(letters[0]!);
+  const body = { from: stock('tea'), refusal: { code: 'MESSAGE_DROPPED', message: 'Reserve was dropped by an operator' } };
+  t.match((await node.engine.history.explain(record)).record, { kind: 'dropped', sends: [{ to: order('a'), name: 'TakeReservation', body }] });
 });
 
 t.test('a message that failed and was retried leads through its failure', async (t) => {

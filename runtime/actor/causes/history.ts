@@ -3,6 +3,7 @@
 import { hashText, parseAddress } from '../../codec/address.ts';
 import { TroupeError } from '../../codec/errors.ts';
 import { RecordReader } from '../../codec/record.ts';
+import { cursorOf } from '../../codec/record-messages.ts';
 import type { Journal, StoredRecord } from '../../journal/journal.ts';
 import type { Bucket } from '../bucket.ts';
 import type { Bundles } from '../bundles.ts';
@@ -41,23 +42,31 @@ export class History implements Causes {
   async explain(ref: RecordRef): Promise<CauseLink> {
     const { bundles, calls, replay } = this.parts;
     const { bucket, stored } = 'actor' in ref ? await this.ofActor(ref.actor, ref.seq) : await this.at(ref.bucket, ref.position);
-    const record = await viewRecord(stored.bytes, bundles, calls);
+    const record = await viewRecord(stored.bytes, bundles, calls, await this.broadcaster(bucket, stored.bytes));
     return { record, trace: await replay.trace(bucket, stored), cause: causeOf(record) };
+  }
+
+  /** The bundle of the broadcast that a record is a chunk of; '' for any other record. */
+  private async broadcaster(bucket: Bucket, bytes: Buffer): Promise<string> {
+    const chunk = cursorOf(new RecordReader().over(bytes));
+    if (chunk === null) return '';
+    const { stored } = await this.at(bucket.id.index, chunk.position);
+    return new RecordReader().over(stored.bytes).bundleHex();
   }
 
   private async ofActor(actor: string, seq: number): Promise<{ bucket: Bucket; stored: StoredRecord }> {
     const bucket = this.owned(this.parts.bucketOf(parseAddress(actor)).id.index);
     const all = await this.parts.journal.readActorRecords(bucket.id, actor, hashText(actor));
     const stored = seq === 0 ? all.at(-1) : all.find(({ bytes }) => holds(bytes, seq));
-    if (stored === undefined) throw new TroupeError('BAD_REQUEST', seq === 0 ? `${actor} has no records` : `${actor} has no event ${seq}`);
+    if (stored === undefined) throw noSuchRecord(seq === 0 ? `${actor} has no records` : `${actor} has no event ${seq}`, '`troupe events <actor>` lists the events of an actor.');
     return { bucket, stored };
   }
 
   private async at(index: number, position: number): Promise<{ bucket: Bucket; stored: StoredRecord }> {
-    if (index >= this.parts.buckets.length) throw new TroupeError('BAD_REQUEST', `there is no bucket ${index}`);
+    if (index >= this.parts.buckets.length) throw noSuchRecord(`there is no bucket ${index}`, PLACES);
     const bucket = this.owned(index);
     for await (const stored of this.parts.journal.readBucket(bucket.id, position, position + 1)) return { bucket, stored };
-    throw new TroupeError('BAD_REQUEST', `bucket ${index} has no record ${position}`);
+    throw noSuchRecord(`bucket ${index} has no record ${position}`, PLACES);
   }
 
   private owned(index: number): Bucket {
@@ -65,6 +74,12 @@ export class History implements Causes {
     if (bucket.owned) return bucket;
     throw new TroupeError('NOT_READY', `bucket ${index} does not serve on this node at the moment`);
   }
+}
+
+const PLACES = 'A place is <bucket>/<position>, as `troupe why` and `troupe deadletters` show it.';
+
+function noSuchRecord(message: string, hint: string): TroupeError {
+  return new TroupeError('BAD_REQUEST', message, { hint });
 }
 
 function holds(bytes: Buffer, seq: number): boolean {

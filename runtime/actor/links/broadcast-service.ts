@@ -34,6 +34,17 @@ export interface BroadcastParts {
   readonly limits: Pick<EngineLimits, 'broadcastChunkMax' | 'broadcastBacklogMax'>;
 }
 
+/** Broadcasts of this node's buckets. */
+export interface BroadcastStat {
+  /** Not at their end; those of one actor run one behind the other (B3). */
+  readonly running: number;
+  /** Links that they have still to go through, with those that have ended meanwhile. */
+  readonly left: number;
+  /** Records of chunks that became durable since start, and the sends in them. */
+  readonly chunks: number;
+  readonly sends: number;
+}
+
 /** What is done for one bucket. */
 interface Runner {
   readonly bucket: Bucket;
@@ -56,9 +67,8 @@ interface Round {
 }
 
 export class BroadcastService {
-  /** Chunks that were recorded, and the sends in them. */
-  chunks = 0;
-  sends = 0;
+  private chunks = 0;
+  private sends = 0;
   private readonly parts: BroadcastParts;
   private readonly runners = new Map<Bucket, Runner>();
   private readonly queue: Runner[] = [];
@@ -66,6 +76,19 @@ export class BroadcastService {
 
   constructor(parts: BroadcastParts) {
     this.parts = parts;
+  }
+
+  stat(): BroadcastStat {
+    const { chunks, sends } = this;
+    let running = 0;
+    let left = 0;
+    for (const { linked } of this.runners.keys()) {
+      for (const list of linked.running.values()) {
+        running += list.length;
+        for (const broadcast of list) left += linked.left(broadcast);
+      }
+    }
+    return { running, left, chunks, sends };
   }
 
   /** The bucket serves from now on: what its log has running goes on. */
@@ -196,10 +219,12 @@ export class BroadcastService {
       if (round.isOver) return;
       const origin = new ChunkOrigin(runner.bucket, chunk, {
         isOver: () => round.isOver,
-        recorded: (group) => {
-          this.chunks++;
-          this.sends += chunk.to.length;
-          group.released.push(() => this.through(runner, round));
+        recorded: (position, group) => {
+          group.released.push(() => {
+            // What has not become durable is made again, and counted then.
+            if (runner.bucket.durablePosition >= position) this.count(chunk);
+            this.through(runner, round);
+          });
         },
         lost: () => this.through(runner, round),
       });
@@ -208,6 +233,11 @@ export class BroadcastService {
       // Whoever holds it up says when it goes on: `resume`, `again`, or `serves`.
       if (!this.parts.routing.enter(job)) this.end(runner);
     }
+  }
+
+  private count({ to }: Chunk): void {
+    this.chunks++;
+    this.sends += to.length;
   }
 
   /** A chunk is durable, or has not come into the log. */
@@ -240,7 +270,7 @@ function nextOf(bucket: Bucket, max: number): RunningBroadcast[] {
 
 interface ChunkFate {
   isOver(): boolean;
-  recorded(group: CommitGroup): void;
+  recorded(position: number, group: CommitGroup): void;
   lost(): void;
 }
 
@@ -268,8 +298,8 @@ class ChunkOrigin implements Origin {
 
   entered(): void {}
 
-  recorded(_position: number, group: CommitGroup): void {
-    this.fate.recorded(group);
+  recorded(position: number, group: CommitGroup): void {
+    this.fate.recorded(position, group);
   }
 
   lost(): void {

@@ -104,6 +104,11 @@ export class LinkTable {
     return found;
   }
 
+  /** How many links were made behind `after` and in front of `at`; those that have ended may count. */
+  madeBetween(after: number, at: number): number {
+    return Math.max(0, this.firstBehind(at - 1) - this.firstBehind(after));
+  }
+
   /** Every link in order: position, key, and position of the unlink or 0. */
   each(visit: (position: number, key: number, end: number) => void): void {
     const { rows, ends, length } = this;

@@ -52,6 +52,11 @@ export class Linked {
     return this.tables.get(broadcast.actor)?.standingAt(broadcast.position, after, max) ?? [];
   }
 
+  /** How many links it has still to go through; those that have ended may count. */
+  left({ actor, position, through }: RunningBroadcast): number {
+    return this.tables.get(actor)?.madeBetween(through, position) ?? 0;
+  }
+
   /** Whether the broadcast has been sent as far as `through` and no further. */
   isAt({ actor, position, index }: RunningBroadcast, through: number): boolean {
     const first = this.running.get(actor)?.[0];
@@ -60,7 +65,7 @@ export class Linked {
 
   /** Takes a record in; `channels` has taken it in already. */
   fold(record: RecordReader, channels: Channels): void {
-    if (record.spans.length === 0) return;
+    if (record.spansLength === 0) return;
     if (record.kind === KIND_DECISION) this.begin(record);
     else if (record.kind === KIND_LINKED) this.link(record, channels);
     else if (record.kind === KIND_CURSOR) this.advance(record);

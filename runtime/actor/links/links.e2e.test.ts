@@ -131,3 +131,47 @@ t.test('who is linked can be seen, page by page, and whom an actor is linked to'
   t.strictSame(await links.linksOf(address('o7')), ['r', 'p'].map(address), 'from a snapshot and what came behind it');
   await t.rejects(links.linkedTo('nothing', 1, 10), { code: 'BAD_ADDRESS' });
 });
+
+t.test('a node that is full reads ahead for a broadcast all the same, beside those it has, and nobody twice', async (t) => {
+  const activationsMax = 80;
+  const ahead = activationsMax / 4;
+  const linked = 320;
+  const broadcastBacklogMax = 80;
+  // Two channels: without reading ahead, two histories are read at a time.
+  const rig = await LinkRig.start(t, { limits: { activationsMax, broadcastChunkMax: 40, broadcastBacklogMax }, bits: 1, readMs: 10 });
+  await rig.link(address('p'), 'o', linked);
+  const full = rig.test.engine.stat();
+  t.ok(full.passivations >= linked - activationsMax, `${full.passivations} passivations`);
+  let mostActivations = 0;
+  const watch = setInterval(() => (mostActivations = Math.max(mostActivations, rig.test.engine.stat().activations)), 1);
+  rig.readsAtOnceMax = 0;
+  const { reads } = rig;
+  await rig.tell('p', 'off sale');
+  await right(t, rig, { told: linked });
+  clearInterval(watch);
+  t.ok(rig.readsAtOnceMax >= ahead / 2, `${rig.readsAtOnceMax} histories were read at a time`);
+  t.ok(rig.readsAtOnceMax <= ahead + 2 + 1, 'no more than may be read ahead, one a channel, and the one that tells');
+  t.ok(rig.reads - reads <= linked * 1.05, `${rig.reads - reads} histories were read for ${linked} actors`);
+  // Whoever was told stays until there is a snapshot.
+  t.ok(mostActivations <= activationsMax + broadcastBacklogMax + ahead + 3, `at most ${mostActivations} actors were in memory`);
+});
+
+t.test('what the metrics say of a broadcast', async (t) => {
+  const rig = await LinkRig.start(t, { limits: { broadcastChunkMax: 4, broadcastBacklogMax: 3 }, bits: 1 });
+  const stat = (): { running: number; left: number; chunks: number; sends: number } => rig.test.engine.stat().messages.broadcasts;
+  await rig.link(address('p'), 'o', 60);
+  t.strictSame(stat(), { running: 0, left: 0, chunks: 0, sends: 0 });
+  await rig.tell('p', 'one', 'two');
+  const seen: ReturnType<typeof stat>[] = [];
+  while (stat().running > 0) {
+    seen.push(stat());
+    await new Promise(setImmediate);
+  }
+  t.match(seen[0], { running: 2 });
+  // A chunk of four is taken off before it is durable.
+  const isRight = ({ running, left, sends }: ReturnType<typeof stat>): boolean => [0, 4].includes(120 - sends - left) && running === (left > 60 ? 2 : 1);
+  t.strictSame(seen.filter((each) => !isRight(each)).slice(0, 5), []);
+  t.ok(seen.every(({ left }, i) => i === 0 || left <= seen[i - 1]!.left), 'what is left becomes less');
+  await right(t, rig, { told: 120 });
+  t.strictSame(stat(), { running: 0, left: 0, chunks: rig.cursors, sends: 120 });
+});

@@ -10,7 +10,7 @@ export type ActorFold = Pick<Activation, 'armed' | 'linked' | 'timerChanges'>;
 
 /** Takes in what a record of the actor says, as it is encoded and again when its history is read. */
 export function foldActor(activation: ActorFold, record: RecordReader): void {
-  if (record.spans.length === 0) return;
+  if (record.spansLength === 0) return;
   const firing = firingOf(record);
   if (firing !== null && firing.nextDueMs === 0 && isTimer(activation.armed?.get(firing.name), firing.timer)) activation.armed!.delete(firing.name);
   if (timerNotesOf(record).length > 0) {
@@ -26,7 +26,7 @@ export function foldActor(activation: ActorFold, record: RecordReader): void {
 
 /** Takes in which links of its actor a record changes: the other's address, and the number of the link. */
 export function foldLinks(linked: Map<string, number>, record: RecordReader): void {
-  if (record.spans.length === 0) return;
+  if (record.spansLength === 0) return;
   const notes = linkNotesOf(record);
   if (notes.length === 0) return;
   for (const [i, { actor, unlink }] of linksOf(record).entries()) {

@@ -49,7 +49,7 @@ function folded(list: readonly object[]): { channels: Channels; letters: Letters
 
 function shown({ channels, letters }: ReturnType<typeof folded>): unknown {
   return {
-    out: [...channels.all()].map(({ destination, sent, taken, from, incarnationHi, incarnationLo }) => ({ destination, sent, taken, from, incarnationHi, incarnationLo })),
+    out: [...channels.all()].sort((a, b) => b.sent - a.sent).map(({ destination, sent, taken, from, incarnationHi, incarnationLo }) => ({ destination, sent, taken, from, incarnationHi, incarnationLo })),
     marks: [channels.mark(9, 0, 7), channels.mark(9, 0, 8), channels.mark(9, 0, 9)],
     backlog: channels.backlog,
     parked: [...letters.parked],
@@ -85,14 +85,14 @@ t.test('a command of a client that failed is no letter', async (t) => {
 
 t.test('a checkpoint keeps the folds, in the form of the schema', async (t) => {
   const before = folded(records);
-  const [first] = before.channels.all();
+  const first = [...before.channels.all()].find(({ destination }) => destination === bucketOf(far, BITS));
   before.channels.takenThrough(first!, 2);
   first!.from = 3;
   const wire = new WireWriter(64);
   before.channels.encode(wire);
   before.letters.encode(wire);
   t.match(checkpointType.toObject(checkpointType.decode(wire.view()), { longs: Number }), {
-    sent: [{ bucketBits: 8, bucketIndex: bucketOf(far, BITS), number: 3, taken: 2, from: 3 }, { number: 1, from: 1 }],
+    sent: [{ number: 1, from: 1 }, { bucketBits: 8, bucketIndex: bucketOf(far, BITS), number: 3, taken: 2, from: 3 }],
     taken: [{ bucketIndex: 9, number: 3 }, { bucketIndex: 9, number: 1 }],
     parked: [{ actor: 'a.B:2', positionSteps: [4, 2] }],
     deadLetterSteps: [5],
@@ -114,6 +114,6 @@ t.test('another incarnation of the log numbers anew, and what is left of the for
   const { channels } = folded(records);
   channels.begin({ hi: 1, lo: 1 });
   t.equal(channels.next(bucketOf(far, BITS)), 1);
-  t.same(channels.ended.map(({ sent }) => sent), [3, 1]);
+  t.same(channels.ended.map(({ sent }) => sent).sort(), [1, 3]);
   t.equal([...channels.all()].length, 3);
 });

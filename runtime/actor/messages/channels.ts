@@ -14,8 +14,9 @@ import { causeOf } from '../../codec/record-messages.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { WireReader, WireWriter } from '../../codec/wire.ts';
 import { WireReader as Reader } from '../../codec/wire.ts';
-import { messagesOf } from './message.ts';
-import type { SentMessage } from './message.ts';
+import { Addressees, messagesOf } from './message.ts';
+import type { Message } from './message.ts';
+import type { Outlet } from './outlet.ts';
 
 /** To one other bucket. */
 export class OutChannel {
@@ -28,6 +29,8 @@ export class OutChannel {
   taken = 0;
   /** Position of the oldest record with a message that is not known to be taken in; 0 when all are. */
   from = 0;
+  /** The outbox's own: what of it is on its way. */
+  outlet: Outlet | null = null;
 
   constructor(destination: number, incarnation: Hash64) {
     this.destination = destination;
@@ -46,25 +49,26 @@ export interface TakenMark {
 }
 
 export class Channels {
-  /** By destination; of the log's incarnation as it is. */
-  readonly outgoing = new Map<number, OutChannel>();
+  /** By destination, with holes; of the log's incarnation as it is. Arrays: with all buckets on one node a map's entries cost a cache miss each. */
+  readonly outgoing: OutChannel[] = [];
   /** Messages that are not known to be taken in. */
   backlog = 0;
   /** Of earlier incarnations, as long as not all of them is known to be taken in. */
   readonly ended: OutChannel[] = [];
-  private readonly incoming = new Map<number, TakenMark>();
+  /** By source, with holes. */
+  private readonly incoming: TakenMark[] = [];
   private readonly bits: number;
+  readonly addressees: Addressees;
   private incarnation: Hash64 = { hi: 0, lo: 0 };
   private readonly nested = new Reader();
 
-  constructor(bits: number) {
+  constructor(bits: number, addressees = new Addressees(bits)) {
     this.bits = bits;
+    this.addressees = addressees;
   }
 
   clear(): void {
-    this.outgoing.clear();
-    this.ended.length = 0;
-    this.incoming.clear();
+    this.outgoing.length = this.ended.length = this.incoming.length = 0;
     this.incarnation = { hi: 0, lo: 0 };
     this.backlog = 0;
   }
@@ -74,8 +78,10 @@ export class Channels {
     const { hi, lo } = this.incarnation;
     if (incarnation.hi === hi && incarnation.lo === lo) return;
     this.incarnation = { hi: incarnation.hi, lo: incarnation.lo };
-    for (const channel of this.outgoing.values()) if (channel.taken < channel.sent) this.ended.push(channel);
-    this.outgoing.clear();
+    this.outgoing.forEach((channel) => {
+      if (channel.taken < channel.sent) this.ended.push(channel);
+    });
+    this.outgoing.length = 0;
   }
 
   /** The next number to a bucket, given out (M1). */
@@ -96,35 +102,43 @@ export class Channels {
   }
 
   /** Takes a record in; answers what it sends. */
-  fold(record: RecordReader): readonly SentMessage[] {
+  fold(record: RecordReader): readonly Message[] {
     if (record.incarnationHi !== this.incarnation.hi || record.incarnationLo !== this.incarnation.lo) {
       this.begin({ hi: record.incarnationHi, lo: record.incarnationLo });
     }
-    if (record.spans.length === 0) return NOTHING;
+    if (record.spansLength === 0) return NOTHING;
     const cause = causeOf(record);
     if (cause !== null && cause.number > 0) this.take(cause.index, cause.incarnationHi, cause.incarnationLo, cause.number);
-    const sent = messagesOf(record, this.bits);
-    for (const { destination, message } of sent) {
-      const channel = this.to(destination);
-      this.backlog += message.number - channel.sent;
-      channel.sent = message.number;
-      if (channel.from === 0 && message.number > channel.taken) channel.from = record.position;
+    const sent = messagesOf(record, this.addressees);
+    for (let i = 0; i < sent.length; i++) {
+      const { to, number } = sent[i]!;
+      const channel = this.to(to.bucket);
+      this.backlog += number - channel.sent;
+      channel.sent = number;
+      if (channel.from === 0 && number > channel.taken) channel.from = record.position;
     }
     return sent;
   }
 
   *all(): Generator<OutChannel> {
     yield* this.ended;
-    yield* this.outgoing.values();
+    for (const channel of this.outgoing) if (channel !== undefined) yield channel;
+  }
+
+  /** The channel of one incarnation, as long as it is known. */
+  outTo(destination: number, incarnationHi: number, incarnationLo: number): OutChannel | null {
+    const channel = this.outgoing[destination];
+    if (channel !== undefined && channel.incarnationHi === incarnationHi && channel.incarnationLo === incarnationLo) return channel;
+    return this.ended.find((old) => old.destination === destination && old.incarnationHi === incarnationHi && old.incarnationLo === incarnationLo) ?? null;
   }
 
   /** Whether messages of more than one incarnation of a source were taken in (M3). */
   hasEnded(source: number): boolean {
-    return (this.incoming.get(source)?.older ?? null) !== null;
+    return (this.incoming[source]?.older ?? null) !== null;
   }
 
   find(source: number, incarnationHi: number, incarnationLo: number): TakenMark | null {
-    let mark: TakenMark | null = this.incoming.get(source) ?? null;
+    let mark: TakenMark | null = this.incoming[source] ?? null;
     while (mark !== null && (mark.incarnationHi !== incarnationHi || mark.incarnationLo !== incarnationLo)) mark = mark.older;
     return mark;
   }
@@ -132,29 +146,30 @@ export class Channels {
   private take(source: number, incarnationHi: number, incarnationLo: number, number: number): void {
     const mark = this.find(source, incarnationHi, incarnationLo);
     if (mark !== null) mark.number = number;
-    else this.incoming.set(source, { incarnationHi, incarnationLo, number, older: this.incoming.get(source) ?? null });
+    else this.incoming[source] = { incarnationHi, incarnationLo, number, older: this.incoming[source] ?? null };
   }
 
   private to(destination: number): OutChannel {
-    let channel = this.outgoing.get(destination);
-    if (channel === undefined) this.outgoing.set(destination, (channel = new OutChannel(destination, this.incarnation)));
-    return channel;
+    return (this.outgoing[destination] ??= new OutChannel(destination, this.incarnation));
   }
 
   // Fields 7 and 10 of troupe.v1.BucketCheckpoint.
 
   encode(wire: WireWriter): void {
-    for (const channel of this.all()) {
-      const start = wire.begin(7);
-      wire.uint(1, this.bits);
-      wire.uint(2, channel.destination);
-      wire.uint(3, channel.sent);
-      wire.uint(4, channel.taken);
-      wire.uint(5, channel.from);
-      wire.fixed64(6, channel.incarnationHi, channel.incarnationLo);
-      wire.end(start);
-    }
-    for (const [source, newest] of this.incoming) this.encodeMarks(wire, source, newest);
+    this.ended.forEach((channel) => this.encodeChannel(wire, channel));
+    this.outgoing.forEach((channel) => this.encodeChannel(wire, channel));
+    this.incoming.forEach((newest, source) => this.encodeMarks(wire, source, newest));
+  }
+
+  private encodeChannel(wire: WireWriter, channel: OutChannel): void {
+    const start = wire.begin(7);
+    wire.uint(1, this.bits);
+    wire.uint(2, channel.destination);
+    wire.uint(3, channel.sent);
+    wire.uint(4, channel.taken);
+    wire.uint(5, channel.from);
+    wire.fixed64(6, channel.incarnationHi, channel.incarnationLo);
+    wire.end(start);
   }
 
   /** Takes over what a checkpoint of this incarnation has in [from, to). */
@@ -214,9 +229,9 @@ export class Channels {
     Object.assign(channel, { sent, taken, from });
     this.backlog += sent - taken;
     this.incarnation = incarnation;
-    if (hi === incarnation.hi && lo === incarnation.lo) this.outgoing.set(destination, channel);
+    if (hi === incarnation.hi && lo === incarnation.lo) this.outgoing[destination] = channel;
     else this.ended.push(channel);
   }
 }
 
-const NOTHING: readonly SentMessage[] = [];
+const NOTHING: readonly Message[] = [];

@@ -3,15 +3,14 @@
 import assert from 'node:assert/strict';
 
 import type { WireWriter } from '../../codec/wire.ts';
-import { writeCause } from '../../codec/record-messages.ts';
-import { FORMAT_PROTO } from '../../sandbox/sandbox.ts';
+import { writeCauseFields } from '../../codec/record-messages.ts';
 import type { Bucket } from '../bucket.ts';
-import { Address } from '../engine.ts';
-import type { CommandRequest } from '../engine.ts';
-import type { Job } from '../job.ts';
+import { Job, JOB_COMMAND, JOB_NOTE } from '../job.ts';
 import type { CommitGroup } from '../output-gate.ts';
+import { InnerCommand } from './inner-command.ts';
+import { SEND } from './message.ts';
 import type { Message } from './message.ts';
-import type { Origin, ReplyTo } from './origin.ts';
+import type { Origin, ReplyTo, Verdict } from './origin.ts';
 
 /** What an incoming message tells its channel. */
 export interface IncomingChannel {
@@ -19,36 +18,34 @@ export interface IncomingChannel {
   readonly source: number;
   readonly incarnationHi: number;
   readonly incarnationLo: number;
-  isNext(number: number, job: Job): boolean;
-  entered(number: number, job: Job): void;
+  isNext(incoming: IncomingMessage): boolean;
+  entered(incoming: IncomingMessage): void;
   recorded(number: number, position: number, group: CommitGroup): void;
-  lost(number: number, job: Job): void;
-  refused(number: number, job: Job, code: string, message: string): void;
+  lost(incoming: IncomingMessage): void;
 }
 
-export class IncomingMessage implements CommandRequest, Origin {
+export class IncomingMessage extends InnerCommand implements Origin {
   readonly message: Message;
-  readonly to: Address;
-  readonly name: string;
-  readonly format = FORMAT_PROTO;
-  readonly body: Buffer;
-  readonly bodyFrom = 0;
-  readonly bodyTo: number;
-  readonly key = '';
-  /** The sending actor. */
-  readonly principal: string;
-  readonly session = '';
-  readonly isParked = false;
+  /** The job that is under way; of another one that was made for it before nothing is heard any more. */
+  job: Job;
+  /** Behind it in its channel. */
+  next: IncomingMessage | null = null;
   private readonly channel: IncomingChannel;
 
   constructor(message: Message, channel: IncomingChannel) {
+    super(message.to, message.name, message.body, message.bodyFrom, message.bodyTo);
     this.message = message;
     this.channel = channel;
-    this.to = new Address(message.to);
-    this.name = message.name;
-    this.body = message.body;
-    this.bodyTo = message.body.length;
-    this.principal = message.from;
+    if (message.kind === SEND) this.job = new Job(JOB_COMMAND, null, this, this);
+    else this.job = this.note({ kind: 'linked' });
+  }
+
+  get principal(): string {
+    return this.message.from;
+  }
+
+  get isParked(): boolean {
+    return false;
   }
 
   get bucket(): Bucket {
@@ -60,20 +57,29 @@ export class IncomingMessage implements CommandRequest, Origin {
     return onReply === '' ? null : { actor: from, command: onReply, destination: this.channel.source };
   }
 
+  get number(): number {
+    return this.message.number;
+  }
+
+  /** Another job for another try. */
+  again(): Job {
+    return (this.job = this.job.again());
+  }
+
   isNext(job: Job): boolean {
-    return this.channel.isNext(this.message.number, job);
+    return job === this.job && this.channel.isNext(this);
   }
 
   write(wire: WireWriter): void {
     const { position, entry, number } = this.message;
     const { source, incarnationHi, incarnationLo, bucket } = this.channel;
     // M2, whatever has happened on the way here: a message that is recorded out of turn is one that is lost, or doubled, for ever.
-    assert.equal(number, bucket.channels.mark(source, incarnationHi, incarnationLo) + 1, 'a message is recorded in its turn');
-    writeCause(wire, { incarnationHi, incarnationLo, bits: bucket.id.bits, index: source, position, entry, number });
+    if (number !== bucket.channels.mark(source, incarnationHi, incarnationLo) + 1) assert.fail('a message is recorded in its turn');
+    writeCauseFields(wire, incarnationHi, incarnationLo, bucket.id.bits, source, position, entry, number);
   }
 
-  entered(job: Job): void {
-    this.channel.entered(this.message.number, job);
+  override entered(job: Job): void {
+    if (job === this.job) this.channel.entered(this);
   }
 
   recorded(position: number, group: CommitGroup): void {
@@ -81,15 +87,19 @@ export class IncomingMessage implements CommandRequest, Origin {
   }
 
   lost(job: Job): void {
-    this.channel.lost(this.message.number, job);
+    if (job === this.job) this.channel.lost(this);
   }
 
+  /** Its place in the log is a note, then. */
   refused(job: Job, code: string, message: string): void {
-    this.channel.refused(this.message.number, job, code, message);
+    if (job !== this.job) return;
+    this.job = this.note({ kind: 'parked', code, message });
+    this.channel.lost(this);
   }
 
-  /** Nobody waits here: what comes of it is in the log. */
-  done(): void {}
-
-  failed(): void {}
+  private note(verdict: Verdict): Job {
+    const job = new Job(JOB_NOTE, null, this, this);
+    job.verdict = verdict;
+    return job;
+  }
 }

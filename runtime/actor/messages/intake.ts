@@ -8,13 +8,13 @@
  * N3  What waits here is bounded by dropping it: the sender has it in its log, and sends it again.
  */
 
-import type { CommitGroup } from '../output-gate.ts';
+import type { CommitGroup, Receiver } from '../output-gate.ts';
 import type { Bucket } from '../bucket.ts';
-import { Job, JOB_COMMAND, JOB_NOTE } from '../job.ts';
+import { JOB_COMMAND } from '../job.ts';
+import type { Job } from '../job.ts';
 import { limits } from '../../limits.ts';
 import { IncomingMessage } from './incoming.ts';
 import type { IncomingChannel } from './incoming.ts';
-import { SEND } from './message.ts';
 import type { Delivery, Message, Receipt } from './message.ts';
 
 /** How jobs get to their actors. */
@@ -34,7 +34,8 @@ export type Acknowledge = (receipt: Receipt) => void;
 
 export class Intake {
   private readonly routing: MessageRouting;
-  private readonly byBucket = new Map<Bucket, Map<number, Inlet>>();
+  /** By bucket, then by source, with holes. */
+  private readonly byBucket: (Inlet[] | undefined)[] = [];
   /** Messages that wait here or are on their way. */
   waiting = 0;
   /** Channels that had nothing here, and whose messages were dropped because there was no room (N3). */
@@ -46,37 +47,44 @@ export class Intake {
     this.routing = routing;
   }
 
-  /** Takes what it can; the sender is told how far it came. `bucket` is the delivery's destination. */
-  take(bucket: Bucket, delivery: Delivery, acknowledge: Acknowledge): void {
-    if (!bucket.owned || bucket.isHeld) return;
-    this.inlet(bucket, delivery).take(delivery.messages, acknowledge);
+  /** Takes what it can; the sender is told how far it came. `bucket` is the delivery's destination. Whether all of it waits here. */
+  take(bucket: Bucket, delivery: Delivery, acknowledge: Acknowledge): boolean {
+    return bucket.owned && !bucket.isHeld && this.inlet(bucket, delivery).take(delivery.messages, acknowledge);
   }
 
   /** What was under way is gone; what is not durable enters again with `resume`. The marks of the bucket stand where they will go on. */
   interrupt(): void {
-    for (const inlets of this.byBucket.values()) for (const inlet of inlets.values()) inlet.interrupt();
+    for (const inlets of this.byBucket) inlets?.forEach((inlet) => inlet.interrupt());
   }
 
   resume(): void {
-    for (const inlets of this.byBucket.values()) for (const inlet of inlets.values()) inlet.pump();
+    for (const inlets of this.byBucket) inlets?.forEach((inlet) => inlet.pump());
   }
 
   /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
   again(bucket: Bucket): void {
-    for (const inlet of this.byBucket.get(bucket)?.values() ?? []) {
+    this.byBucket[bucket.id.index]?.forEach((inlet) => {
       inlet.interrupt();
       inlet.pump();
-    }
+    });
+  }
+
+  serves(bucket: Bucket): void {
+    this.restart(bucket);
+  }
+
+  gone(bucket: Bucket): void {
+    this.restart(bucket);
   }
 
   /** The bucket is opened anew, or somebody else's: what waits for it is dropped (N3). The senders are told where it stands, if it serves here again. */
-  restart(bucket: Bucket): void {
-    const inlets = this.byBucket.get(bucket);
+  private restart(bucket: Bucket): void {
+    const inlets = this.byBucket[bucket.id.index];
     if (inlets === undefined) return;
-    this.byBucket.delete(bucket);
-    for (const inlet of inlets.values()) inlet.drop();
+    this.byBucket[bucket.id.index] = undefined;
+    inlets.forEach((inlet) => inlet.drop());
     if (bucket.isHeld) return;
-    for (const inlet of inlets.values()) inlet.tell(true);
+    inlets.forEach((inlet) => inlet.tell(true));
   }
 
   /** So many wait no longer. */
@@ -91,32 +99,33 @@ export class Intake {
   }
 
   private inlet(bucket: Bucket, { source, incarnationHi, incarnationLo }: Delivery): Inlet {
-    let inlets = this.byBucket.get(bucket);
-    if (inlets === undefined) this.byBucket.set(bucket, (inlets = new Map()));
-    let inlet = inlets.get(source);
+    const inlets = (this.byBucket[bucket.id.index] ??= []);
+    let inlet = inlets[source];
     if (inlet === undefined || inlet.incarnationHi !== incarnationHi || inlet.incarnationLo !== incarnationLo) {
       // A source has one incarnation after the other; what is left of the former one comes again when this one rests.
       inlet?.drop();
-      inlets.set(source, (inlet = new Inlet(this, this.routing, bucket, source, incarnationHi, incarnationLo)));
+      inlets[source] = inlet = new Inlet(this, this.routing, bucket, source, incarnationHi, incarnationLo);
     }
     return inlet;
   }
 }
 
 /** One channel into one bucket. */
-class Inlet implements IncomingChannel {
+class Inlet implements IncomingChannel, Receiver {
   readonly bucket: Bucket;
   readonly source: number;
   readonly incarnationHi: number;
   readonly incarnationLo: number;
   private readonly intake: Intake;
   private readonly routing: MessageRouting;
-  /** Not durable yet, in the order of their numbers, which have no gap. What is heard of any other job is about one that was sent in anew since. */
-  private queue: Job[] = [];
-  /** The last in the queue that was ever sent on its way: those up to it go as copies. */
+  /** Not durable yet, in the order of their numbers, which have no gap. */
+  private first: IncomingMessage | null = null;
+  private last: IncomingMessage | null = null;
+  private length = 0;
+  /** The first that is not on its way: the one behind `routed`. */
+  private unrouted: IncomingMessage | null = null;
+  /** The last that was ever sent on its way: those up to it go as copies. */
   private sentIn: number;
-  /** Number of the first in the queue. */
-  private first: number;
   /** The last that was sent on its way, the last that stands in the queue for the sandbox, and the last that entered a batch. */
   private routed: number;
   private queued: number;
@@ -124,8 +133,9 @@ class Inlet implements IncomingChannel {
   /** The last whose record is durable. */
   private durable: number;
   private acknowledge: Acknowledge = () => {};
-  /** Groups under way that hold records of this channel, with the last of them. */
-  private readonly recordings: { readonly group: CommitGroup; number: number; position: number }[] = [];
+  /** The newest group under way that holds records of this channel, and its place there. */
+  private group: CommitGroup | null = null;
+  private placeInGroup = 0;
   private isDropped = false;
   private isPumping = false;
 
@@ -138,29 +148,40 @@ class Inlet implements IncomingChannel {
     this.incarnationLo = incarnationLo;
     // Records that are encoded and not durable yet would be acknowledged too early: a new inlet asks for what is behind them only.
     this.durable = this.routed = this.queued = this.admitted = this.sentIn = this.mark;
-    this.first = this.durable + 1;
   }
 
-  take(messages: readonly Message[], acknowledge: Acknowledge): void {
+  take(messages: readonly Message[], acknowledge: Acknowledge): boolean {
     this.acknowledge = acknowledge;
     let isTurnedAway = false;
-    for (const message of messages) {
-      const next = this.first + this.queue.length;
+    let isWhole = messages.length > 0;
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i]!;
+      const next = this.durable + this.length + 1;
       if (message.number < next) continue;
       isTurnedAway = this.intake.waiting >= limits.messagesWaitingMax;
-      if (isTurnedAway || message.number > next || this.queue.length >= limits.messagesPerChannelMax) break;
-      this.queue.push(this.jobOf(message));
-      this.intake.waiting++;
+      isWhole = !isTurnedAway && message.number <= next && this.length < limits.messagesPerChannelMax;
+      if (!isWhole) break;
+      this.push(new IncomingMessage(message, this));
     }
-    if (this.queue.length > 0) this.pump();
+    if (this.length > 0) this.pump();
     // Asked for them now, the sender would bring them now, and again, for as long as there is no room.
     else if (isTurnedAway) this.intake.turnedAway.add(this);
     else this.tell(true);
+    return isWhole;
+  }
+
+  private push(incoming: IncomingMessage): void {
+    if (this.last === null) this.first = incoming;
+    else this.last.next = incoming;
+    this.last = incoming;
+    this.unrouted ??= incoming;
+    this.length++;
+    this.intake.waiting++;
   }
 
   /** There is room for what was turned away. */
   callBack(): void {
-    if (!this.isDropped && this.queue.length === 0) this.tell(true);
+    if (!this.isDropped && this.length === 0) this.tell(true);
   }
 
   tell(again: boolean): void {
@@ -172,81 +193,68 @@ class Inlet implements IncomingChannel {
   pump(): void {
     if (this.isPumping || this.isDropped || this.routing.isHeld || this.bucket.isHeld) return;
     this.isPumping = true;
-    let job: Job | null;
-    while (this.routed === this.queued && (job = this.following()) !== null) {
+    let incoming: IncomingMessage | null;
+    while (this.routed === this.queued && (incoming = this.unrouted) !== null) {
+      const job = this.jobOf(incoming);
       this.routed++;
+      this.unrouted = incoming.next;
       if (this.routing.enter(job)) continue;
       this.routed--;
+      this.unrouted = incoming;
       break;
     }
     this.isPumping = false;
     if (this.routed > this.queued) this.readAhead();
   }
 
-  /** The one to be sent on its way now. */
-  private following(): Job | null {
-    const number = this.routed + 1;
-    const at = number - this.first;
-    const job = this.queue[at];
-    if (job === undefined) return null;
-    if (number > this.sentIn) {
-      this.sentIn = number;
-      return job;
-    }
-    return (this.queue[at] = job.again());
+  private jobOf(incoming: IncomingMessage): Job {
+    if (incoming.number <= this.sentIn) return incoming.again();
+    this.sentIn = incoming.number;
+    return incoming.job;
   }
 
-  private isOld(number: number, job: Job): boolean {
-    return this.isDropped || this.queue[number - this.first] !== job;
-  }
-
-  isNext(number: number, job: Job): boolean {
-    if (this.isOld(number, job) || number > this.routed || number !== this.admitted + 1) return false;
+  isNext({ number }: IncomingMessage): boolean {
+    if (this.isDropped || number > this.routed || number !== this.admitted + 1) return false;
     this.admitted = number;
     return true;
   }
 
-  entered(number: number, job: Job): void {
-    if (this.isOld(number, job) || number !== this.routed) return;
+  entered({ number }: IncomingMessage): void {
+    if (this.isDropped || number !== this.routed) return;
     this.queued = number;
     this.pump();
   }
 
   recorded(number: number, position: number, group: CommitGroup): void {
-    const last = this.recordings.at(-1);
-    if (last?.group === group) {
-      last.number = number;
-      last.position = position;
-      return;
+    if (this.group !== group) {
+      this.group = group;
+      this.placeInGroup = group.received.receivers.push(this) - 1;
     }
-    this.recordings.push({ group, number, position });
-    group.released.push(() => this.released());
+    group.received.numbers[this.placeInGroup] = number;
+    group.received.positions[this.placeInGroup] = position;
   }
 
-  lost(number: number, job: Job): void {
-    if (this.isOld(number, job) || number > this.routed) return;
+  lost(incoming: IncomingMessage): void {
+    const { number } = incoming;
+    if (this.isDropped || number > this.routed) return;
     this.routed = this.queued = number - 1;
+    this.unrouted = incoming;
     this.admitted = Math.min(this.admitted, number - 1);
     this.routing.soon(() => this.pump());
-  }
-
-  refused(number: number, job: Job, code: string, message: string): void {
-    if (this.isOld(number, job)) return;
-    const note = new Job(JOB_NOTE, null, job.command, job.origin);
-    note.verdict = { kind: 'parked', code, message };
-    this.queue[number - this.first] = note;
-    this.lost(number, note);
   }
 
   interrupt(): void {
     const { mark } = this;
     this.routed = this.queued = this.admitted = mark;
+    this.unrouted = this.first;
+    while (this.unrouted !== null && this.unrouted.number <= mark) this.unrouted = this.unrouted.next;
   }
 
   drop(): void {
     this.isDropped = true;
-    this.intake.left(this.queue.length);
-    this.queue = [];
+    this.intake.left(this.length);
+    this.first = this.last = this.unrouted = null;
+    this.length = 0;
     this.durable = this.mark;
   }
 
@@ -254,34 +262,37 @@ class Inlet implements IncomingChannel {
     return this.bucket.channels.mark(this.source, this.incarnationHi, this.incarnationLo);
   }
 
-  private jobOf(message: Message): Job {
-    const incoming = new IncomingMessage(message, this);
-    if (message.kind === SEND) return new Job(JOB_COMMAND, null, incoming, incoming);
-    const job = new Job(JOB_NOTE, null, incoming, incoming);
-    job.verdict = { kind: 'linked' };
-    return job;
-  }
-
   /** N2 */
   private readAhead(): void {
-    const from = this.routed + 1 - this.first;
-    const to = Math.min(this.queue.length, from + limits.messagesReadAheadMax);
-    for (let i = from; i < to; i++) {
-      const job = this.queue[i]!;
-      if (job.kind === JOB_COMMAND) this.routing.warm(job.command!.to.text, this.bucket);
+    let left = limits.messagesReadAheadMax;
+    for (let at = this.unrouted; at !== null && left > 0; at = at.next) {
+      left--;
+      if (at.job.kind === JOB_COMMAND) this.routing.warm(at.to.text, this.bucket);
     }
   }
 
-  private released(): void {
-    const { number, position } = this.recordings.shift()!;
+  released(number: number, position: number, group: CommitGroup): void {
+    if (this.group === group) this.group = null;
     if (this.isDropped || this.bucket.stopped || this.bucket.durablePosition < position) return;
     this.durable = number;
-    const done = number + 1 - this.first;
-    this.queue.splice(0, done);
+    const done = this.shift(number);
     this.intake.left(done);
     this.intake.taken += done;
-    this.first += done;
     this.tell(false);
     this.pump();
+  }
+
+  /** Takes out those up to a number. */
+  private shift(through: number): number {
+    const before = this.length;
+    while (this.first !== null && this.first.number <= through) {
+      const { next } = this.first;
+      // What is done may be old, and must not keep alive what comes behind it.
+      this.first.next = null;
+      this.first = next;
+      this.length--;
+    }
+    if (this.first === null) this.last = null;
+    return before - this.length;
   }
 }

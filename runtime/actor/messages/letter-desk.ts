@@ -17,6 +17,7 @@ import type { MessageRouting } from './intake.ts';
 import type { Letter } from './letter.ts';
 import { readLetters } from './letter.ts';
 import { LetterOrder } from './letter-order.ts';
+import { bucketOf } from './message.ts';
 import type { LetterView } from './letter-view.ts';
 import type { LetterBox, LetterWatch, Resumption } from './resumption.ts';
 
@@ -41,19 +42,20 @@ export class LetterDesk implements DeadLetters {
   }
 
   /** Of the buckets of this node. */
-  async deadLetters({ type, after, max }: DeadLetterQuery): Promise<DeadLetterPage> {
+  async deadLetters({ type, actor = '', after, max }: DeadLetterQuery): Promise<DeadLetterPage> {
     const letters: DeadLetter[] = [];
     let bytes = 0;
     let unread: number = limits.lettersReadPerPageMax;
     for (const bucket of this.parts.buckets) {
       const { index } = bucket.id;
       if (index < after.bucket || this.parts.resumption.boxOf(bucket) === null) continue;
-      const positions = positionsBehind(bucket, index === after.bucket ? after.position : 0, unread + 1);
+      if (actor !== '' && bucketOf(actor, bucket.id.bits) !== index) continue;
+      const positions = positionsBehind(bucket, actor, index === after.bucket ? after.position : 0, unread + 1);
       // One more than may be read: there is something behind the page.
       const next = positions.length > unread ? { bucket: index, position: positions[unread - 1] ?? (index === after.bucket ? after.position : 0) } : null;
       for await (const letter of readLetters(this.parts.journal, bucket.id, positions.slice(0, unread))) {
         unread--;
-        if (type !== '' && !letter.to.startsWith(`${type}:`)) continue;
+        if ((type !== '' && !letter.to.startsWith(`${type}:`)) || (actor !== '' && letter.to !== actor)) continue;
         letters.push(await this.parts.view(index, letter));
         bytes += letter.body.length;
         if (letters.length >= max || bytes >= limits.letterBytesPerPageMax) return { letters, next: { bucket: index, position: letter.position }, missing: [] };
@@ -203,8 +205,8 @@ export class LetterDesk implements DeadLetters {
   }
 }
 
-/** Positions of letters behind `position`, growing, at most so many. */
-function positionsBehind({ letters, durablePosition }: Bucket, position: number, max: number): number[] {
+/** Positions of letters behind `position`, growing, at most so many. Whom a failed one was for is in the log: of one actor's they are all here. */
+function positionsBehind({ letters, durablePosition }: Bucket, actor: string, position: number, max: number): number[] {
   let found: number[] = [];
   const take = (at: number): void => {
     if (at <= position || at > durablePosition) return;
@@ -216,7 +218,8 @@ function positionsBehind({ letters, durablePosition }: Bucket, position: number,
     found = found.slice(0, max);
   };
   for (const at of letters.failed) take(at);
-  for (const positions of letters.parked.values()) for (const at of positions) take(at);
+  const parked = actor === '' ? letters.parked.values() : [letters.parked.get(actor) ?? []];
+  for (const positions of parked) for (const at of positions) take(at);
   cut();
   return found;
 }

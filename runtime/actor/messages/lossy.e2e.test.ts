@@ -14,6 +14,7 @@ import { createMemoryJournal } from '../../journal/memory/memory-journal.ts';
 import { FaultyJournal } from '../testing/faulty-journal.ts';
 import { startEngine } from '../testing/harness.ts';
 import type { Answer, TestEngine } from '../testing/harness.ts';
+import { Address } from '../engine.ts';
 import { bucketOf } from './message.ts';
 import type { Delivery, Receipt } from './message.ts';
 import { complaintsOfTalkers, talker, talkers } from './testing/talkers.ts';
@@ -44,10 +45,13 @@ class Net {
     this.weather = weather;
   }
 
-  deliver(from: number, delivery: Delivery): void {
+  deliver(from: number, delivery: Delivery): false {
     const to = this.nodes.findIndex((node, i) => i !== from && node.engine.owns(delivery.destination));
-    if (to < 0) return;
-    this.pass(() => this.nodes[to]!.engine.messages.receive(delivery, (receipt) => this.acknowledge(from, receipt)));
+    if (to < 0) return false;
+    // As over a wire: nothing is the other engine's.
+    const messages = delivery.messages.map((message) => ({ ...message, to: new Address(message.to.text), next: null }));
+    this.pass(() => this.nodes[to]!.engine.messages.receive({ ...delivery, messages }, (receipt) => this.acknowledge(from, receipt)));
+    return false;
   }
 
   private acknowledge(to: number, receipt: Receipt): void {

@@ -22,7 +22,7 @@ import type { Origin, ReplyTo, Verdict } from './origin.ts';
 
 /** Whether a decision takes part in what goes on between actors; most do not. */
 export function isBetweenActors(job: Job, result: ResultReader): boolean {
-  return job.origin !== null || result.sendTo !== null || result.asks !== 0;
+  return job.origin !== null || result.sends !== null || result.asks !== 0;
 }
 
 /** A record that parks a message was encoded. */
@@ -42,8 +42,10 @@ export class MessageRecords {
     wire.uint(2, MESSAGES_VERSION);
     if (result.asks !== 0) this.writeAsks(wire, result, activation, bucket, job.nowMs);
     const { numbers } = this;
+    const { channels } = bucket;
     numbers.length = 0;
-    if (result.sendTo !== null) for (const target of result.sendTo) numbers.push(bucket.channels.next(bucketOf(target, bucket.id.bits)));
+    const { sends } = result;
+    if (sends !== null) for (let i = 0; i < sends.length; i += 2) numbers.push(channels.next(channels.addressees.at(result.buffer, sends[i]!, sends[i + 1]!).bucket));
     const reply = job.origin?.reply ?? null;
     if (reply !== null) numbers.push(bucket.channels.next(reply.destination));
     writeNumbers(wire, numbers);
@@ -90,9 +92,9 @@ export class MessageRecords {
     else if (verdict.kind === 'dropped') this.writeDropped(wire, job, origin);
     else if (verdict.kind === 'linked') {
       const { message } = origin as IncomingMessage;
-      const { from: actor, to: target, kind, linkedNumber } = message;
+      const { from: actor, to, kind, linkedNumber } = message;
       wire.string(13, actor);
-      writeLinkTaken(wire, { target, actor, unlink: kind === UNLINK, linkedNumber });
+      writeLinkTaken(wire, { target: to.text, actor, unlink: kind === UNLINK, linkedNumber });
     } else this.writeUnhandled(wire, job, origin, verdict);
     const position = this.finish(bucket, origin, group);
     if (verdict.kind === 'parked') this.onParked?.(bucket, job.command!.to.text, position, group);

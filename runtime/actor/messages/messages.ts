@@ -10,7 +10,7 @@
 import type { Bucket, MessageCounts } from '../bucket.ts';
 import type { SentRecord } from './outbox.ts';
 import { BroadcastService } from '../links/broadcast-service.ts';
-import type { BroadcastParts } from '../links/broadcast-service.ts';
+import type { BroadcastParts, BroadcastStat } from '../links/broadcast-service.ts';
 import { Outbox } from './outbox.ts';
 import type { Courier, OutboxParts } from './outbox.ts';
 import { Intake } from './intake.ts';
@@ -41,9 +41,19 @@ export interface MessagesStat extends MessageCounts {
   /** On their way into buckets of this node. */
   readonly waiting: number;
   readonly outboxBytes: number;
+  readonly broadcasts: BroadcastStat;
 }
 
-export class Messages {
+/** What has something to do for a bucket as long as it serves here; see Messages. */
+interface MessageService {
+  serves?(bucket: Bucket): void;
+  gone(bucket: Bucket): void;
+  interrupt?(): void;
+  resume?(): void;
+  again?(bucket: Bucket): void;
+}
+
+export class Messages implements Courier {
   readonly outbox: Outbox;
   readonly intake: Intake;
   readonly broadcasts: BroadcastService;
@@ -51,6 +61,7 @@ export class Messages {
   readonly resumption: Resumption;
   readonly desk: LetterDesk;
   readonly pending: PendingTimers;
+  private readonly services: readonly MessageService[];
   private readonly parts: MessagesParts;
   /** Of this node's own intake. They take effect in a turn of their own: what the outbox does about one may lead to the next. */
   private receipts: Receipt[] = [];
@@ -64,53 +75,33 @@ export class Messages {
     this.resumption = new Resumption(parts);
     this.desk = new LetterDesk({ ...parts, resumption: this.resumption });
     this.pending = new PendingTimers(parts);
-    this.outbox.courier = { deliver: (delivery) => this.deliver(delivery) };
+    // The intake first: what the outbox asks when a bucket is opened is for inlets that begin anew.
+    this.services = [this.intake, this.outbox, this.broadcasts, this.timers, this.resumption, this.desk];
+    this.outbox.courier = this;
   }
 
   /** The bucket was opened and serves from now on. */
   serves(bucket: Bucket): void {
-    this.outbox.open(bucket);
-    this.intake.restart(bucket);
-    this.outbox.ownersChanged([bucket.id.index]);
-    this.broadcasts.serves(bucket);
-    this.timers.serves(bucket);
-    this.resumption.open(bucket);
+    for (const service of this.services) service.serves?.(bucket);
   }
 
   /** It has stopped, or is somebody else's. */
   gone(bucket: Bucket): void {
-    this.outbox.close(bucket);
-    this.intake.restart(bucket);
-    this.broadcasts.gone(bucket);
-    this.timers.gone(bucket);
-    this.desk.gone(bucket);
-    this.resumption.close(bucket);
+    for (const service of this.services) service.gone(bucket);
   }
 
   /** The sandbox is gone, and with it what was on its way through; what is not durable enters again with `resume`. */
   interrupt(): void {
-    this.intake.interrupt();
-    this.broadcasts.interrupt();
-    this.timers.interrupt();
-    this.resumption.interrupt();
-    this.desk.interrupt();
+    for (const service of this.services) service.interrupt?.();
   }
 
   resume(): void {
-    this.intake.resume();
-    this.broadcasts.resume();
-    this.timers.resume();
-    this.resumption.resume();
-    this.desk.resume();
+    for (const service of this.services) service.resume?.();
   }
 
   /** What waited in front of the sandbox was taken out of the queue; the bucket serves on. */
   again(bucket: Bucket): void {
-    this.intake.again(bucket);
-    this.broadcasts.again(bucket);
-    this.timers.again(bucket);
-    this.resumption.again(bucket);
-    this.desk.again(bucket);
+    for (const service of this.services) service.again?.(bucket);
   }
 
   stat(): MessagesStat {
@@ -124,7 +115,8 @@ export class Messages {
       parked += messageCounts.parked;
       failed += messageCounts.failed;
     }
-    return { delivered, redelivered, taken: this.intake.taken, waiting: this.intake.waiting, backlog, outboxBytes: bytes, parked, failed };
+    const { taken, waiting } = this.intake;
+    return { delivered, redelivered, taken, waiting, backlog, outboxBytes: bytes, parked, failed, broadcasts: this.broadcasts.stat() };
   }
 
   /** What is not finished between actors of this node's buckets: broadcasts, messages that are not known to be taken in, and such that wait here. */
@@ -163,9 +155,9 @@ export class Messages {
     });
   };
 
-  private deliver(delivery: Delivery): void {
+  deliver(delivery: Delivery): boolean {
     const bucket = this.parts.buckets[delivery.destination]!;
-    if (bucket.owned) this.intake.take(bucket, delivery, this.acknowledge);
-    else this.parts.elsewhere?.deliver(delivery);
+    if (bucket.owned) return this.intake.take(bucket, delivery, this.acknowledge);
+    return this.parts.elsewhere?.deliver(delivery) ?? false;
   }
 }

@@ -17,11 +17,14 @@ import type { Clock, Log, Scheduler } from '../seams.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { OutChannel } from './channels.ts';
 import { messagesOf } from './message.ts';
-import type { Delivery, Message, Receipt, SentMessage } from './message.ts';
+import type { Delivery, Message, Receipt } from './message.ts';
+import { Outlet } from './outlet.ts';
+import type { Box } from './outlet.ts';
 
-/** Takes messages to the owner of the bucket that they are for. They may get lost on the way, and so may the receipt. */
+/** Takes messages to the owner of the bucket that they are for, another engine as copies. They may get lost on the way, and so may the receipt. */
 export interface Courier {
-  deliver(delivery: Delivery): void;
+  /** Whether it is there already, and kept, so that a receipt comes without another try. */
+  deliver(delivery: Delivery): boolean;
 }
 
 export interface OutboxParts {
@@ -35,46 +38,7 @@ export interface OutboxParts {
 export interface SentRecord {
   readonly bucket: Bucket;
   readonly position: number;
-  readonly messages: readonly SentMessage[];
-}
-
-/** One channel on its way. */
-class Outlet {
-  readonly channel: OutChannel;
-  /** Not known to be taken in, from `channel.taken + 1` on without a gap; what is behind it stands in the log alone. */
-  queue: Message[] = [];
-  bytes = 0;
-  /** The last that was given to the courier. */
-  delivered: number;
-  /** How far the other side has come is not known: it was not heard since the bucket was opened. */
-  isAsked = false;
-  /** It is said to have gone back, by somebody who may not be its owner any more. */
-  isDoubted = false;
-  /** Of the last record whose messages were looked at; 0 while nothing is missing from the queue. */
-  behindFrom = 0;
-  retryAt = 0;
-  retryMs: number = limits.messageRetryMs;
-
-  constructor(channel: OutChannel) {
-    this.channel = channel;
-    this.delivered = channel.taken;
-  }
-
-  get queuedThrough(): number {
-    return this.channel.taken + this.queue.length;
-  }
-
-  get isIdle(): boolean {
-    return this.queue.length === 0 && this.behindFrom === 0 && !this.isAsked;
-  }
-}
-
-interface Box {
-  readonly bucket: Bucket;
-  readonly outlets: Map<OutChannel, Outlet>;
-  isReading: boolean;
-  /** Position of the last record whose messages were given to `sent`. */
-  seen: number;
+  readonly messages: readonly Message[];
 }
 
 export class Outbox {
@@ -84,9 +48,11 @@ export class Outbox {
   bytes = 0;
   courier: Courier | null = null;
   private readonly parts: OutboxParts;
-  private readonly boxes = new Map<number, Box>();
-  /** Outlets that wait for a receipt. */
-  private readonly waiting = new Map<Outlet, Box>();
+  /** By bucket, with holes. */
+  private readonly boxes: (Box | undefined)[] = [];
+  /** Outlets that wait for a receipt, and such that have it since the list was gone through. */
+  private listed: Outlet[] = [];
+  private readonly touched: Outlet[] = [];
   private isTimed = false;
 
   constructor(parts: OutboxParts) {
@@ -94,169 +60,165 @@ export class Outbox {
   }
 
   /** The bucket serves here: asks after every channel that is not known to be taken in as far as it was sent. */
-  open(bucket: Bucket): void {
-    const box: Box = { bucket, outlets: new Map(), isReading: false, seen: bucket.durablePosition };
-    this.boxes.set(bucket.id.index, box);
+  serves(bucket: Bucket): void {
+    this.gone(bucket);
+    const box: Box = { bucket, outlets: [], isReading: false, seen: bucket.durablePosition };
+    this.boxes[bucket.id.index] = box;
     for (const channel of bucket.channels.all()) {
       if (channel.taken >= channel.sent) continue;
-      const outlet = new Outlet(channel);
+      const outlet = this.outlet(box, channel);
       outlet.behindFrom = Math.max(1, channel.from);
       outlet.isAsked = true;
-      box.outlets.set(channel, outlet);
-      this.ask(box, outlet);
+      this.ask(outlet);
     }
+    this.ownersChanged([bucket.id.index]);
   }
 
-  close(bucket: Bucket): void {
-    const box = this.boxes.get(bucket.id.index);
+  gone(bucket: Bucket): void {
+    const box = this.boxes[bucket.id.index];
     if (box === undefined) return;
-    this.boxes.delete(bucket.id.index);
-    for (const outlet of box.outlets.values()) {
-      this.waiting.delete(outlet);
-      this.bytes -= outlet.bytes;
+    this.boxes[bucket.id.index] = undefined;
+    for (const outlet of box.outlets) {
+      outlet.isWaiting = false;
+      outlet.channel.outlet = null;
+      this.bytes -= outlet.empty();
     }
   }
 
   /** O1: these records are durable. */
   sent({ bucket, position, messages }: SentRecord): void {
-    const box = this.boxes.get(bucket.id.index);
+    const box = this.boxes[bucket.id.index];
     if (box === undefined) return;
     box.seen = position;
-    const touched = new Set<Outlet>();
-    for (const { destination, message } of messages) {
-      const channel = bucket.channels.outgoing.get(destination);
+    const { touched } = this;
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i]!;
+      const channel = bucket.channels.outgoing[message.to.bucket];
       if (channel === undefined || message.number <= channel.taken) continue;
       const outlet = this.outlet(box, channel);
-      touched.add(outlet);
+      if (!outlet.isTouched) touched.push(outlet);
+      outlet.isTouched = true;
       // What is durable may have been read from the log already.
       if (outlet.behindFrom > 0 || message.number <= outlet.queuedThrough) continue;
-      if (this.hasRoom(outlet)) this.queue(outlet, message);
+      if (this.hasRoom(outlet)) this.bytes += outlet.push(message);
       else outlet.behindFrom = position;
     }
-    for (const outlet of touched) this.pump(box, outlet);
+    for (let i = 0; i < touched.length; i++) {
+      const outlet = touched[i]!;
+      outlet.isTouched = false;
+      this.pump(outlet);
+    }
+    touched.length = 0;
   }
 
   /** O2 */
   taken({ source, incarnationHi, incarnationLo, destination, through, again }: Receipt): void {
-    const box = this.boxes.get(source);
+    const box = this.boxes[source];
     if (box === undefined) return;
-    const channel = find(box.bucket, destination, incarnationHi, incarnationLo);
-    const outlet = channel === null ? undefined : box.outlets.get(channel);
-    if (channel === null || outlet === undefined || through > channel.sent) return;
+    const channel = box.bucket.channels.outTo(destination, incarnationHi, incarnationLo);
+    if (channel === null || channel.outlet === null || channel.outlet.isIdle || through > channel.sent) return;
+    const { outlet } = channel;
     if (through < channel.taken && again && !outlet.isDoubted) {
       outlet.isDoubted = outlet.isAsked = true;
-      this.ask(box, outlet);
+      this.ask(outlet);
       return;
     }
     outlet.retryMs = limits.messageRetryMs;
     if (through < channel.taken) {
       // What was under way when the question was put says nothing about it.
       if (!again) return;
-      this.rewind(box, outlet, through);
-    } else this.trim(box, outlet, through);
+      this.rewind(outlet, through);
+    } else this.trim(outlet, through);
     outlet.isAsked = outlet.isDoubted = false;
     if (again && through < outlet.delivered) {
       this.redelivered += outlet.delivered - through;
-      outlet.delivered = outlet.channel.taken;
+      outlet.again();
     }
-    this.settle(box, outlet);
-    this.pump(box, outlet);
+    this.settle(outlet);
+    this.pump(outlet);
   }
 
   /** Buckets that messages are for have another owner, or serve again: what was sent to them may be lost. */
   ownersChanged(destinations: readonly number[]): void {
     const changed = new Set(destinations);
-    for (const [outlet, box] of [...this.waiting]) {
-      if (!changed.has(outlet.channel.destination)) continue;
+    for (const outlet of [...this.listed]) {
+      if (!outlet.isWaiting || !changed.has(outlet.channel.destination)) continue;
       outlet.retryMs = limits.messageRetryMs;
-      this.again(box, outlet);
+      this.resend(outlet);
     }
   }
 
   private outlet(box: Box, channel: OutChannel): Outlet {
-    let outlet = box.outlets.get(channel);
-    if (outlet === undefined) box.outlets.set(channel, (outlet = new Outlet(channel)));
+    if (channel.outlet !== null) return channel.outlet;
+    const outlet = (channel.outlet = new Outlet(box, channel));
+    box.outlets.push(outlet);
     return outlet;
   }
 
-  private hasRoom({ queue, bytes }: Outlet): boolean {
-    return queue.length < limits.messagesPerChannelMax && bytes < limits.messageBytesPerChannelMax && this.bytes < limits.outboxBytesMax;
+  private hasRoom({ length, bytes }: Outlet): boolean {
+    return length < limits.messagesPerChannelMax && bytes < limits.messageBytesPerChannelMax && this.bytes < limits.outboxBytesMax;
   }
 
-  private queue(outlet: Outlet, message: Message): void {
-    outlet.queue.push(message);
-    const bytes = sizeOf(message);
-    outlet.bytes += bytes;
-    this.bytes += bytes;
-  }
-
-  private trim(box: Box, outlet: Outlet, through: number): void {
-    const { channel } = outlet;
-    const done = Math.min(through - channel.taken, outlet.queue.length);
-    let bytes = 0;
-    for (let i = 0; i < done; i++) bytes += sizeOf(outlet.queue[i]!);
-    outlet.queue.splice(0, done);
-    outlet.bytes -= bytes;
-    this.bytes -= bytes;
+  private trim(outlet: Outlet, through: number): void {
+    const { channel, box } = outlet;
+    this.bytes -= outlet.trim(through);
     box.bucket.channels.takenThrough(channel, through);
-    outlet.delivered = Math.max(outlet.delivered, through);
     if (through >= channel.sent) channel.from = outlet.behindFrom = 0;
-    else channel.from = outlet.queue[0]?.position ?? (outlet.behindFrom || box.seen + 1);
+    else channel.from = outlet.first?.position ?? (outlet.behindFrom || box.seen + 1);
   }
 
   /** What was taken in is gone over there: everything behind it is sent again, out of the log. */
-  private rewind(box: Box, outlet: Outlet, through: number): void {
+  private rewind(outlet: Outlet, through: number): void {
     this.parts.log.warn({ destination: outlet.channel.destination, taken: outlet.channel.taken, through }, 'a bucket has lost messages that it had taken in; they are sent again');
-    this.bytes -= outlet.bytes;
-    outlet.queue = [];
-    outlet.bytes = 0;
-    box.bucket.channels.takenThrough(outlet.channel, through);
+    this.bytes -= outlet.empty();
+    outlet.box.bucket.channels.takenThrough(outlet.channel, through);
     outlet.delivered = through;
     outlet.channel.from = outlet.behindFrom = 1;
   }
 
-  private pump(box: Box, outlet: Outlet): void {
+  private pump(outlet: Outlet): void {
     if (outlet.isAsked) return;
-    const { channel, queue } = outlet;
-    const from = outlet.delivered - channel.taken;
-    if (from < queue.length) {
-      outlet.delivered = outlet.queuedThrough;
-      this.deliver(box, outlet, from === 0 ? queue.slice() : queue.slice(from));
-    }
+    const { box, length } = outlet;
+    if (outlet.delivered < outlet.queuedThrough) this.deliver(outlet, outlet.takeUndelivered());
     const isReadable = outlet.behindFrom > 0 && outlet.behindFrom <= box.bucket.durablePosition;
-    if (isReadable && queue.length * 2 < limits.messagesPerChannelMax) this.readOn(box);
+    if (isReadable && length * 2 < limits.messagesPerChannelMax) this.readOn(box);
   }
 
-  private deliver(box: Box, outlet: Outlet, messages: readonly Message[]): void {
+  private deliver(outlet: Outlet, messages: readonly Message[]): void {
     const { destination, incarnationHi, incarnationLo } = outlet.channel;
     this.delivered += messages.length;
-    outlet.retryAt = this.parts.clock.monotonic() + outlet.retryMs;
-    this.waiting.set(outlet, box);
+    outlet.isWaiting = true;
+    if (!outlet.isListed) this.listed.push(outlet);
+    outlet.isListed = true;
     this.time();
-    this.courier!.deliver({ source: box.bucket.id.index, incarnationHi, incarnationLo, destination, messages });
+    const isThere = this.courier!.deliver({ source: outlet.box.bucket.id.index, incarnationHi, incarnationLo, destination, messages });
+    outlet.retryAt = Math.ceil(this.parts.clock.monotonic()) + (isThere ? limits.messageRetryMsMax : outlet.retryMs);
   }
 
-  private ask(box: Box, outlet: Outlet): void {
-    this.deliver(box, outlet, []);
+  private ask(outlet: Outlet): void {
+    this.deliver(outlet, []);
   }
 
   /** Nothing of it is on its way any more. */
-  private settle(box: Box, outlet: Outlet): void {
-    if (!outlet.isAsked && outlet.delivered <= outlet.channel.taken) this.waiting.delete(outlet);
-    if (!outlet.isIdle) return;
-    box.outlets.delete(outlet.channel);
+  private settle(outlet: Outlet): void {
+    const { box, channel } = outlet;
+    if (!outlet.isAsked && outlet.delivered <= channel.taken) outlet.isWaiting = false;
     const { ended } = box.bucket.channels;
-    const at = ended.indexOf(outlet.channel);
-    if (at >= 0) ended.splice(at, 1);
+    if (ended.length === 0 || !outlet.isIdle) return;
+    const at = ended.indexOf(channel);
+    if (at < 0) return;
+    ended.splice(at, 1);
+    box.outlets.splice(box.outlets.indexOf(outlet), 1);
+    channel.outlet = null;
   }
 
   /** Silence: sends again what is not known to be taken in. */
-  private again(box: Box, outlet: Outlet): void {
-    this.waiting.delete(outlet);
+  private resend(outlet: Outlet): void {
+    outlet.isWaiting = false;
     this.redelivered += outlet.delivered - outlet.channel.taken;
-    outlet.delivered = outlet.channel.taken;
-    if (outlet.isAsked || outlet.queue.length === 0) this.ask(box, outlet);
-    else this.pump(box, outlet);
+    outlet.again();
+    if (outlet.isAsked || outlet.length === 0) this.ask(outlet);
+    else this.pump(outlet);
   }
 
   private time(): void {
@@ -265,12 +227,20 @@ export class Outbox {
     this.parts.scheduler.later(limits.messageRetryMs / 2, () => {
       this.isTimed = false;
       const now = this.parts.clock.monotonic();
-      for (const [outlet, box] of [...this.waiting]) {
-        if (outlet.retryAt > now) continue;
-        outlet.retryMs = Math.min(outlet.retryMs * 2, limits.messageRetryMsMax);
-        this.again(box, outlet);
+      const { listed } = this;
+      let kept = 0;
+      // What `resend` lists anew stands behind, and is looked at as well.
+      for (let i = 0; i < listed.length; i++) {
+        const outlet = listed[i]!;
+        if (outlet.isWaiting && outlet.retryAt <= now) {
+          outlet.retryMs = Math.min(outlet.retryMs * 2, limits.messageRetryMsMax);
+          this.resend(outlet);
+        }
+        outlet.isListed = outlet.isWaiting;
+        if (outlet.isWaiting) listed[kept++] = outlet;
       }
-      if (this.waiting.size > 0) this.time();
+      listed.length = kept;
+      if (kept > 0) this.time();
     });
   }
 
@@ -281,17 +251,17 @@ export class Outbox {
     void this.read(box).then(
       () => {
         box.isReading = false;
-        if (this.boxes.get(box.bucket.id.index) !== box) return;
-        for (const outlet of [...box.outlets.values()]) {
-          this.settle(box, outlet);
-          this.pump(box, outlet);
+        if (this.boxes[box.bucket.id.index] !== box) return;
+        for (const outlet of [...box.outlets]) {
+          this.settle(outlet);
+          this.pump(outlet);
         }
       },
       (error: unknown) => {
         box.isReading = false;
         this.parts.log.warn({ bucket: box.bucket.name, err: error }, 'messages cannot be read from the log yet');
         this.parts.scheduler.later(limits.messageRetryMs, () => {
-          if (this.boxes.get(box.bucket.id.index) === box) this.readOn(box);
+          if (this.boxes[box.bucket.id.index] === box) this.readOn(box);
         });
       },
     );
@@ -299,21 +269,20 @@ export class Outbox {
 
   private async read(box: Box): Promise<void> {
     const { bucket } = box;
-    const lagging = [...box.outlets.values()].filter((outlet) => outlet.behindFrom > 0 && !outlet.isAsked && this.hasRoom(outlet));
+    const lagging = box.outlets.filter((outlet) => outlet.behindFrom > 0 && !outlet.isAsked && this.hasRoom(outlet));
     if (lagging.length === 0) return;
-    const byChannel = new Map(lagging.map((outlet) => [outlet.channel, outlet]));
+    const isLagging = new Set(lagging);
     const from = lagging.reduce((least, { behindFrom }) => Math.min(least, behindFrom), Infinity);
     const to = bucket.durablePosition + 1;
     const record = new RecordReader();
     const full = new Set<Outlet>();
     for await (const stored of this.parts.journal.readBucket(bucket.id, from, to)) {
-      if (this.boxes.get(bucket.id.index) !== box) return;
+      if (this.boxes[bucket.id.index] !== box) return;
       record.over(stored.bytes);
-      for (const { destination, message } of messagesOf(record, bucket.id.bits)) {
-        const channel = find(bucket, destination, record.incarnationHi, record.incarnationLo);
-        const outlet = channel === null ? undefined : byChannel.get(channel);
-        if (outlet === undefined || full.has(outlet) || message.number !== outlet.queuedThrough + 1) continue;
-        if (this.hasRoom(outlet)) this.queue(outlet, message);
+      for (const message of messagesOf(record, bucket.channels.addressees)) {
+        const outlet = bucket.channels.outTo(message.to.bucket, record.incarnationHi, record.incarnationLo)?.outlet ?? null;
+        if (outlet === null || !isLagging.has(outlet) || full.has(outlet) || message.number !== outlet.queuedThrough + 1) continue;
+        if (this.hasRoom(outlet)) this.bytes += outlet.push(message);
         else {
           full.add(outlet);
           outlet.behindFrom = stored.position;
@@ -325,16 +294,4 @@ export class Outbox {
     const isWhole = bucket.durablePosition < to;
     for (const outlet of lagging) if (!full.has(outlet)) outlet.behindFrom = isWhole ? 0 : to;
   }
-}
-
-/** The channel of one incarnation, as long as the bucket knows it. */
-function find(bucket: Bucket, destination: number, incarnationHi: number, incarnationLo: number): OutChannel | null {
-  const { channels } = bucket;
-  const channel = channels.outgoing.get(destination);
-  if (channel !== undefined && channel.incarnationHi === incarnationHi && channel.incarnationLo === incarnationLo) return channel;
-  return channels.ended.find((old) => old.destination === destination && old.incarnationHi === incarnationHi && old.incarnationLo === incarnationLo) ?? null;
-}
-
-function sizeOf({ body, to, from }: Message): number {
-  return body.length + to.length + from.length + 64;
 }

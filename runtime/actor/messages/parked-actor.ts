@@ -93,10 +93,10 @@ export class ParkedActor implements Resuming {
     for (const resumed of this.queue) resumed.forget();
   }
 
+  /** By the log: those that are claimed stand at the head of the list, and nobody else takes one out of it. [One proves itself, and the next goes ahead.] */
   isNext(resumed: Resumed): boolean {
     const { bucket, actor } = this.parts;
-    const { admitted } = this;
-    if (this.isBroken || this.queue[admitted] !== resumed || bucket.letters.parked.get(actor)?.[admitted] !== resumed.letter.position) return false;
+    if (this.isBroken || bucket.letters.parked.get(actor)?.[this.admitted] !== resumed.letter.position) return false;
     this.admitted++;
     return true;
   }

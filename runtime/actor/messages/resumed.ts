@@ -3,15 +3,15 @@
 import type { WireWriter } from '../../codec/wire.ts';
 import { writeCause } from '../../codec/record-messages.ts';
 import { writeFiring } from '../../codec/record-timers.ts';
-import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
+import { TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
 import type { Firing } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
 import { Address } from '../engine.ts';
-import type { CommandRequest } from '../engine.ts';
 import { Job } from '../job.ts';
 import type { JobKind } from '../job.ts';
 import type { CommitGroup } from '../output-gate.ts';
 import { isTimer } from './actor-fold.ts';
+import { InnerCommand } from './inner-command.ts';
 import type { Letter } from './letter.ts';
 import type { Origin, ReplyTo } from './origin.ts';
 
@@ -23,36 +23,27 @@ export interface Resuming {
   refused(resumed: Resumed, code: string, message: string): void;
 }
 
-export class Resumed implements CommandRequest, Origin {
+export class Resumed extends InnerCommand implements Origin {
   readonly bucket: Bucket;
   readonly letter: Letter;
   readonly isParked: boolean;
   readonly job: Job;
-  readonly to: Address;
-  readonly name: string;
-  readonly format = FORMAT_PROTO;
-  readonly body: Buffer;
-  readonly bodyFrom = 0;
-  readonly bodyTo: number;
-  readonly key = '';
-  readonly principal: string;
-  readonly session = '';
   readonly reply: ReplyTo | null;
   private owner: Resuming | null;
 
   constructor(kind: JobKind, bucket: Bucket, letter: Letter, isParked: boolean, owner: Resuming, before: Job | null = null) {
+    super(new Address(letter.to), letter.name, letter.body, 0, letter.body.length);
     this.bucket = bucket;
     this.letter = letter;
     this.isParked = isParked;
     this.owner = owner;
-    this.to = new Address(letter.to);
-    this.name = letter.name;
-    this.body = letter.body;
-    this.bodyTo = letter.body.length;
-    this.principal = letter.from;
     const { onReply, cause, from } = letter;
     this.reply = onReply === '' || cause === null ? null : { actor: from, command: onReply, destination: cause.index };
     this.job = before === null ? new Job(kind, null, this, this) : before.again(this, kind);
+  }
+
+  get principal(): string {
+    return this.letter.from;
   }
 
   /** The same to be entered once more. Of this one nothing is heard from here on, whatever is still to come of it. */
@@ -98,8 +89,6 @@ export class Resumed implements CommandRequest, Origin {
     return firing === null ? null : { name: firing.name, dueMs: firing.dueMs, missed: firing.missed, timerChanges };
   }
 
-  entered(_job: Job): void {}
-
   recorded(position: number, group: CommitGroup): void {
     this.owner?.recorded(this, position, group);
   }
@@ -111,9 +100,4 @@ export class Resumed implements CommandRequest, Origin {
   refused(_job: Job, code: string, message: string): void {
     this.owner?.refused(this, code, message);
   }
-
-  /** Nobody waits here: what comes of it is in the log. */
-  done(): void {}
-
-  failed(): void {}
 }

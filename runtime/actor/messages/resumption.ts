@@ -67,15 +67,15 @@ export class Resumption {
   }
 
   /** The bucket serves here. */
-  open(bucket: Bucket): void {
-    this.close(bucket);
+  serves(bucket: Bucket): void {
+    this.gone(bucket);
     const box: LetterBox = { bucket, claimed: new Set(), watched: new Map(), actors: new Map(), sweep: bucket.letters.parked.keys() };
     this.boxes.set(bucket, box);
     this.stepSoon();
   }
 
   /** No longer. */
-  close(bucket: Bucket): void {
+  gone(bucket: Bucket): void {
     const box = this.boxes.get(bucket);
     if (box === undefined) return;
     this.boxes.delete(bucket);

@@ -32,7 +32,8 @@ message Tell { repeated string words = 1; }
 message TellReply {}
 message Hear { string word = 1; }
 message HearReply { uint32 heard = 1; }
-message TakeAnswer { string from = 1; HearReply reply = 2; }
+message TakeAnswer { string from = 1; HearReply reply = 2; Refusal refusal = 3; }
+message Refusal { string code = 1; string message = 2; }
 message TakeAnswerReply {}
 message Heard { string word = 1; }
 message Answered { string from = 1; }
@@ -119,6 +120,8 @@ class MortalScheduler implements Scheduler {
 export interface LinkRigOptions {
   readonly bits?: number;
   readonly limits?: Partial<EngineLimits>;
+  /** What reading an actor's history takes. */
+  readonly readMs?: number;
   /** Checkpoints are never kept: every start folds the whole log. */
   readonly losesCheckpoints?: boolean;
 }
@@ -132,6 +135,10 @@ export class LinkRig {
   midway = 0;
   /** Cursor records that were appended. */
   cursors = 0;
+  /** Histories of actors that were read, how many of them at a time, and how many at most since somebody set it to 0. */
+  reads = 0;
+  readsUnderWay = 0;
+  readsAtOnceMax = 0;
   private readonly bundles = new MemoryBundleStore();
   private readonly options: LinkRigOptions;
   private journal!: Journal;
@@ -256,6 +263,14 @@ export class LinkRig {
         if (this.cursorsLeft === 0 && cursors > 0 && !this.isLastHeard) this.isPowerless = true;
         const outcomes = await memory.append(batch);
         return this.isPowerless ? new Promise(() => {}) : outcomes;
+      },
+      readActor: async (bucket, actor, hash) => {
+        this.reads++;
+        this.readsAtOnceMax = Math.max(this.readsAtOnceMax, ++this.readsUnderWay);
+        const { readMs = 0 } = this.options;
+        if (readMs > 0) await new Promise((resolve) => setTimeout(resolve, readMs));
+        this.readsUnderWay--;
+        return memory.readActor(bucket, actor, hash);
       },
       putCheckpoints: (puts) => {
         if (this.options.losesCheckpoints !== true) memory.putCheckpoints(puts);

@@ -3,13 +3,13 @@
 import { writeFiring } from '../../codec/record-timers.ts';
 import type { TimerRef } from '../../codec/record-timers.ts';
 import type { WireWriter } from '../../codec/wire.ts';
-import { FORMAT_PROTO, TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
+import { TIMER_CHANGES_ALL } from '../../sandbox/sandbox.ts';
 import type { Firing as FiringItem } from '../../sandbox/sandbox.ts';
 import type { Bucket } from '../bucket.ts';
 import { Address } from '../engine.ts';
-import type { CommandRequest } from '../engine.ts';
 import { Job, JOB_COMMAND, JOB_NOTE } from '../job.ts';
 import { isTimer } from '../messages/actor-fold.ts';
+import { InnerCommand } from '../messages/inner-command.ts';
 import type { Origin } from '../messages/origin.ts';
 import type { CommitGroup } from '../output-gate.ts';
 import { nextDue } from './due.ts';
@@ -32,17 +32,9 @@ export interface FiringKeeper {
   lost(firing: Firing): void;
 }
 
-export class Firing implements CommandRequest, Origin {
-  readonly key: '' = '';
+export class Firing extends InnerCommand implements Origin {
   readonly timerKey: number;
   readonly dueMs: number;
-  readonly to: Address;
-  readonly name: string;
-  readonly format = FORMAT_PROTO;
-  readonly body: Buffer;
-  readonly bodyFrom = 0;
-  readonly bodyTo: number;
-  readonly session = '';
   readonly reply = null;
   readonly isParked = false;
   /** The job that is under way; another one that was made for it before is not this firing any more. */
@@ -55,15 +47,12 @@ export class Firing implements CommandRequest, Origin {
   private next: NextDue | null = null;
 
   constructor(timerKey: number, dueMs: number, timer: RecordedTimer, keeper: FiringKeeper) {
+    super(new Address(timer.actor), timer.command, timer.body, 0, timer.body.length);
     this.timerKey = timerKey;
     this.ref = timerRef(timerKey);
     this.dueMs = dueMs;
     this.timer = timer;
     this.keeper = keeper;
-    this.to = new Address(timer.actor);
-    this.name = timer.command;
-    this.body = timer.body;
-    this.bodyTo = timer.body.length;
     this.job = new Job(JOB_COMMAND, null, this, this);
   }
 
@@ -86,6 +75,7 @@ export class Firing implements CommandRequest, Origin {
     return (this.job = this.job.again());
   }
 
+  /** F2. The index knows timers of actors that cannot be brought into memory, too: what is to be parked for them has nobody else to ask. */
   isNext(job: Job): boolean {
     if (job !== this.job || this.isAdmitted || !this.isDue) return false;
     const { activation } = job;
@@ -110,8 +100,6 @@ export class Firing implements CommandRequest, Origin {
     writeFiring(wire, { timer: this.ref, name: this.timer.name, dueMs: this.dueMs, missed, nextDueMs });
   }
 
-  entered(_job: Job): void {}
-
   recorded(_position: number, group: CommitGroup): void {
     this.keeper.recorded(this, group);
   }
@@ -127,9 +115,4 @@ export class Firing implements CommandRequest, Origin {
     this.job.verdict = { kind: 'parked', code, message };
     this.keeper.lost(this);
   }
-
-  /** Nobody waits here: what comes of it is in the log. */
-  done(): void {}
-
-  failed(): void {}
 }

@@ -81,7 +81,7 @@ export class TimerIndex {
 
   /** @returns false when nothing of the record is about timers */
   fold(record: RecordReader): boolean {
-    if (record.spans.length === 0) return false;
+    if (record.spansLength === 0) return false;
     const firing = firingOf(record);
     // A firing that was parked or failed has had its effect on the timer by then.
     if (firing !== null && record.resumes === 0) this.set(timerKey(firing.timer), firing.nextDueMs);

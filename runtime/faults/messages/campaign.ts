@@ -143,8 +143,7 @@ class Campaign {
   /** Closes the shop, waits until all is at rest, and holds everything against everything. */
   async prove(): Promise<void> {
     const { check, client, load, node, findings } = this;
-    await atRest(load, client, () => node!.logPositions());
-    await this.logs.readSuspended(node!.pid, check);
+    await atRest({ load, client, check, positions: () => node!.logPositions(), read: () => this.readNow() });
     check.settle({ nowMs: Date.now(), timerGraceMs: TIMER_GRACE_MS }, client.answered);
     await compareStates(check, client);
     this.proofs++;
@@ -207,6 +206,11 @@ class Campaign {
     await this.logs.readSuspended(pid, this.check, () => {
       for (const sandbox of struck) if (isAlive(sandbox)) killIfThere(sandbox);
     });
+  }
+
+  private readNow(): Promise<void> {
+    const { check, logs } = this;
+    return this.node!.ended ? logs.read(check) : logs.readSuspended(this.node!.pid, check);
   }
 
   private start(): NodeProcess {

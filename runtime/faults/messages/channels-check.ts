@@ -4,7 +4,8 @@
  *  C1  On each channel (sending bucket, incarnation of its log, receiving bucket) the numbers given out are 1, 2, 3, ... in order of position,
  *      a record's links before its sends.
  *  C2  Each number is taken in once, in order, by a record that names the record and the entry that sent it, and has the same actor, command
- *      and payload; nothing is taken in that was not sent. What was sent and not taken in is on its way; at rest, nothing is.
+ *      and payload; nothing is taken in that was not sent. What was sent and not taken in is on its way; at rest, nothing is, and nothing is ever
+ *      on its way for long. A number that was passed over is on its way no more.
  */
 
 import { CURSOR, DECISION, DROPPED, FAILED, LINKED, PARKED, REJECTION, bucketOf, placeOf, typeOf } from './log-record.ts';
@@ -21,6 +22,8 @@ export interface SentMessage {
   readonly data: Buffer;
   readonly onReply: string;
   readonly linkedNumber: number;
+  /** By the node's clock. */
+  readonly sentMs: number;
 }
 
 interface TakenMessage {
@@ -30,8 +33,10 @@ interface TakenMessage {
 
 interface Channel {
   readonly name: string;
+  /** The message with number n stands at n - 1, */
   readonly sent: SentMessage[];
-  readonly taken: TakenMessage[];
+  /** and so does what took it in. */
+  readonly taken: (TakenMessage | undefined)[];
   /** How many of both were held against each other. */
   matched: number;
 }
@@ -69,22 +74,38 @@ export class ChannelsCheck {
 
   /** C2. All logs were read as they stood in one moment, or the receiving ones before the sending ones. */
   match(): void {
-    for (const channel of this.channels.values()) {
-      const { sent, taken, name } = channel;
-      for (; channel.matched < Math.min(sent.length, taken.length); channel.matched++) {
-        this.compare(channel, sent[channel.matched]!, taken[channel.matched]!);
-      }
-      const [first] = taken.slice(sent.length);
-      if (first !== undefined) this.complain('C2', `${name}: ${taken.length - sent.length} messages were taken in that were not sent, the first at ${placeOf(first.record)}`);
+    this.compareTaken();
+    for (const { sent, taken, name } of this.channels.values()) {
+      const unsent = taken.slice(sent.length).filter((end) => end !== undefined);
+      if (unsent.length > 0) this.complain('C2', `${name}: ${unsent.length} messages were taken in that were not sent, the first at ${placeOf(unsent[0]!.record)}`);
     }
   }
 
-  /** C2, at rest. */
-  settle(): void {
+  /** C2, as far as both ends were read. The logs may have been read one behind the other. */
+  compareTaken(): void {
+    for (const channel of this.channels.values()) {
+      const { sent, taken, name } = channel;
+      for (; channel.matched < Math.min(sent.length, taken.length); channel.matched++) {
+        const message = sent[channel.matched]!;
+        const end = taken[channel.matched];
+        if (end !== undefined) this.compare(channel, message, end);
+        else {
+          const next = taken.findIndex((later, i) => i > channel.matched && later !== undefined);
+          const behind = `${placeOf(taken[next]!.record)} takes in number ${next + 1}`;
+          this.complain('C2', `${name}: message ${channel.matched + 1} was passed over and never arrives, ${behind}: ${shown(message)}`);
+        }
+      }
+    }
+  }
+
+  /** C2, of what was sent by `sentByMs`: at rest, everything. */
+  settle(sentByMs = Infinity): void {
     for (const { sent, taken, name } of this.channels.values()) {
+      const number = taken.length + 1;
       const missing = sent[taken.length];
-      if (missing === undefined) continue;
-      this.complain('C2', `${name}: ${sent.length - taken.length} messages were not taken in, the first ${taken.length + 1}, ${shown(missing)}`);
+      if (missing === undefined || missing.sentMs > sentByMs) continue;
+      const behind = sent.length - number;
+      this.complain('C2', `${name}: message ${number} has not arrived: ${shown(missing)}${behind === 0 ? '' : `; nor have ${behind} behind it`}`);
     }
   }
 
@@ -111,7 +132,7 @@ export class ChannelsCheck {
     if (sendNumbers.length !== sends.length) this.complain('C1', `${place}: ${sends.length} sends with ${sendNumbers.length} numbers`);
     if (linkNotes.length !== links.length) this.complain('C1', `${place}: ${links.length} links with ${linkNotes.length} notes`);
     const from = record.actor || record.addressee || (record.cursor?.actor ?? '');
-    const common = { source: record.bucketIndex, position: record.position, from };
+    const common = { source: record.bucketIndex, position: record.position, from, sentMs: record.nowMs };
     for (const [entry, { actor: to, unlink }] of links.entries()) {
       const { number, linkedNumber } = linkNotes[entry] ?? { number: 0, linkedNumber: 0 };
       if (number > 0) this.give(record, number, { ...common, kind: unlink ? 'unlink' : 'link', entry, to, name: '', data: NO_BYTES, onReply: '', linkedNumber });
@@ -132,10 +153,11 @@ export class ChannelsCheck {
   private taking(record: LogRecord): void {
     const cause = record.cause!;
     const channel = this.channel(cause.bucketIndex, cause.incarnation, record.bucketIndex);
-    if (cause.number !== channel.taken.length + 1) {
+    // One that goes too far is told of when it is known what it has passed over.
+    if (cause.number <= channel.taken.length) {
       this.complain('C2', `${channel.name}: ${placeOf(record)} takes in number ${cause.number} behind ${channel.taken.length}`);
     }
-    channel.taken.push({ record, destination: record.bucketIndex });
+    channel.taken[cause.number - 1] ??= { record, destination: record.bucketIndex };
     this.taken++;
   }
 
@@ -175,7 +197,7 @@ function keyOf(source: number, incarnation: string, destination: number): string
 }
 
 function shown({ kind, source, position, entry, from, to, name }: SentMessage): string {
-  return `${kind} ${name} of ${from} to ${to}, entry ${entry} of ${source}/${position}`;
+  return `${name === '' ? kind : `${kind} ${name}`} of ${from} to ${to}, entry ${entry} of ${source}/${position}`;
 }
 
 /** Kinds that only a record with the fields they need may have. */

@@ -138,6 +138,13 @@ export class MessagesCheck {
     this.unanswered = open;
   }
 
+  /** What holds whatever else is under way: nothing that was sent, or is due, by `byMs` is still to come. */
+  late(byMs: number): void {
+    this.channels.compareTaken();
+    this.channels.settle(byMs);
+    this.timers.settle(byMs, 0);
+  }
+
   /** Everything that holds at rest. */
   settle({ nowMs, timerGraceMs }: AtRest, answered: Iterable<AnsweredCommand>): void {
     this.match();

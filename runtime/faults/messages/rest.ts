@@ -11,8 +11,12 @@ import type { Fields } from './shop-messages.ts';
 const ANSWERS_MAX_MS = 60_000;
 const REST_MAX_MS = 120_000;
 const POLL_MS = 200;
-/** Logs that have not grown for so long grow no more: longer than anything here waits before it tries again (messageRetryMsMax). */
+/** Logs that have not grown for so long grow no more, unless there is something on its way: */
 const STILL_MS = 1_000;
+/** it may wait for as long before it is sent again (messageRetryMsMax). */
+const RETRY_MS = 6_000;
+/** Longer than a message is on its way, and than a timer is late, on the slowest machine. */
+const LATE_MS = 20_000;
 /** States that are looked at together. */
 const GETS = 64;
 
@@ -27,25 +31,53 @@ export interface Restful {
   restless(): Promise<string[]>;
 }
 
+export interface Resting {
+  readonly load: Restful;
+  readonly client: CarefulClient;
+  readonly check: MessagesCheck;
+  /** Says how far the logs have come. */
+  positions(): Promise<string>;
+  /** Reads the logs on, into `check`. */
+  read(): Promise<void>;
+}
+
 /**
- * Resolves when the shop is closed, every order has its outcome, and the logs do not grow any more. `positions` says how far they have come.
+ * Resolves when the shop is closed, every order has its outcome, the logs do not grow any more, and they are read. What keeps it from its rest
+ * is in the logs, too: they are read even when it does not come, for the messages and timers that are overdue.
  * @throws Error with what is not at rest in time
  */
-export async function atRest(load: Restful, client: CarefulClient, positions: () => Promise<string>): Promise<void> {
+export async function atRest(resting: Resting): Promise<void> {
+  const { check } = resting;
+  const positions = (): Promise<string> => resting.positions();
+  try {
+    await ended(resting);
+    await logsStill(positions, REST_MAX_MS, STILL_MS);
+    await resting.read();
+    if (check.channels.inFlight === 0) return;
+    await logsStill(positions, REST_MAX_MS, RETRY_MS);
+    await resting.read();
+  } catch (error) {
+    await resting.read();
+    check.late(Date.now() - LATE_MS);
+    throw error;
+  }
+}
+
+/** Nobody is inside, and every order and payment has its outcome. */
+async function ended({ load, client }: Resting): Promise<void> {
   if (!(await load.close(ANSWERS_MAX_MS))) throw new Error(`rest: ${client.open} commands are not answered ${ANSWERS_MAX_MS} ms after the last was sent, the oldest for ${Math.round(client.oldestMs)} ms`);
   const until = performance.now() + REST_MAX_MS;
-  for (let restless = await load.restless(); restless.length > 0; restless = await load.restless()) {
+  for (let restless = await inTime(load.restless()); restless.length > 0; restless = await inTime(load.restless())) {
     if (performance.now() > until) throw new Error(`rest: after ${REST_MAX_MS} ms ${restless.length} actors have come to no end, among them ${restless.slice(0, 3).join(', ')}`);
     await sleep(POLL_MS);
   }
-  await logsStill(positions, STILL_MS + until - performance.now());
 }
 
 /** @throws Error when the logs go on growing */
-export async function logsStill(positions: () => Promise<string>, withinMs: number): Promise<void> {
+export async function logsStill(positions: () => Promise<string>, withinMs: number, ms = STILL_MS): Promise<void> {
   const until = performance.now() + withinMs;
   let before = await positions();
-  for (let since = performance.now(); performance.now() - since < STILL_MS; ) {
+  for (let since = performance.now(); performance.now() - since < ms; ) {
     await sleep(POLL_MS);
     const now = await positions();
     if (now !== before) since = performance.now();
@@ -58,10 +90,24 @@ export async function logsStill(positions: () => Promise<string>, withinMs: numb
 export async function compareStates({ shop }: MessagesCheck, client: CarefulClient): Promise<void> {
   const actors = shop.actors;
   for (let at = 0; at < actors.length; at += GETS) {
-    await Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
+    await inTime(Promise.all(actors.slice(at, at + GETS).map(async (actor) => {
       const { seq, body } = await client.get(actor);
       shop.compare(actor, seq, body);
-    }));
+    })));
+  }
+}
+
+/** A client asks until it is answered, which a node that has ended never does. */
+async function inTime<T>(asked: Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const late = sleep(ANSWERS_MAX_MS, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`rest: states of actors are not answered within ${ANSWERS_MAX_MS} ms`);
+  });
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    timer.abort();
+    late.catch(() => undefined);
   }
 }
 

@@ -132,10 +132,10 @@ class OffSale {
     await race.prepare();
     const atMs = await this.place();
     const ran = await this.run(atMs);
-    await atRest(race, client, () => venue.positions());
+    const resting = { load: race, client, check, positions: () => venue.positions(), read: () => venue.read(check) };
+    await atRest(resting);
     await race.payLate();
-    await atRest(race, client, () => venue.positions());
-    await venue.read(check);
+    await atRest(resting);
     check.settle({ nowMs: Date.now(), timerGraceMs: TIMER_GRACE_MS }, client.answered);
     await compareStates(check, client);
     const { violations, totals } = conservationOf(await factsOf(race, client));

@@ -10,10 +10,10 @@ export const coldBounds = {
   openFilesMax: 64,
   /** Reads of the volume that are under way at once: of the four threads of the pool one is left to everybody else. */
   readsAtOnceMax: 3,
-  /** Of the files used last: bloom filters (about 6 KiB for a range of 4 MiB), tables (about 8 KiB), and single record blocks. */
+  /** Of the files used last: bloom filters (about 6 KiB for a range of 4 MiB), tables (about 8 KiB), and single blocks and pages of the index. */
   bloomBytesMax: 32 * MIB,
   tableBytesMax: 16 * MIB,
-  blockBytesMax: 16 * MIB,
+  pieceBytesMax: 16 * MIB,
   /** One range: offsets in a file are words of 32 bits, and a writer holds all of it in memory. */
   rangeBytesMax: 256 * MIB,
   recordsPerRangeMax: 2 ** 24,

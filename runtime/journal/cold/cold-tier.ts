@@ -25,7 +25,8 @@ import { damaged } from '../sealed/damaged.ts';
 import { Reader } from '../sealed/reading.ts';
 import type { ReadableFile, Reading } from '../sealed/reading.ts';
 import { Recent } from '../sealed/recent.ts';
-import type { SegmentCaches } from '../sealed/segment-file.ts';
+import { piecesUpTo } from '../sealed/segment-caches.ts';
+import type { SegmentCaches } from '../sealed/segment-caches.ts';
 import { BLOCK_BYTES } from '../sealed/segment-format.ts';
 import { coldBounds } from './bounds.ts';
 import { actorRecordsOf, ColdFiles, headAt, historyOf, recordsFrom } from './cold-history.ts';
@@ -273,17 +274,17 @@ class PlacedTier implements ColdTier {
 }
 
 function boundedCaches(): SegmentCaches {
-  const { bloomBytesMax, tableBytesMax, blockBytesMax } = coldBounds;
+  const { bloomBytesMax, tableBytesMax, pieceBytesMax } = coldBounds;
   return {
     blooms: new Recent(bloomBytesMax, (bloom) => bloom.byteLength),
     tables: new Recent(tableBytesMax, ({ blocks, buckets, pages }) => blocks.byteLength + buckets.byteLength + pages.byteLength),
-    blocks: new Recent(blockBytesMax, ({ bytes }) => bytes.length),
+    pieces: piecesUpTo(pieceBytesMax),
   };
 }
 
 /** For one file, and only while it is looked at; blocks are not looked at twice. */
 function cachesOfOne(): SegmentCaches {
-  return { blooms: new Recent(1), tables: new Recent(1), blocks: new Recent(0) };
+  return { blooms: new Recent(1), tables: new Recent(1), pieces: piecesUpTo(0) };
 }
 
 /** Of the whole file, which should be `bytes` long; another digest when it is longer. */

@@ -6,7 +6,7 @@ import { TroupeError } from '../../codec/errors.ts';
 import { hashToHex } from '../../codec/hash64.ts';
 import { damaged } from '../sealed/damaged.ts';
 import { SegmentFile } from '../sealed/segment-file.ts';
-import type { SegmentCaches } from '../sealed/segment-file.ts';
+import type { SegmentCaches } from '../sealed/segment-caches.ts';
 import { BLOCK_WORDS, BUCKET_WORDS } from '../sealed/segment-format.ts';
 import type { Reader, Reading } from '../sealed/reading.ts';
 import { hashAt, wide } from '../sealed/words.ts';

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 
+import { cannot } from '../../testing/cannot.ts';
 import { mountSmallVolume } from '../../testing/small-volume.ts';
 import type { SmallVolume } from '../../testing/small-volume.ts';
 import { createColdTier } from '../cold/cold-tier.ts';
@@ -149,7 +150,7 @@ async function fillAndFree(t: Test, { ranges, fill, refused }: Case, volume: Sma
 
 for (const one of cases) {
   const volume = await mountSmallVolume(ROOM);
-  await t.test(one.name, { skip: typeof volume === 'string' && volume }, async (t) => {
+  await t.test(one.name, { skip: cannot(volume) }, async (t) => {
     const mounted = volume as SmallVolume;
     t.teardown(() => mounted.unmount());
     await fillAndFree(t, one, mounted);

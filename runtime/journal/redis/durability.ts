@@ -2,8 +2,9 @@
  * What a Redis server keeps, as its own settings say. A configuration that keeps nothing is refused unless the operator has
  * asked for it: an acknowledgement would be worth nothing.
  *
- * With `everysec` Redis answers before it has written while a synchronisation that takes long is under way, for up to two seconds (aof.c,
- * flushAppendOnlyFile): on a slow disk the death of its process alone costs acknowledged records. They are found missing (opening.ts).
+ * With `everysec` Redis answers before it has written while a synchronisation is under way, for up to two seconds (aof.c,
+ * flushAppendOnlyFile): then the death of its process alone costs acknowledged records (slow-disk.redis.test.ts). They are found missing
+ * (opening.ts), and a disk that does not keep up is told beforehand (sync-watch.ts).
  *
  * Where nobody may ask for the settings, as managed services have it, the server's report says whether there is an append-only file and
  * whether keys are evicted, but not when the file is synchronised: that counts as never.

@@ -151,13 +151,20 @@ export class Opening {
 
   /**
    * What was demoted behind this process's back, by the owner of a bucket that is only read here, or by a call of our own whose answer was
-   * lost, is noted. Null when nothing was; another bucket than the given one when its view of the log is too old to be put right.
+   * lost, is noted. Null when nothing was; another bucket than the given one when its view of the log is too old to be put right. What is missing
+   * because the log went back is no damage (O2).
    * @throws TroupeError, StoreError as `look`
    */
   async catchUp(bucket: HotBucket): Promise<HotBucket | null> {
     const { id, keys, log } = bucket;
     const before = log.trimmed;
-    const { incarnation, trimmed, trimmedHead } = await this.metaAt(keys);
+    // As it is before the store is asked: an append may be acknowledged meanwhile.
+    const known: KnownStanding = { incarnation: bucket.incarnation, epoch: bucket.epoch, position: log.position, head: { hi: log.head.hi, lo: log.head.lo } };
+    const { incarnation, position, trimmed, trimmedHead, note } = await this.metaAt(keys);
+    if (note !== null) throw rolledBack(id, note);
+    if (incarnation !== null && position !== null && sameHash(incarnation, known.incarnation) && position < known.position) {
+      throw rolledBack(id, await this.noteLoss(keys.meta, known));
+    }
     if (log.trimmed > before) return bucket;
     if (incarnation === null || trimmed <= before) return null;
     const head = log.headAt(trimmed);

@@ -46,6 +46,7 @@ import type { OpenedBucket } from './opening.ts';
 import { Promotions } from './promotions.ts';
 import { tierOf } from './redis-tier.ts';
 import { asTroupeError } from './store-error.ts';
+import { SyncWatch } from './sync-watch.ts';
 import { TieredHistory } from './tiered-history.ts';
 import { Witness } from './witness.ts';
 
@@ -100,6 +101,7 @@ class RedisJournal implements Journal {
   private readonly appending: Appending;
   private readonly caches: FoldCaches;
   private readonly witness: Witness | null;
+  private readonly syncWatch: SyncWatch;
   private state: 'new' | 'open' | 'closed' = 'new';
 
   constructor(options: RedisJournalOptions, seams: JournalSeams) {
@@ -130,6 +132,7 @@ class RedisJournal implements Journal {
     this.appending.onGrown = grown;
     this.caches = new FoldCaches({ links, library, opening, buckets, warn });
     this.caches.onLate = grown;
+    this.syncWatch = new SyncWatch(links, warn);
     const { witness = null } = options;
     this.witness = witness === null ? null : new Witness(witness, namespace, warn);
   }
@@ -150,6 +153,7 @@ class RedisJournal implements Journal {
       this.links.close();
       throw asTroupeError(error);
     }
+    this.syncWatch.follow();
     this.state = 'open';
   }
 
@@ -251,7 +255,13 @@ class RedisJournal implements Journal {
       segments += cold.length;
       for (const { bytes } of cold) coldBytes += bytes;
     }
-    return { records, hotBytes, coldBytes, segments, appendsInFlight: this.appending.inFlight, syncs: this.appending.calls };
+    const { delayed: delayedSyncs } = this.syncWatch;
+    return {
+      records, hotBytes, coldBytes, segments,
+      appendsInFlight: this.appending.inFlight,
+      syncs: this.appending.calls,
+      ...(delayedSyncs === undefined ? {} : { delayedSyncs }),
+    };
   }
 
   sizesOf(id: BucketId): BucketSizes {
@@ -264,6 +274,7 @@ class RedisJournal implements Journal {
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.state = 'closed';
+    this.syncWatch.close();
     this.appending.isClosed = true;
     while (this.appending.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await this.demotion.close();

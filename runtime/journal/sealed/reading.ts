@@ -67,6 +67,8 @@ export class Reader {
   private readonly width: number;
   private running = 0;
   private readonly waiting: (() => void)[] = [];
+  /** Actors that are read together want the same bytes: whoever comes second waits for the first. */
+  private readonly underWay = new Map<string, Promise<Buffer>>();
 
   constructor(width = 2) {
     this.width = width;
@@ -85,7 +87,17 @@ export class Reader {
     return step.value;
   }
 
-  private async fetch({ file, position, bytes }: ReadRequest): Promise<Buffer> {
+  private fetch(request: ReadRequest): Promise<Buffer> {
+    const key = `${request.file.path}@${request.position}+${request.bytes}`;
+    let fetching = this.underWay.get(key);
+    if (fetching === undefined) {
+      fetching = this.fetchAlone(request).finally(() => this.underWay.delete(key));
+      this.underWay.set(key, fetching);
+    }
+    return fetching;
+  }
+
+  private async fetchAlone({ file, position, bytes }: ReadRequest): Promise<Buffer> {
     if (this.running >= this.width) await new Promise<void>((resolve) => this.waiting.push(resolve));
     this.running++;
     try {

@@ -12,8 +12,9 @@ import type { Hash64 } from '../../codec/hash64.ts';
 import type { StoredRecord } from '../journal.ts';
 import { isRecordOf } from '../record-run.ts';
 import { damaged } from './damaged.ts';
-import { Recent } from './recent.ts';
 import type { ReadableFile, Reading } from './reading.ts';
+import { pieceOf } from './segment-caches.ts';
+import type { Piece, SegmentCaches } from './segment-caches.ts';
 import {
   BLOCK_WORDS,
   BUCKET_WORDS,
@@ -37,13 +38,6 @@ import { bytesOfWords, hashAt, wide, wordsOfBytes } from './words.ts';
 
 /** Read at once from the end of a file; all tables of a file of some MiB are in it. */
 const TAIL_BYTES = 32 * 1024;
-
-/** By the name of the file; blocks by name and number. */
-export interface SegmentCaches {
-  readonly blooms: Recent<string, Uint32Array>;
-  readonly tables: Recent<string, SegmentTables>;
-  readonly blocks: Recent<string, RecordBlock>;
-}
 
 /** What is known of a file before it is read. A file that holds something else is damage. */
 export interface SegmentIdentity {
@@ -84,9 +78,7 @@ export interface SegmentRun {
   readonly headBefore: Hash64;
 }
 
-export interface RecordBlock {
-  readonly bytes: Buffer;
-  readonly words: Uint32Array;
+export interface RecordBlock extends Piece {
   readonly firstRecord: number;
   readonly records: number;
 }
@@ -124,13 +116,9 @@ export class SegmentFile {
   /** The bucket's run here, or null. @throws TroupeError JOURNAL_DAMAGED, as every reading of this class */
   *runOf(bucket: RunOwner): Reading<SegmentRun | null> {
     const { buckets } = yield* this.tables();
-    for (let b = 0; b < buckets.length; b += BUCKET_WORDS) {
-      if (buckets[b] !== bucket.id.bits || buckets[b + 1] !== bucket.id.index) continue;
-      if (!sameHash({ lo: buckets[b + 2]!, hi: buckets[b + 3]! }, bucket.incarnation)) return null;
-      const headBefore = { lo: buckets[b + 8]!, hi: buckets[b + 9]! };
-      return { position: wide(buckets, b + 4), records: buckets[b + 6]!, firstRecord: buckets[b + 7]!, headBefore };
-    }
-    return null;
+    const b = wordOfBucket(buckets, bucket.id);
+    if (b < 0 || !sameHash(hashAt(buckets, b + 2), bucket.incarnation)) return null;
+    return { position: wide(buckets, b + 4), records: buckets[b + 6]!, firstRecord: buckets[b + 7]!, headBefore: hashAt(buckets, b + 8) };
   }
 
   *headAt(bucket: RunOwner, position: number): Reading<Hash64 | null> {
@@ -148,7 +136,7 @@ export class SegmentFile {
     const { pages } = yield* this.tables();
     const page = lastPageAtOrBefore(pages, hash);
     if (page < 0) return null;
-    const words = yield* this.page(pages, page);
+    const words = yield* this.keptPage(pages, page);
     const numbers = 1 + words[0]! * CELL_WORDS;
     for (let low = 0, high = words[0]! - 1; low <= high; ) {
       const middle = (low + high) >>> 1;
@@ -169,8 +157,8 @@ export class SegmentFile {
     if (cell.snapshotBlock === 0) return null;
     let snapshot: LoadedSnapshot | null = null;
     try {
-      const raw = yield* this.rawBlock(cell.snapshotBlock - 1);
-      snapshot = readSnapshotEntry(wordsOfBytes(raw), cell.snapshotOffset >> 2, raw, cell.snapshotOffset);
+      const { bytes, words } = yield* this.keptBlock(cell.snapshotBlock - 1);
+      snapshot = readSnapshotEntry(words, cell.snapshotOffset >> 2, bytes, cell.snapshotOffset);
     } catch (error) {
       if (!(error instanceof TroupeError)) throw error;
       warn(`a snapshot was passed over: ${error.message}`);
@@ -235,7 +223,7 @@ export class SegmentFile {
     return tables;
   }
 
-  /** The actor page whose entry in the directory is at word `p`. */
+  /** The actor page whose entry in the directory is at word `p`, past the cache. */
   *page(pages: Uint32Array, p: number): Reading<Uint32Array> {
     return wordsOfBytes(yield* this.checked(pages[p + 2]!, pages[p + 3]!, pages[p + 4]!, 'an actor page'));
   }
@@ -309,21 +297,63 @@ export class SegmentFile {
       if (blocks[middle * BLOCK_WORDS + 4]! <= number) low = middle;
       else high = middle - 1;
     }
-    const key = `${this.identity.file}/${low}`;
-    const known = this.caches.blocks.get(key);
-    if (known !== undefined) return known;
-    const block = yield* this.recordBlock(low);
-    this.caches.blocks.set(key, block);
-    return block;
+    const b = low * BLOCK_WORDS;
+    const { bytes, words } = yield* this.keptBlock(low);
+    return { bytes, words, firstRecord: blocks[b + 4]!, records: blocks[b + 5]! };
   }
 
-  /** A block before anything in it is looked at; behind the record blocks are those of snapshots. */
+  /** A block before anything in it is looked at, past the cache; behind the record blocks are those of snapshots. */
   *rawBlock(i: number): Reading<Buffer> {
     const { blocks } = yield* this.tables();
-    const b = i * BLOCK_WORDS;
-    const packed = yield* this.checked(blocks[b]!, blocks[b + 1]!, blocks[b + 3]!, 'a block');
-    return yield { packed, rawBytes: blocks[b + 2]! };
+    const packed = yield* this.packed(blocks, i);
+    return yield { packed, rawBytes: blocks[i * BLOCK_WORDS + 2]! };
   }
+
+  private *packed(blocks: Uint32Array, i: number): Reading<Buffer> {
+    const b = i * BLOCK_WORDS;
+    return yield* this.checked(blocks[b]!, blocks[b + 1]!, blocks[b + 3]!, 'a block');
+  }
+
+  private *keptBlock(i: number): Reading<Piece> {
+    const { pieces } = this.caches;
+    const key = `${this.identity.file}/${i}`;
+    const known = pieces.get(key);
+    if (known !== undefined) return known;
+    const { blocks } = yield* this.tables();
+    const packed = yield* this.packed(blocks, i);
+    // Of several that waited for the same bytes one has to unpack them.
+    const unpacked = pieces.get(key);
+    if (unpacked !== undefined) return unpacked;
+    const bytes = yield { packed, rawBytes: blocks[i * BLOCK_WORDS + 2]! };
+    return this.keep(key, bytes);
+  }
+
+  private *keptPage(pages: Uint32Array, p: number): Reading<Uint32Array> {
+    const key = `${this.identity.file}@${pages[p + 2]}`;
+    const known = this.caches.pieces.get(key);
+    if (known !== undefined) return known.words;
+    const bytes = yield* this.checked(pages[p + 2]!, pages[p + 3]!, pages[p + 4]!, 'an actor page');
+    return this.keep(key, bytes).words;
+  }
+
+  private keep(key: string, bytes: Buffer): Piece {
+    const piece = pieceOf(bytes);
+    this.caches.pieces.set(key, piece);
+    return piece;
+  }
+}
+
+/** Word of the bucket's entry in the table, which is in order of (bits, index); -1 when it has none. */
+function wordOfBucket(buckets: Uint32Array, { bits, index }: BucketId): number {
+  for (let low = 0, high = buckets.length / BUCKET_WORDS - 1; low <= high; ) {
+    const middle = (low + high) >>> 1;
+    const b = middle * BUCKET_WORDS;
+    const order = buckets[b]! - bits || buckets[b + 1]! - index;
+    if (order === 0) return b;
+    if (order < 0) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
 }
 
 /** Word of the directory's last page whose first actor is not behind the hash; -1 when all are. */

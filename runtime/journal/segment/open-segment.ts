@@ -5,15 +5,17 @@
 
 import * as path from 'node:path';
 
+import { limits } from '../../limits.ts';
 import type { Disk, DiskFile } from '../sealed/disk.ts';
 import { Recent } from '../sealed/recent.ts';
+import { piecesUpTo } from '../sealed/segment-caches.ts';
+import type { SegmentCaches } from '../sealed/segment-caches.ts';
 import { SegmentFile } from '../sealed/segment-file.ts';
-import type { SegmentCaches } from '../sealed/segment-file.ts';
 import type { SegmentName } from './names.ts';
 
-/** Kept over all segments of a journal: tables of the last ones used, and the last blocks decompressed. */
+/** Kept over all segments of a journal: tables of the last ones used, and the pieces that were read last. */
 export function newSegmentCaches(): SegmentCaches {
-  return { blooms: new Recent(Infinity), tables: new Recent(128), blocks: new Recent(64) };
+  return { blooms: new Recent(Infinity), tables: new Recent(128), pieces: piecesUpTo(limits.segmentPieceBytesMax) };
 }
 
 export class OpenSegment extends SegmentFile {

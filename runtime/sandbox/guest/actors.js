@@ -13,6 +13,7 @@ const describeOwn = Object.getOwnPropertyDescriptor;
 const { locations } = globalThis.$troupe;
 const stackGetter = describeOwn(new Error(''), 'stack').get;
 const callOn = Function.prototype.call;
+const textOf = callOn.bind(Function.prototype.toString);
 const readStack = stackGetter === undefined ? (error) => ownData(error, 'stack') : callOn.bind(stackGetter);
 
 /** Own data property of something a script made; never runs a getter. */
@@ -173,7 +174,7 @@ function handlers(given, part, names, what, refuse) {
 }
 function commandOf({ name, request, reply }) {
   return {
-    name, request, read: READ[request], fromJson: FROM_JSON[request], normalise: NORMALISE[request], write: WRITE[request], toJson: TO_JSON[request],
+    name, request, reply, read: READ[request], fromJson: FROM_JSON[request], normalise: NORMALISE[request], write: WRITE[request], toJson: TO_JSON[request],
     replyNormalise: NORMALISE[reply], replyWrite: WRITE[reply], replyToJson: TO_JSON[reply], replyRead: READ[reply], replyEmpty: FIELD_COUNTS[reply] === 0,
   };
 }
@@ -365,11 +366,19 @@ function sendCommand(what, to, command, body, options) {
   if (index === undefined) stop('BAD_OUTPUT', what + ': ' + type + ' has no command ' + show(command));
   count(sends, SENDS_MAX, 'sends');
   const onReply = option(options, 'onReply', what);
-  if (onReply !== undefined) ownCommand(onReply, what + ': onReply');
+  if (onReply !== undefined) checkTaker(ownCommand(onReply, what + ': onReply'), target.commands[index], type, what);
   const value = bodyFor(target.commands[index], body, what + ' ' + command);
   weigh(bytesOf(value) + to.length + 64);
   sends.push({ to, name: command, body: value, write: target.commands[index].write, onReply: onReply ?? '' });
   mark(2);
+}
+/** An answer that its taker's message cannot hold would be found when it comes, as a dead letter, long after this decision. */
+function checkTaker(taker, asked, type, what) {
+  const { takes, shape } = REPLY_TAKERS[taker.request];
+  if (takes.includes(asked.reply)) return;
+  stop('BAD_OUTPUT', what + ': onReply: ' + T.type + '.' + taker.name + ' cannot take the answer of ' + type + '.' + asked.name + ': its message '
+    + MESSAGE_NAMES[taker.request] + ' begins ' + clip(shape, 300) + ', where the answer is { string from = 1; ' + MESSAGE_NAMES[asked.reply]
+    + ' reply = 2; Refusal refusal = 3; } with Refusal { string code = 1; string message = 2; }');
 }
 function linkChange(actor, unlink) {
   alive();
@@ -778,5 +787,6 @@ const realm = {
   migrates: (typeName) => typesByName.get(typeName)?.migrate !== undefined,
   moduleOf: (typeName) => typesByName.get(typeName).file,
   has: (typeName) => typesByName.has(typeName),
+  subscriptionTexts, placeSubscriptions,
   setFoldHash: (typeName, hash) => { typesByName.get(typeName).foldHash = hash; },
 };

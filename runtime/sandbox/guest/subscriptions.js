@@ -34,8 +34,34 @@ function connectType(subscriber, type, given, refuse) {
     handlers[index] = handler;
   }
   emitter.subscribers ??= [];
-  emitter.subscribers.push({ subscriber, handlers });
+  // Until the host has found the functions in the sources (placeSubscriptions), all of them are where the behaviour is.
+  emitter.subscribers.push({ subscriber, handlers, places: handlers.map(() => subscriber.location) });
 }
+/** For each function of a subscription, who subscribes to what, and its text as V8 has it: the host finds its place by it. JSON. */
+function subscriptionTexts() {
+  const texts = [];
+  for (const emitter of typesByName.values()) {
+    for (const { subscriber, handlers } of emitter.subscribers ?? []) {
+      handlers.forEach((handler, i) => {
+        if (handler !== undefined) texts.push({ file: subscriber.file, type: emitter.type, event: emitter.events[i].name, text: textOf(handler) });
+      });
+    }
+  }
+  return quote(texts);
+}
+/** In the order of `subscriptionTexts`; '' for one that was not found. */
+function placeSubscriptions(list) {
+  const places = parseJson(list);
+  let next = 0;
+  for (const emitter of typesByName.values()) {
+    for (const subscription of emitter.subscribers ?? []) {
+      subscription.handlers.forEach((handler, i) => {
+        if (handler !== undefined) subscription.places[i] = places[next++] || subscription.places[i];
+      });
+    }
+  }
+}
+
 function record(value, reason, refuse) {
   if (typeof value !== 'object' || value === null || isArray(value)) refuse(reason);
   return value;
@@ -57,20 +83,20 @@ function tryCommand(subscriber, event, handler, what, refuse) {
 /** Has the subscribers of T answer to what was emitted; false with `io` saying why not. */
 function deliverEvents() {
   const source = freeze({ id: actorId, address: T.type + ':' + actorId, now: nowMs });
-  for (const { subscriber, handlers } of T.subscribers) {
+  for (const { subscriber, handlers, places } of T.subscribers) {
     for (let i = 0; i < eventBodies.length; i++) {
       const handler = handlers[eventTypes[i]];
-      if (handler !== undefined && !deliverEvent(subscriber, handler, i, source)) return false;
+      if (handler !== undefined && !deliverEvent(subscriber, handler, places[eventTypes[i]], i, source)) return false;
     }
   }
   return true;
 }
-function deliverEvent(subscriber, handler, i, source) {
+function deliverEvent(subscriber, handler, place, i, source) {
   let why = '', where = '';
   try {
     const result = handler(eventBodies[i], source);
-    if (isArray(result)) for (let n = 0; n < result.length; n++) deliverTo(subscriber, result[n]);
-    else if (result !== null && result !== undefined) deliverTo(subscriber, result);
+    if (isArray(result)) for (let n = 0; n < result.length; n++) deliverTo(subscriber, result[n], place);
+    else if (result !== null && result !== undefined) deliverTo(subscriber, result, place);
   } catch (error) {
     caught(error);
     why = describe(error);
@@ -81,10 +107,10 @@ function deliverEvent(subscriber, handler, i, source) {
   if (why === '') return true;
   const code = failure !== null && failure.code === 'OUTPUT_TOO_LARGE' ? failure.code : 'BEHAVIOR_ERROR';
   const what = 'subscribe of ' + subscriber.type + ' (' + subscriber.file + ') to ' + T.type + '.' + T.events[eventTypes[i]].name + ': ';
-  return failed(code, what + why, where || subscriber.location);
+  return failed(code, what + why, where || place);
 }
 /** What `failure` says is told by deliverEvent: nothing of a script is on the stack here that could catch it. */
-function deliverTo(subscriber, delivery) {
+function deliverTo(subscriber, delivery, place) {
   if (typeof delivery !== 'object' || delivery === null) stop('BAD_OUTPUT', 'a delivery is { to, command, body }, not ' + show(delivery));
   for (const key of ownKeys(delivery)) if (key !== 'to' && key !== 'command' && key !== 'body') stop('BAD_OUTPUT', 'a delivery has to, command and body, not ' + clip(key, 60));
   const { to, command, body } = delivery;
@@ -95,7 +121,7 @@ function deliverTo(subscriber, delivery) {
   const value = bodyFor(subscriber.commands[index], body, command);
   weigh(bytesOf(value) + actor.length + 64);
   sends.push({ to: actor, name: command, body: value, write: subscriber.commands[index].write, onReply: '' });
-  if (trace !== null) trace.push(2, subscriber.location);
+  if (trace !== null) trace.push(2, place);
 }
 /** `to` is an id of the type, or the whole address; the address of another type is a mistake, not an id that looks like one. */
 function subscriberAddress(type, to) {

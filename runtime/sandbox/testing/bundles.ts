@@ -2,7 +2,7 @@
 
 import { BatchWriter } from '../batch.ts';
 import type { ItemError, ResultReader } from '../batch.ts';
-import { FORMAT_JSON } from '../sandbox.ts';
+import { FORMAT_JSON, TRACE_SEND } from '../sandbox.ts';
 import type { Format, LoadedBundle, SandboxPool } from '../sandbox.ts';
 
 export const counterProto = `syntax = "proto3";
@@ -59,6 +59,8 @@ export interface Answer {
   readonly stateBytes: number;
   readonly error: ItemError | null;
   readonly sendTo: readonly string[];
+  /** Places of the sends, when it was traced. */
+  readonly sentFrom: readonly string[];
 }
 
 export function answers(results: ResultReader): Answer[] {
@@ -74,7 +76,8 @@ export function answers(results: ResultReader): Answer[] {
       migrated: copy(results.migratedFrom, results.migratedTo),
       stateBytes: results.stateBytes,
       error: results.error,
-      sendTo: results.sendTo ?? [],
+      sendTo: (results.sends ?? []).flatMap((from, i, ends) => (i % 2 === 0 ? [results.buffer.toString('utf8', from, ends[i + 1])] : [])),
+      sentFrom: (results.trace ?? []).filter(({ kind }) => kind === TRACE_SEND).map(({ location }) => location),
     });
   }
   return list;
@@ -116,9 +119,9 @@ export class Driver {
   }
 
   /** Decides one command of a resident actor. */
-  async decide(handle: number, bundleNumber: number, command: number, body: unknown, format: Format = FORMAT_JSON, sample = false): Promise<Answer> {
+  async decide(handle: number, bundleNumber: number, command: number, body: unknown, format: Format = FORMAT_JSON, sample = false, isTraced = false): Promise<Answer> {
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    const [answer] = await this.batch((writer) => writer.decide(handle, bundleNumber, command, format, bytes, 1_700_000_000_000, 7, 9, 'tester', sample));
+    const [answer] = await this.batch((writer) => writer.decide(handle, bundleNumber, command, format, bytes, 1_700_000_000_000, 7, 9, 'tester', sample, 0, bytes.length, null, isTraced));
     return answer!;
   }
 
