@@ -2,7 +2,7 @@
 
 import { parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
-import { nearest } from '../config/nearest.ts';
+import { meant } from '../config/nearest.ts';
 import type { AdminClient } from './admin-client.ts';
 
 /** Of the actor's type, see `checkType`. */
@@ -14,6 +14,5 @@ export function checkTypeOf(admin: Pick<AdminClient, 'behaviors'>, actor: string
 export async function checkType(admin: Pick<AdminClient, 'behaviors'>, type: string): Promise<void> {
   const known = (await admin.behaviors()).map((behavior) => behavior.type);
   if (known.includes(type)) return;
-  const near = nearest(type, known);
-  throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${type}${near === null ? '' : `; did you mean ${near}?`}`);
+  throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${type}${meant(type, known)}`);
 }

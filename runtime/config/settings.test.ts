@@ -120,4 +120,9 @@ t.test('nearest', async (t) => {
   t.equal(editDistance('', 'abc'), 3);
   t.equal(nearest('adminport', ['port', 'adminPort']), 'adminPort');
   t.equal(nearest('zzz', ['port', 'adminPort']), null);
+  t.equal(nearest('shop.v1.Nope', ['shop.v1.Order', 'shop.v1.User']), null, 'the package is no likeness');
+  t.equal(nearest('shop.v1.Ordre', ['shop.v1.User', 'shop.v1.Order']), 'shop.v1.Order');
+  t.equal(nearest('shp.v1.Order', ['shop.v1.User', 'shop.v1.Order']), 'shop.v1.Order');
+  t.equal(nearest('Add', ['Sub', 'Get']), null);
+  t.equal(nearest('a'.repeat(101), ['a'.repeat(100)]), null, 'a load of text is not compared');
 });

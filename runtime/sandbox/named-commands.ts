@@ -1,18 +1,20 @@
 /**
- * Finds commands that a module names as a text in a call of `ctx`, `ctx.broadcast('VoidOrdr')`, and that no type of the bundle has: the decision
- * would fail, and only when it comes to that line. It reads tokens, like undeclared-names.ts, and is wrong on one side only in the same way:
+ * Finds commands and events that a module names as a text in a call of `ctx`, `ctx.broadcast('VoidOrdr')`, and that no type of the bundle has: the
+ * decision would fail, and only when it comes to that line. It reads tokens, like undeclared-names.ts, and is wrong on one side only in the same way:
  *
  * C1  What it looks at is a call of a parameter named `ctx`; a module that declares a `ctx` of its own is left alone.
  * C2  A name counts only if it is one text and nothing else. Which type's code a line is, is not known: it is wrong if it is so for all of them.
  * C3  What it reports, the caller confirms with the compiler (U3 of undeclared-names.ts).
  */
 
+import { meant } from '../config/nearest.ts';
 import type { Token } from './module-source.ts';
 import type { ReplyTaker } from './reply-takers.ts';
 
 export interface NamedType {
   readonly type: string;
   readonly commands: readonly { readonly name: string; readonly request: number; readonly reply: number }[];
+  readonly events: readonly { readonly name: string }[];
 }
 
 /** What the names are held against. */
@@ -30,8 +32,8 @@ export interface WrongName {
   readonly reason: string;
 }
 
-/** Which argument is the command. */
-const commandAt: Readonly<Record<string, number>> = { send: 1, link: 1, timer: 2, broadcast: 0 };
+/** Which argument is the command, of emit the event. */
+const nameAt: Readonly<Record<string, number>> = { send: 1, link: 1, timer: 2, broadcast: 0, emit: 0 };
 const OPTIONS_AT = 3;
 const declares = new Set(['const', 'let', 'var', 'function', 'class', 'import', 'as']);
 /** What may stand between a declaring word and a name, beside other names. */
@@ -45,7 +47,8 @@ export function* wrongNames(source: string, tokens: readonly Token[], known: Kno
   for (let i = 0; i < tokens.length; i++) {
     const method = methodAt(tokens, i);
     if (method === '') continue;
-    const found = judge(source, method, argumentsFrom(tokens, i + 3), known);
+    const list = argumentsFrom(tokens, i + 3);
+    const found = method === 'emit' ? judgeEvent(source, list, known) : judge(source, method, list, known);
     if (found !== null) yield found;
   }
 }
@@ -63,7 +66,7 @@ function methodAt(tokens: readonly Token[], i: number): string {
   const is = (at: number, text: string): boolean => tokens[at]?.kind === 'punctuator' && tokens[at].text === text;
   if (tokens[i]?.text !== 'ctx' || is(i - 1, '.') || is(i - 1, '?.') || !is(i + 1, '.') || !is(i + 3, '(')) return '';
   const { text } = tokens[i + 2]!;
-  return Object.hasOwn(commandAt, text) ? text : '';
+  return Object.hasOwn(nameAt, text) ? text : '';
 }
 
 /** Of the call whose bracket is at `open`; nothing from an argument on that is spread. */
@@ -80,25 +83,34 @@ function argumentsFrom(tokens: readonly Token[], open: number): Argument[] {
   return list;
 }
 
+/** An event is its own type's: those of types that others define are none of this bundle's decisions. */
+function judgeEvent(source: string, list: readonly Argument[], { types }: KnownCommands): WrongName | null {
+  const event = textOf(source, list[nameAt['emit']!]);
+  const names = types.flatMap(({ events }) => events.map(({ name }) => name));
+  if (event === null || names.includes(event.text)) return null;
+  const { start, end } = event.token;
+  return { start, end, reason: `emit: no type of the bundle has an event ${JSON.stringify(event.text)}${meant(event.text, names)}` };
+}
+
 function judge(source: string, method: string, list: readonly Argument[], known: KnownCommands): WrongName | null {
-  const command = textOf(source, list[commandAt[method]!]);
+  const command = textOf(source, list[nameAt[method]!]);
   const asks = method === 'send' || method === 'link';
   // A link alone is no message: who is linked to may be of a type that another bundle has.
   const type = asks && list.length > 1 ? typeOf(source, list[0]) : null;
   const at = ({ start, end }: Token, reason: string): WrongName => ({ start, end, reason: `${method}: ${reason}` });
-  if (type !== null && !known.types.some((one) => one.type === type.text)) return at(type.token, `the bundle has no actor type ${type.text}`);
+  if (type !== null && !known.types.some((one) => one.type === type.text)) return at(type.token, `the bundle has no actor type ${type.text}${meant(type.text, known.types.map((one) => one.type))}`);
   const those = type === null ? (method === 'broadcast' ? known.schemas : known.types) : known.types.filter((one) => one.type === type.text);
   const named = command === null ? [] : commandsOf(those, command.text);
   if (command !== null) {
     const who = type === null ? 'no type of the bundle has a command' : `${type.text} has no command`;
-    if (named.length === 0) return at(command.token, `${who} ${JSON.stringify(command.text)}`);
+    if (named.length === 0) return at(command.token, `${who} ${JSON.stringify(command.text)}${meant(command.text, commandNames(those))}`);
     const messages = new Set(named.map(({ request }) => request));
     if (method === 'broadcast' && messages.size > 1) return at(command.token, `types of the bundle have different messages for the command ${command.text}`);
   }
   const onReply = asks ? onReplyOf(source, list[OPTIONS_AT]) : null;
   if (onReply === null) return null;
   const takers = commandsOf(known.types, onReply.text);
-  if (takers.length === 0) return at(onReply.token, `onReply: no type of the bundle has a command ${JSON.stringify(onReply.text)}`);
+  if (takers.length === 0) return at(onReply.token, `onReply: no type of the bundle has a command ${JSON.stringify(onReply.text)}${meant(onReply.text, commandNames(known.types))}`);
   const replies = command === null ? those.flatMap(({ commands }) => commands) : named;
   if (takers.some(({ request }) => replies.some(({ reply }) => known.takers[request]!.takes.includes(reply)))) return null;
   const asked = command === null ? `any command${type === null ? '' : ` of ${type.text}`}` : command.text;
@@ -108,6 +120,10 @@ function judge(source: string, method: string, list: readonly Argument[], known:
 
 function commandsOf(types: readonly NamedType[], name: string): NamedType['commands'] {
   return types.flatMap(({ commands }) => commands.filter((command) => command.name === name));
+}
+
+function commandNames(types: readonly NamedType[]): string[] {
+  return types.flatMap(({ commands }) => commands.map(({ name }) => name));
 }
 
 interface Text {

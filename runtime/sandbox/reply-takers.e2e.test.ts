@@ -123,13 +123,14 @@ t.test('what is named as a text is refused at deployment, where it stands; a bun
     ["ctx.send('test.v1.Asker:2', 'Ask', {}, { onReply: 'Taken' });", 'actor.js:8:69', /onReply: Taken cannot take the answer of Ask: its message begins \{ string from = 1; test\.v1\.AskReply reply = 2; \}/],
     ["ctx.link('test.v1.Asker:2', 'Ask', {}, { onReply: 'Tkaen' });", 'actor.js:8:69', /no type of the bundle has a command "Tkaen"/],
     ["ctx.broadcast('Voice', {});", 'actor.js:8:33', /broadcast: no type of the bundle has a command "Voice"/],
+    ["ctx.emit('Voice', {});", 'actor.js:8:28', /emit: no type of the bundle has an event "Voice"/],
   ];
   for (const [line, location, reason] of wrong) {
     const content = bundle(module.replace("ctx.link('test.v1.Asker:2', 'Ask', {}, options);", line), protoOf(message));
     await t.rejects(pool.check(content), { code: 'BUNDLE_INVALID', location, message: reason }, line);
     await pool.install(++bundles, content);
     await driver.activate(1, 'test.v1.Asker', '1', bundles);
-    t.match((await driver.decide(1, bundles, 0, { link: true })).error, { code: 'BAD_OUTPUT', location: /^actor\.js:8:/ }, 'it fails when it comes to that line');
+    t.match((await driver.decide(1, bundles, 0, { link: true })).error, { code: line.startsWith('ctx.emit') ? 'BAD_EVENT' : 'BAD_OUTPUT', location: /^actor\.js:8:/ }, 'it fails when it comes to that line');
   }
   await t.resolves(pool.check(bundle(module, protoOf(takers[0]![1]))));
 });
