@@ -20,6 +20,7 @@ import type { CommitGroup } from './output-gate.ts';
 import type { Routing } from './routing.ts';
 import type { Clock } from './seams.ts';
 import { TriedCommands } from './tried-commands.ts';
+import { unknownCommand, unknownType } from './unknown-names.ts';
 
 export interface AdmissionParts {
   readonly bundles: Bundles;
@@ -119,7 +120,7 @@ export class Admission {
       return false;
     }
     const version = this.parts.bundles.served.get(activation.type);
-    if (version === undefined) return refuse(job, group, unknownType(activation.type));
+    if (version === undefined) return refuse(job, group, unknownType(activation.type, this.parts.bundles.served.keys()));
     job.version = version;
     // What was answered once is answered like that for ever, whatever became of the actor, its type or the command's name.
     if (command !== null && command.key !== '' && this.seenBefore(job, command, activation, group)) return false;
@@ -130,9 +131,7 @@ export class Admission {
 
   private admitCommand(job: Job, command: CommandRequest, activation: Activation, version: TypeVersion, group: CommitGroup): boolean {
     const index = version.commandIndexes.get(command.name);
-    if (index === undefined) {
-      return refuse(job, group, unknownCommand(activation.type, command.name));
-    }
+    if (index === undefined) return refuse(job, group, unknownCommand(activation.type, command.name, version.commands));
     job.commandIndex = index;
     if (command.key !== '') job.keySlot = activation.keys.enter(this.keyHash);
     return true;
@@ -227,14 +226,6 @@ function verdictOn(job: Job, activation: Activation, version: TypeVersion | unde
   if (index === undefined) return { kind: 'failed', ...unknownCommand(activation.type, job.command!.name) };
   job.commandIndex = index;
   return null;
-}
-
-function unknownType(type: string): AnswerError {
-  return { code: 'UNKNOWN_ACTOR_TYPE', message: `no behaviour in service for actor type ${type}` };
-}
-
-function unknownCommand(type: string, name: string): AnswerError {
-  return { code: 'UNKNOWN_COMMAND', message: `${type} has no command ${JSON.stringify(name.slice(0, 80))}` };
 }
 
 /** Answers with the group; the error may depend on what is not durable yet. */

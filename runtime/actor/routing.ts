@@ -22,6 +22,7 @@ import { Proofs } from './proofs.ts';
 import type { Log, Scheduler } from './seams.ts';
 import type { Trials } from './trials.ts';
 import type { TurnLoop } from './turn-loop.ts';
+import { unknownTypeError } from './unknown-names.ts';
 import type { WatchRegistry } from './watch-registry.ts';
 
 export interface RoutingParts {
@@ -307,9 +308,7 @@ export class Routing {
 
   private activate(text: string, address: ActorAddress, bucket: Bucket): Activation {
     const { parts } = this;
-    if (!parts.bundles.served.has(address.type)) {
-      throw new TroupeError('UNKNOWN_ACTOR_TYPE', `no behaviour in service for actor type ${address.type}`);
-    }
+    if (!parts.bundles.served.has(address.type)) throw unknownTypeError(address.type, parts.bundles.served.keys());
     const shard = hashText(shardKey(address));
     const keys = new KeyWindow(parts.slab, parts.limits.keysPerActorMax);
     const activation = new Activation(text, address.type, address.id, hashText(text), shard, bucket, keys);

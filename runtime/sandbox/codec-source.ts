@@ -183,7 +183,7 @@ function j${i}(v) {
       x = v[k];
       switch (k) {
         ${fields.map((field, f) => this.jsonCase(field, f)).join('\n        ')}
-        default: throw new Fault('', 'the message has no such field');
+        default: throw noSuchField(k, K${i});
       }
     }
   } catch (e) { throw at(e, p); }

@@ -509,7 +509,34 @@ function knownKeys(value, names, known) {
   const count = keys.length;
   let i = 0;
   if (count === names.length) while (i < count && keys[i] === names[i]) i++;
-  for (; i < count; i++) if (!known.has(keys[i])) throw new Fault(keys[i].length > 80 ? '' : keys[i], 'the message has no such field');
+  for (; i < count; i++) if (!known.has(keys[i])) throw at(noSuchField(keys[i], names), keys[i].length > 80 ? '' : keys[i]);
+}
+/** With a guess at the one that was meant, by the rule of config/nearest.ts, in which a long word is not compared. */
+function noSuchField(key, names) {
+  let best = '', least = (key.length < 4 ? 1 : key.length < 9 ? 2 : floor(key.length / 3)) + 1;
+  if (key.length <= 40) for (const name of names) {
+    const apart = name.length - key.length;
+    if (apart >= least || -apart >= least) continue;
+    const distance = distanceOf(key, name);
+    if (distance < least) { best = name; least = distance; }
+  }
+  return new Fault('', 'the message has no such field' + (best === '' ? '' : '; did you mean ' + best + '?'));
+}
+/** Levenshtein's. */
+function distanceOf(a, b) {
+  let above = [];
+  for (let j = 0; j <= b.length; j++) above[j] = j;
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      let least = above[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      if (above[j] + 1 < least) least = above[j] + 1;
+      if (row[j - 1] + 1 < least) least = row[j - 1] + 1;
+      row[j] = least;
+    }
+    above = row;
+  }
+  return above[b.length];
 }
 function list(v) {
   if (!isArray(v)) throw unfit('', v, 'a list');
