@@ -70,7 +70,10 @@ t.test('listed, retried, dropped', async (t) => {
   t.match(metricsText, new RegExp(`^troupe_bucket_messages_failed\\{bucket="${letters[0]!.bucket}"\\} 3$`, 'm'));
 
   const place = ({ bucket, position }: { bucket: number; position: number }): string => `${bucket}/${position}`;
-  t.match(await troupe('deadletters', 'drop', place(letters[0]!)), { code: 0, out: /is dropped, record/ });
+  const dropped = await troupe('deadletters', 'drop', place(letters[0]!));
+  t.match(dropped, { code: 0, out: /is dropped, record \d+\/\d+, which is in no actor's history/ });
+  const [, where] = /`troupe why (\d+\/\d+)`/.exec(dropped.out)!;
+  t.match((await troupe('why', where!)).out, new RegExp(`test\\.v1\\.Listener:x  Hear  ${where}  dropped  by an operator  message of ${speaker('a')}$`, 'm'), 'who did it');
   t.match(await troupe('deadletters', 'drop', place(letters[0]!)), { code: 2, err: /BAD_REQUEST.*no parked or failed message/ });
   t.match(await troupe('deadletters', 'retry', place(letters[1]!)), { code: 1, out: /has failed again, as .*BEHAVIOR_ERROR/ });
   t.match(await troupe('deadletters', 'retry'), { code: 2, err: /CONFIG_INVALID/ });
@@ -100,4 +103,16 @@ t.test('listed, retried, dropped', async (t) => {
     t.equal((await fetch(`${url}${path}`)).status, 400, path);
   }
   t.equal((await fetch(`${url}/v1/deadletters/0/x/drop`, { method: 'POST' })).status, 400);
+
+  await rig.deploy({ loops: ['loop'] });
+  await rig.say('b', 'y', ['loop']);
+  const [looped] = await rig.letters(1);
+  t.equal(looped!.code, 'BEHAVIOR_FAILED', 'it is in the actor\'s history, and among the letters');
+  const shown = (await troupe('events', 'test.v1.Listener:y')).out;
+  t.equal(shown.match(/BEHAVIOR_FAILED/g)?.length, 1, 'once is enough');
+  t.match(shown, new RegExp(`hint      troupe deadletters retry ${place(looped!)}, or drop`));
+  const positions = (await troupe('events', 'test.v1.Listener:y', '--json')).out.trim().split('\n').map((line) => (JSON.parse(line) as { position: number }).position);
+  t.same(positions, [looped!.position]);
+  await troupe('deadletters', 'drop', place(looped!));
+  t.match(await troupe('events', 'test.v1.Listener:z'), { code: 0, out: '', err: /no records of .*; a message that was dropped .*troupe why/ });
 });

@@ -31,7 +31,7 @@ t.test('what has become of one', async (t) => {
   t.equal(outcomeText(place, { became: 'failed', record, ...error }), '3/17 has failed again, as 3/40: BEHAVIOR_ERROR: again');
   t.equal(outcomeText(place, { became: 'parked', record: place, ...error }), '3/17 waits for its actor: BEHAVIOR_ERROR: again');
   t.equal(outcomeText(place, { became: 'parked', record, ...error }), '3/17 waits for its actor, as 3/40: BEHAVIOR_ERROR: again');
-  t.equal(outcomeText(place, { became: 'dropped', record, code: '', message: '' }), '3/17 is dropped, record 3/40');
+  t.equal(outcomeText(place, { became: 'dropped', record, code: '', message: '' }), '3/17 is dropped, record 3/40, which is in no actor\'s history: `troupe why 3/40` shows it');
 });
 
 t.test('places and ages', async (t) => {

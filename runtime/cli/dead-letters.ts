@@ -148,7 +148,7 @@ export function outcomeText(place: RecordPlace, { became, record, code, message 
   switch (became) {
     case 'decision': return `${textOf(place)} was taken, ${at}`;
     case 'rejection': return `${textOf(place)} was taken and refused, ${at}${why}`;
-    case 'dropped': return `${textOf(place)} is dropped, ${at}`;
+    case 'dropped': return `${textOf(place)} is dropped, ${at}, which is in no actor's history: \`troupe why ${textOf(record)}\` shows it`;
     case 'failed': return `${textOf(place)} has failed again, as ${textOf(record)}${why}`;
     case 'parked': return `${textOf(place)} waits for its actor${record.position === place.position ? '' : `, as ${textOf(record)}`}${why}`;
   }

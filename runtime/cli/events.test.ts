@@ -74,6 +74,9 @@ t.test('a record shows everything that was decided', async (t) => {
 t.test('rejections, failures and records without a command', async (t) => {
   t.match(recordText(record(1, [], { rejection: { code: 'OUT_OF_STOCK', message: 'only 1 left' } })), /rejected  OUT_OF_STOCK: only 1 left/);
   t.match(recordText(record(1, [], { failure: { code: 'BEHAVIOR_TIMEOUT', message: 'too long' } })), /failed    BEHAVIOR_TIMEOUT: too long/);
-  t.match(recordText(record(1, [], { command: '', kind: 'MIGRATE', principal: '', key: '', bundle: '' })), /Z {2}migrate {2}bucket 7 position 1 {2}by anyone\n/);
+  t.match(recordText(record(1, [], { command: '', kind: 'MIGRATE', principal: '', key: '', bundle: '' })), /Z {2}state carried over {2}bucket 7 position 1\n/);
+  t.match(recordText(record(1, [], { command: '', kind: 'migrate', principal: '', key: '' })), /Z {2}state carried over to bundle abcdef01 {2}bucket 7 position 1\n/);
+  t.match(recordText(record(1, [], { kind: 'dropped', principal: 'shop.v1.Order:o-2', key: '', bundle: '' })), /Z {2}PlaceOrder {2}bucket 7 position 1 {2}by an operator {2}message of shop\.v1\.Order:o-2\n/);
+  t.match(recordText(record(4, [], { failure: { code: 'BEHAVIOR_FAILED', message: 'again' } }), true), /\n {2}hint {6}troupe deadletters retry 7\/4, or drop 7\/4$/);
   t.match(recordText(record(1, [], { command: '', kind: 'migrate', payload: { points: 70 } })), /\n {2}state {5}\{"points":70\}/);
 });

@@ -46,12 +46,18 @@ export function addEvents(program: Command, terminal: Terminal): void {
     const cursor: Cursor = { from: wholeNumber(options['from'], '--from'), position: 0 };
     const areChangesWanted = options['changes'] === true;
     const readPage: ReadPage = (from, max) => admin.records(actor, from, max, areChangesWanted);
-    const show = (record: RecordView): void => terminal.data(node.json ? JSON.stringify(record) : recordText(record));
+    const open = await failedPositions(admin, actor, terminal);
+    const both = new Set<number>();
+    const show = (record: RecordView): void => {
+      const isLetter = open.has(record.position);
+      if (isLetter) both.add(record.position);
+      terminal.data(node.json ? JSON.stringify(record) : recordText(record, isLetter));
+    };
     let shown = await readNew(readPage, cursor, show, areChangesWanted ? CHANGES_PAGE : PAGE);
-    const letters = await showLetters(admin, actor, node.json, terminal);
+    const letters = await showLetters(admin, actor, both, node.json, terminal);
     if (shown + letters === 0) await checkTypeOf(admin, actor);
     if (options['follow'] !== true) {
-      if (shown + letters === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}`);
+      if (shown + letters === 0) terminal.talk(`no records of ${actor} from event ${cursor.from}; a message that was dropped is in no actor's history: \`troupe why <bucket>/<position>\` shows it`);
       return;
     }
     await withClient(node, async (client) => {
@@ -60,14 +66,22 @@ export function addEvents(program: Command, terminal: Terminal): void {
   });
 }
 
+/** Of failed messages that somebody is to decide about; some are in the actor's history too, those that had ended sandboxes. */
+async function failedPositions(admin: AdminClient, actor: string, terminal: Terminal): Promise<ReadonlySet<number>> {
+  const found = new Set<number>();
+  for await (const page of pages(admin, { actor }, terminal)) for (const { state, position } of page) if (state === 'failed') found.add(position);
+  return found;
+}
+
 /**
  * Behind the records, what has come to the actor and is not among them: messages that are parked, or have failed, until somebody decides. Answers how
- * many there were.
+ * many there were. `shown`: positions in the actor's bucket that stood among the records.
  */
-async function showLetters(admin: AdminClient, actor: string, isJson: boolean, terminal: Terminal): Promise<number> {
+async function showLetters(admin: AdminClient, actor: string, shown: ReadonlySet<number>, isJson: boolean, terminal: Terminal): Promise<number> {
   let count = 0;
   for await (const page of pages(admin, { actor }, terminal)) {
     for (const letter of page) {
+      if (shown.has(letter.position)) continue;
       if (isJson) terminal.data(JSON.stringify({ ...letter, kind: letter.state, events: [] }));
       else if (count < LETTERS_SHOWN_MAX) terminal.data(letterText(letter));
       count++;

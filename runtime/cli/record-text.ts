@@ -5,10 +5,10 @@ import { printable } from './terminal.ts';
 
 const LABEL = 9;
 
-/** A block of lines without a trailing line break; the first line says which record, the others what is in it. */
-export function recordText(record: RecordView): string {
+/** A block of lines without a trailing line break; the first line says which record, the others what is in it. `isLetter`: it stands in the list of dead letters. */
+export function recordText(record: RecordView, isLetter = false): string {
   const lines = [headline(record), ...causeLines(record)];
-  if (hasContent(record.payload)) lines.push(line(record.kind.toLowerCase() === 'migrate' ? 'state' : 'command', json(record.payload)));
+  if (hasContent(record.payload)) lines.push(line(kindOf(record) === 'migrate' ? 'state' : 'command', json(record.payload)));
   for (const event of record.events) {
     lines.push(line(`seq ${event.seq}`, `${event.name} ${json(event.body)}`));
     for (const { path, ...change } of event.changes ?? []) lines.push(line('', `${path}${changeText(change)}`));
@@ -20,13 +20,14 @@ export function recordText(record: RecordView): string {
   if (record.rejection !== null) lines.push(line('rejected', `${record.rejection.code}: ${record.rejection.message}`));
   if (record.failure !== null) lines.push(line('failed', `${record.failure.code}: ${record.failure.message}`));
   if (hasContent(record.reply)) lines.push(line('reply', json(record.reply)));
+  if (isLetter) lines.push(line('hint', ordersFor(`${record.bucket}/${record.position}`)));
   return lines.join('\n');
 }
 
 /** A message that has come to an actor and had no effect yet, in the form of a record. */
 export function letterText({ bucket, position, state, code, message, nowMs, from, timer, command, body, onReply }: DeadLetter): string {
   const place = `${bucket}/${position}`;
-  const orders = state === 'failed' ? `troupe deadletters retry ${place}, or drop ${place}` : `comes by itself when its actor can take it; troupe deadletters drop ${place} takes it away`;
+  const orders = state === 'failed' ? ordersFor(place) : `comes by itself when its actor can take it; troupe deadletters drop ${place} takes it away`;
   return [
     printable([new Date(nowMs).toISOString(), command, `bucket ${bucket} position ${position}`, state, timer === '' ? `by ${from}` : `by timer ${timer}`].join('  ')),
     ...(hasContent(body) ? [line('command', json(body))] : []),
@@ -34,6 +35,37 @@ export function letterText({ bucket, position, state, code, message, nowMs, from
     line(state, `${code}: ${message}`),
     line('hint', orders),
   ].join('\n');
+}
+
+function ordersFor(place: string): string {
+  return `troupe deadletters retry ${place}, or drop ${place}`;
+}
+
+/** What it is, where that is not the name of a command. */
+export function whatIs(record: RecordView): string {
+  const kind = kindOf(record);
+  // No behaviour has to say `migrate` for it: the state goes on under the new bundle, and that is where a later reading begins.
+  if (kind === 'migrate') return `state carried over${record.bundle === '' ? '' : ` to bundle ${record.bundle.slice(0, 8)}`}`;
+  return kind;
+}
+
+/** Who brought it. A message that was dropped keeps its sender, who did not drop it. */
+export function broughtBy(record: RecordView): string[] {
+  const { principal } = record;
+  switch (kindOf(record)) {
+    case 'migrate': return [];
+    case 'dropped': return ['by an operator', ...(principal === '' ? [] : [`message of ${principal}`])];
+    default: return [`by ${principal === '' ? 'anyone' : principal}`];
+  }
+}
+
+/** Of a bundle, if a behaviour decided under it; what was carried over has it in its name. */
+export function bundleOf(record: RecordView): string[] {
+  return record.bundle === '' || kindOf(record) === 'migrate' ? [] : [`bundle ${record.bundle.slice(0, 8)}`];
+}
+
+function kindOf(record: RecordView): string {
+  return record.kind.toLowerCase();
 }
 
 /** What brought it, where that is not a client. */
@@ -58,10 +90,10 @@ function changeText(change: { readonly before?: unknown; readonly after?: unknow
 function headline(record: RecordView): string {
   const parts = [
     new Date(record.nowMs).toISOString(),
-    record.command === '' ? record.kind.toLowerCase() : record.command,
+    record.command === '' ? whatIs(record) : record.command,
     `bucket ${record.bucket} position ${record.position}`,
-    `by ${record.principal === '' ? 'anyone' : record.principal}`,
-    ...(record.bundle === '' ? [] : [`bundle ${record.bundle.slice(0, 8)}`]),
+    ...broughtBy(record),
+    ...bundleOf(record),
     ...(record.key === '' ? [] : [`key ${record.key}`]),
   ];
   return printable(parts.join('  '));

@@ -1,6 +1,7 @@
 /** A chain of causes as a person reads it: the beginning first, and in each record what leads on. Pure. */
 
 import type { CauseLink, DecisionTrace, RecordView } from '../actor/engine.ts';
+import { broughtBy, bundleOf, whatIs } from './record-text.ts';
 import { printable } from './terminal.ts';
 
 const LABEL = 9;
@@ -29,15 +30,15 @@ function blockOf({ record, trace }: CauseLink, effect: CauseLink | null, seq: nu
 }
 
 function headline(record: RecordView): string {
-  const { nowMs, kind, command, bucket, position, bundle, key, cause, firing } = record;
+  const { nowMs, kind, command, bucket, position, key, cause, firing } = record;
   const who = record.actor || record.addressee || record.linkTaken?.target || record.cursor?.actor || '';
-  const by = firing !== null ? `timer ${firing.name}` : `by ${record.principal === '' ? 'anyone' : record.principal}`;
+  const by = firing !== null && kind !== 'dropped' ? [`timer ${firing.name}`] : broughtBy(record);
   const parts = [
-    new Date(nowMs).toISOString(), who, command === '' ? kind : command, `${bucket}/${position}`,
+    new Date(nowMs).toISOString(), who, command === '' ? whatIs(record) : command, `${bucket}/${position}`,
     ...(kind === 'decision' || command === '' ? [] : [kind]),
-    ...(kind === 'cursor' ? [] : [by]),
+    ...(kind === 'cursor' ? [] : by),
     ...(cause !== null && cause.session !== '' ? [`session ${cause.session}`] : []),
-    ...(bundle === '' ? [] : [`bundle ${bundle.slice(0, 8)}`]),
+    ...bundleOf(record),
     ...(key === '' ? [] : [`key ${key}`]),
   ];
   return printable(parts.join('  '));
