@@ -1,7 +1,7 @@
 /** Refusals of names that nobody has, with a guess at the one that was meant. What is written into records has none: which types are in service changes. */
 
 import { TroupeError } from '../codec/errors.ts';
-import { meant } from '../config/nearest.ts';
+import { meant } from '../codec/nearest.ts';
 import type { AnswerError } from './engine.ts';
 
 const SHOWN_MAX = 80;

@@ -110,6 +110,13 @@ for (const [what, entries, where] of refused) {
   });
 }
 
+t.test('a key under a wrong name is named, with the right one', async (t) => {
+  const renamed = await directory(t, { 'shop/troupe.json': { name: 'shop', module: ['order.js'] } });
+  await t.rejects(packDirectory(renamed), { code: 'BUNDLE_INVALID', message: /has no key "module"; did you mean modules\?/ });
+  const other = await directory(t, { 'shop/troupe.json': { ...MANIFEST, author: 'me' } });
+  await t.rejects(packDirectory(other), { code: 'BUNDLE_INVALID', message: /has no key "author"$/ });
+});
+
 t.test('no link leads out, be it of a module, a schema or a directory', async (t) => {
   const module = await directory(t, { 'shop/order.js': null, 'secret.js': '' });
   await symlink('../secret.js', join(module, 'order.js'));

@@ -16,6 +16,7 @@ import { TroupeError } from '../codec/errors.ts';
 import {
   bundleHash, checkFileCount, checkName, checkSize, encodeBundle, invalid, isBundlePath, MANIFEST_FILE, manifestText, PROTO_PREFIX,
 } from './bundle.ts';
+import { meant } from '../codec/nearest.ts';
 import { scanImports } from './imports.ts';
 import { EMPTY_PROTO, loadSchema, protoImports } from './schema.ts';
 
@@ -71,7 +72,10 @@ function parseManifest(text: string): Manifest {
   }
   const result = manifestSchema.safeParse(parsed);
   if (!result.success) {
-    const issue = result.error.issues[0]!;
+    const { issues } = result.error;
+    // A key under a wrong name is missing under the right one: the first says what to do.
+    const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
+    if (issue.code === 'unrecognized_keys') throw invalid(MANIFEST_FILE, `has no key ${JSON.stringify(issue.keys[0])}${meant(issue.keys[0]!, Object.keys(manifestSchema.shape))}`);
     throw invalid(MANIFEST_FILE, issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message);
   }
   checkName(result.data.name);

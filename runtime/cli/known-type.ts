@@ -2,7 +2,7 @@
 
 import { parseAddress } from '../codec/address.ts';
 import { TroupeError } from '../codec/errors.ts';
-import { meant } from '../config/nearest.ts';
+import { meant } from '../codec/nearest.ts';
 import type { AdminClient } from './admin-client.ts';
 
 /** Of the actor's type, see `checkType`. */

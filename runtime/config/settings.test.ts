@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 
 import { TroupeError } from '../codec/errors.ts';
 import { defaults, flagOf, settingNames, settingSpecs, variableOf } from './defaults.ts';
-import { editDistance, nearest } from './nearest.ts';
+import { editDistance, nearest } from '../codec/nearest.ts';
 import { isLoopback, loadSettings } from './settings.ts';
 
 /** The message of the CONFIG_INVALID that this throws. */

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { TroupeError } from '../codec/errors.ts';
 import { defaults, flagOf, settingNames, settingSpecs, variableOf, type SettingKind, type SettingName, type Settings } from './defaults.ts';
 import { limits } from '../limits.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../codec/nearest.ts';
 
 export type { Settings } from './defaults.ts';
 

@@ -7,7 +7,7 @@
  * C3  What it reports, the caller confirms with the compiler (U3 of undeclared-names.ts).
  */
 
-import { meant } from '../config/nearest.ts';
+import { meant } from '../codec/nearest.ts';
 import type { Token } from './module-source.ts';
 import type { ReplyTaker } from './reply-takers.ts';
 

@@ -511,7 +511,7 @@ function knownKeys(value, names, known) {
   if (count === names.length) while (i < count && keys[i] === names[i]) i++;
   for (; i < count; i++) if (!known.has(keys[i])) throw at(noSuchField(keys[i], names), keys[i].length > 80 ? '' : keys[i]);
 }
-/** With a guess at the one that was meant, by the rule of config/nearest.ts, in which a long word is not compared. */
+/** With a guess at the one that was meant, by the rule of codec/nearest.ts, in which a long word is not compared. */
 function noSuchField(key, names) {
   let best = '', least = (key.length < 4 ? 1 : key.length < 9 ? 2 : floor(key.length / 3)) + 1;
   if (key.length <= 40) for (const name of names) {
