@@ -181,6 +181,18 @@ t.test('events of an actor without any', async (t) => {
   t.match(await troupe(['events', 'shop.v1.Ordr:o-1']), { code: 1, out: '', err: /error UNKNOWN_ACTOR_TYPE: .*did you mean shop\.v1\.Order\?/ });
 });
 
+t.test('deploy --dry-run loads the code as a node does, without one', async (t) => {
+  const nowhere = { env: { TROUPE_ADMIN: 'http://127.0.0.1:1' } };
+  const good = await troupe(['deploy', shop, '--dry-run'], nowhere);
+  t.match(good, { code: 0, out: /^order\.js$/m, err: /not checked: whether states that a node has stored can be read/ });
+  const folder = t.testdir({
+    'troupe.json': JSON.stringify({ name: 'x', modules: ['x.js'] }),
+    'x.js': "import { defineActor } from 'troupe';\nexport default defineActor('x.v1.X', {\n  initialState: () => ({}),\n  decide: { Raise(state, command, ctx) { ctx.emit('Raisd', {}); } },\n  evolve: { Raised: (state) => state },\n});\n",
+    proto: { 'x.proto': 'syntax = "proto3"; package x.v1; message XState {} message Raise {} message RaiseReply {} message Raised {} message XEvent { oneof event { Raised raised = 1; } } service XCommands { rpc Raise(x.v1.Raise) returns (RaiseReply); }' },
+  });
+  t.match(await troupe(['deploy', shop, folder, '--dry-run'], nowhere), { code: 1, out: '', err: /BUNDLE_INVALID.*x\.js:4:51.*has an event "Raisd"; did you mean Raised\?[^]*Nothing was sent/ });
+});
+
 t.test('the version', async (t) => {
   t.match(await troupe(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/, err: '' });
 });
