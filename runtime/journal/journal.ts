@@ -185,7 +185,10 @@ export interface Journal {
    */
   append(batch: readonly Append[]): Promise<AppendOutcome[]>;
 
-  /** Answers, in a check that begins after the call, which of the buckets are still owned under these epochs. */
+  /**
+   * Answers, in a check that begins after the call, which of the buckets are still owned under these epochs, and have all that was answered
+   * `appended` here.
+   */
   confirm(owned: readonly { readonly bucket: BucketId; readonly epoch: number }[]): Promise<boolean[]>;
 
   /** Snapshot and the records behind it (J8, J9); what activation needs. */

@@ -29,6 +29,7 @@ import type {
 import { Appending } from './appending.ts';
 import { Demotion } from './demotion.ts';
 import { findDurability } from './durability.ts';
+import { bytesOfHash } from './entry.ts';
 import { BucketTable } from './hot-bucket.ts';
 import type { HotBucket } from './hot-bucket.ts';
 import { FoldCaches } from './fold-caches.ts';
@@ -200,8 +201,11 @@ class RedisJournal implements Journal {
     });
     const calls = [...bySlot.values()].map(async (list) => {
       const keys = list.map((i) => bucketKeys(this.namespace, owned[i]!.bucket).meta);
-      const epochs = list.map((i) => String(owned[i]!.epoch));
-      const held = (await this.links.callFunction('log', this.library, 'confirm', keys, [this.owner, ...epochs], true)) as number[];
+      const known = list.flatMap((i) => {
+        const { position, head } = this.buckets.get(owned[i]!.bucket)!.log;
+        return [String(owned[i]!.epoch), String(position), bytesOfHash(head)];
+      });
+      const held = (await this.links.callFunction('log', this.library, 'confirm', keys, [this.owner, ...known], true)) as number[];
       list.forEach((i, k) => {
         answers[i] = held[k] === 1;
       });
