@@ -154,6 +154,8 @@ export interface JournalStat {
   readonly syncs: number;
   /** Redis: times since start that its disk took more than two seconds while it held acknowledged records back. Left out where nobody tells. */
   readonly delayedSyncs?: number;
+  /** Redis: whether its settings are such now that `open` would refuse them. Left out where there is nothing to be set. */
+  readonly unsafeSettings?: boolean;
 }
 
 /** Sizes of one bucket; what an adapter does not keep apart by bucket is left out. */
@@ -164,6 +166,7 @@ export interface BucketSizes {
 }
 
 export interface Journal {
+  /** As it is now: the settings of a store can be changed while the journal is open. */
   readonly durability: DurabilityClass;
 
   /**
