@@ -109,6 +109,8 @@ export default defineActor('test.v1.Sender', {
   await node.engine.deploy(bundle);
   const sender = 'test.v1.Sender:a';
   for (let i = 0; i < 3; i++) await node.send(sender, 'Tell');
+  // What is lost below must be an append of the sender's.
+  await until(() => node.engine.bucketStats()[0]!.backlog === 0);
   let read = (): void => {};
   slow = new Promise((resolve) => {
     read = resolve;
