@@ -110,6 +110,8 @@ export default defineActor('test.v1.Sender', {
   await node.engine.deploy(bundle);
   const sender = 'test.v1.Sender:a';
   for (let i = 0; i < 3; i++) await node.send(sender, 'Tell');
+  // What is lost next is to be the command's append, not that of a message.
+  await until(() => node.engine.bucketStats()[0]!.backlog === 0 && node.engine.stat().groupsInFlight === 0);
   let read = (): void => {};
   slow = new Promise((resolve) => {
     read = resolve;
