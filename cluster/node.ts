@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 
 import { NodeEngine } from '../runtime/actor/node-engine.ts';
 import { LogPlaces } from '../runtime/actor/log-places.ts';
+import { isRetryable, Outage } from '../runtime/actor/outage.ts';
 import { everySecond, systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
 import type { ClusterMetrics } from '../runtime/admin/metrics.ts';
 import { Monitor } from '../runtime/admin/monitor.ts';
@@ -326,9 +327,13 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
   await alone;
   await plane.start();
   let isEnded = false;
+  const lookUps = new Outage(log, { begins: 'what is in service cannot be looked up; it is tried again', over: 'what is in service can be looked up again' });
   const follow = (): void => {
     if (isEnded) return;
-    deployments.follow().catch((error: unknown) => log.warn({ err: error }, 'what is in service could not be looked up'));
+    deployments.follow().then(
+      () => lookUps.worked(follow),
+      (error: unknown) => (isRetryable(error) ? lookUps.failed(follow, error) : log.warn({ err: error }, 'what is in service could not be looked up')),
+    );
     systemScheduler.later(FOLLOW_MS, follow);
   };
   systemScheduler.later(FOLLOW_MS, follow);
