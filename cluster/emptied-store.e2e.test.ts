@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -91,6 +91,33 @@ await t.test('the store is emptied; the loss is accepted; nodes and behaviours a
   const listed = await troupe('nodes', '--json', '--admin', first.admin);
   t.match(listed.out, /"n1"/);
   t.match(listed.out, /"n2"/);
+});
+
+await t.test('the store is restored from an older copy: what only its nodes remember is not read any more', async (t) => {
+  const [first] = nodes as [NodeProcess];
+  const get = (): ReturnType<typeof troupe> => troupe('get', '--url', `ws://127.0.0.1:${first.port}`, '--json', 'bench.v1.Counter:r');
+  t.equal((await increment(first, 'r')).code, 0);
+  const [folder, copy] = [path.join(redis.directory, 'appendonlydir'), path.join(directory, 'copy')];
+  cpSync(folder, copy, { recursive: true });
+  for (let i = 0; i < 2; i++) t.equal((await increment(first, 'r')).code, 0);
+  t.match((await get()).out, /"seq":\s*3/);
+  await redis.kill();
+  rmSync(folder, { recursive: true });
+  cpSync(copy, folder, { recursive: true });
+  await redis.restart();
+  let read = await get();
+  for (let tries = 0; !/ROLLED_BACK/.test(read.err) && tries < 10; tries++) {
+    t.not(read.code, 0, `an answer: ${read.out}`);
+    read = await get();
+  }
+  t.match(read.err, /ROLLED_BACK/);
+  const accepted = await troupe('journal', 'accept-loss', '--redis', redis.url, '--data', path.join(directory, 'n1'), '--all', '--yes');
+  t.equal(accepted.code, 0, accepted.err);
+  for (let tries = 0; read.code !== 0 && tries < 30; tries++) {
+    await sleep(1_000);
+    read = await get();
+  }
+  t.match(read.out, /"seq":\s*1/, 'and then what is there');
 });
 
 await t.test('a second node of the same name is refused, and the first one runs on', async (t) => {

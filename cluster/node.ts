@@ -122,6 +122,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
       tier: settings.cold === '' ? null : createColdTier({ directory: settings.cold, onWarning: (message) => log.warn({}, message) }),
       hotBytesPerBucketMax: Math.max(64 * 1024, (settings.hotLogMaxMib * 1024 * 1024) / buckets),
       onWarning: (message) => log.warn({}, message),
+      onAlarm: (message) => log.error({}, message),
     });
     await made.open();
     return made;

@@ -59,7 +59,7 @@ export async function openFront({ settings, log, auth, engine, deadLetters, time
   const ownVersion = await version();
   const metrics = createMetrics({
     version: ownVersion,
-    durability: journal.durability,
+    durability: () => journal.durability,
     isReady: () => engine.notReady() === null,
     gateway: () => stats(),
     engine: () => engineMetrics(stat()),

@@ -42,7 +42,7 @@ async function start(engine: ScriptedEngine, auth?: Authenticator, bundleBytesMa
   stats.commands = 41;
   const refused: string[] = [];
   const metrics = createMetrics({
-    durability: 'disk', version: '1.2.3', isReady: () => engine.readiness === null,
+    durability: () => 'disk', version: '1.2.3', isReady: () => engine.readiness === null,
     gateway: () => stats, engine: () => ({ activations: 7 }),
     journal: () => ({ records: 1, hotBytes: 2, coldBytes: 3, segments: 4, appendsInFlight: 5, syncs: 6 }),
   });

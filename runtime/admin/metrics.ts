@@ -72,7 +72,7 @@ export interface ClusterMetrics {
 
 export interface MetricSources {
   readonly version?: string;
-  readonly durability?: DurabilityClass;
+  readonly durability?: () => DurabilityClass;
   readonly isReady?: () => boolean;
   readonly gateway?: () => GatewayStats;
   readonly engine?: () => EngineMetrics;
@@ -147,6 +147,7 @@ const journalGauges: readonly Reading<JournalStat>[] = [
   ['troupe_journal_cold_bytes', 'Bytes in sealed segments', (s) => s.coldBytes],
   ['troupe_journal_segments', 'Sealed segments', (s) => s.segments],
   ['troupe_journal_appends_in_flight', 'Appends not yet durable', (s) => s.appendsInFlight],
+  ['troupe_journal_unsafe_settings', 'Whether Redis is set such that no node would start with it', (s) => (s.unsafeSettings === undefined ? undefined : Number(s.unsafeSettings))],
 ];
 const journalCounters: readonly Reading<JournalStat>[] = [
   ['troupe_journal_syncs_total', 'Synchronisations with the disk', (s) => s.syncs],
@@ -212,8 +213,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   refusedBuckets(registry, sources.buckets);
   const { isReady, durability, version } = sources;
   if (isReady !== undefined) gauges(registry, isReady, [['troupe_ready', 'Whether the node serves', (ready) => Number(ready)]]);
-  info(registry, 'troupe_build_info', 'Version of the node', { version: version ?? 'unknown', node: process.version });
-  if (durability !== undefined) info(registry, 'troupe_journal_info', 'What an acknowledgement survives', { durability });
+  info(registry, 'troupe_build_info', 'Version of the node', () => ({ version: version ?? 'unknown', node: process.version }), ['version', 'node']);
+  if (durability !== undefined) info(registry, 'troupe_journal_info', 'What an acknowledgement survives', () => ({ durability: durability() }), ['durability']);
   const commandTime = new Histogram({
     name: 'troupe_gateway_command_seconds',
     help: 'Time from a command to its answer, of one command in 64',
@@ -296,6 +297,13 @@ function counters<S>(registry: Registry, source: (() => S) | undefined, readings
   }
 }
 
-function info(registry: Registry, name: string, help: string, labels: Record<string, string>): void {
-  new Gauge({ name, help, labelNames: Object.keys(labels), registers: [registry] }).set(labels, 1);
+function info(registry: Registry, name: string, help: string, labels: () => Record<string, string>, labelNames: string[]): void {
+  new Gauge({
+    name, help, labelNames, registers: [registry],
+    collect() {
+      // Another value of a label is another series; the old one would stay at 1 beside it.
+      this.reset();
+      this.set(labels(), 1);
+    },
+  });
 }

@@ -154,6 +154,8 @@ export interface JournalStat {
   readonly syncs: number;
   /** Redis: times since start that its disk took more than two seconds while it held acknowledged records back. Left out where nobody tells. */
   readonly delayedSyncs?: number;
+  /** Redis: whether its settings are such now that `open` would refuse them. Left out where there is nothing to be set. */
+  readonly unsafeSettings?: boolean;
 }
 
 /** Sizes of one bucket; what an adapter does not keep apart by bucket is left out. */
@@ -164,6 +166,7 @@ export interface BucketSizes {
 }
 
 export interface Journal {
+  /** As it is now: the settings of a store can be changed while the journal is open. */
   readonly durability: DurabilityClass;
 
   /**
@@ -185,7 +188,10 @@ export interface Journal {
    */
   append(batch: readonly Append[]): Promise<AppendOutcome[]>;
 
-  /** Answers, in a check that begins after the call, which of the buckets are still owned under these epochs. */
+  /**
+   * Answers, in a check that begins after the call, which of the buckets are still owned under these epochs, and have all that was answered
+   * `appended` here.
+   */
   confirm(owned: readonly { readonly bucket: BucketId; readonly epoch: number }[]): Promise<boolean[]>;
 
   /** Snapshot and the records behind it (J8, J9); what activation needs. */

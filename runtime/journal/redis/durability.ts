@@ -1,6 +1,6 @@
 /**
  * What a Redis server keeps, as its own settings say. A configuration that keeps nothing is refused unless the operator has
- * asked for it: an acknowledgement would be worth nothing.
+ * asked for it: an acknowledgement would be worth nothing. The verdict is the same at start and later (settings-watch.ts), what follows from it is not.
  *
  * With `everysec` Redis answers before it has written while a synchronisation is under way, for up to two seconds (aof.c,
  * flushAppendOnlyFile): then the death of its process alone costs acknowledged records (slow-disk.redis.test.ts). They are found missing
@@ -15,52 +15,89 @@ import type { DurabilityClass } from '../journal.ts';
 import type { StoreLinks } from './links.ts';
 import { StoreError } from './store-error.ts';
 
-type RedisClass = Extract<DurabilityClass, 'memory' | `redis-${string}`>;
+export type RedisClass = Extract<DurabilityClass, 'memory' | `redis-${string}`>;
 
 /** The weakest first. */
 const order: readonly RedisClass[] = ['memory', 'redis-no', 'redis-everysec', 'redis-always'];
 
-/**
- * The weakest class among the store's masters.
- * @throws TroupeError CONFIG_INVALID for a server that evicts keys, or that keeps nothing while `memoryAllowed` is false
- * @throws StoreError
- */
-export async function findDurability(links: StoreLinks, memoryAllowed: boolean): Promise<RedisClass> {
-  let weakest: RedisClass = 'redis-always';
-  for (const { name, settings: found } of await settingsOfAll(links)) {
-    const policy = found.get('maxmemory-policy');
-    if (policy === undefined) {
-      throw new TroupeError('CONFIG_INVALID', `${name} does not say whether it evicts keys`, { hint: 'Allow this user the commands CONFIG GET and INFO.' });
-    }
-    if (policy !== 'noeviction') {
-      throw new TroupeError('CONFIG_INVALID', `${name} may evict keys (maxmemory-policy ${policy}), and with them acknowledged records`, {
-        hint: `Set it with: redis-cli -u redis://${name} CONFIG SET maxmemory-policy noeviction`,
-      });
-    }
-    const kept = classOf(found);
-    if (kept === 'memory' && !memoryAllowed) {
-      throw new TroupeError('CONFIG_INVALID', `${name} keeps no append-only file (appendonly no): what it acknowledged is gone when it ends`, {
-        hint: 'Set appendonly yes in its configuration, or start with --durability memory if losing everything is acceptable.',
-      });
-    }
-    if (order.indexOf(kept) < order.indexOf(weakest)) weakest = kept;
-  }
-  return weakest;
-}
-
-interface ServerSettings {
+export interface SettingsOfServer {
   readonly name: string;
+  /** By the names of CONFIG GET; what the server does not say is left out. */
   readonly settings: ReadonlyMap<string, string>;
 }
 
-async function settingsOfAll(links: StoreLinks): Promise<ServerSettings[]> {
-  try {
-    const answers = await links.callAll('CONFIG', ['GET', 'appendonly', 'appendfsync', 'maxmemory-policy']);
-    return answers.map(({ name, answer }) => ({ name, settings: settingsOf(answer) }));
-  } catch (error) {
-    // No such command, as it was renamed, or not for this user.
-    if (!(error instanceof StoreError) || (error.code !== 'ERR' && error.code !== 'NOPERM')) throw error;
-    const answers = await links.callAll('INFO', []);
+export interface Verdict {
+  /** The weakest among the servers. */
+  readonly durability: RedisClass;
+  /** The server that it is the class of, and its settings. */
+  readonly because: string;
+  /** CONFIG_INVALID for each server that evicts keys, or that keeps nothing while that is not allowed: no node starts with it. */
+  readonly refusals: readonly TroupeError[];
+}
+
+/** What the settings of the store's masters amount to. */
+export function judge(servers: readonly SettingsOfServer[], memoryAllowed: boolean): Verdict {
+  let durability: RedisClass = 'redis-always';
+  let because = '';
+  const refusals: TroupeError[] = [];
+  for (const { name, settings } of servers) {
+    const found = classOf(settings);
+    if (because === '' || order.indexOf(found) < order.indexOf(durability)) {
+      durability = found;
+      because = `${name} has appendonly ${settings.get('appendonly') ?? 'unknown'}, appendfsync ${settings.get('appendfsync') ?? 'unknown'}`;
+    }
+    const refusal = refusalOf(name, settings, memoryAllowed);
+    if (refusal !== null) refusals.push(refusal);
+  }
+  return { durability, because, refusals };
+}
+
+function refusalOf(name: string, settings: ReadonlyMap<string, string>, memoryAllowed: boolean): TroupeError | null {
+  const policy = settings.get('maxmemory-policy');
+  if (policy === undefined) {
+    return new TroupeError('CONFIG_INVALID', `${name} does not say whether it evicts keys`, { hint: 'Allow this user the commands CONFIG GET and INFO.' });
+  }
+  if (policy !== 'noeviction') {
+    return new TroupeError('CONFIG_INVALID', `${name} may evict keys (maxmemory-policy ${policy}), and with them acknowledged records`, {
+      hint: `Set it with: redis-cli -u redis://${name} CONFIG SET maxmemory-policy noeviction`,
+    });
+  }
+  if (classOf(settings) === 'memory' && !memoryAllowed) {
+    return new TroupeError('CONFIG_INVALID', `${name} keeps no append-only file (appendonly no): what it acknowledged is gone when it ends`, {
+      hint: 'Set appendonly yes in its configuration, or start with --durability memory if losing everything is acceptable.',
+    });
+  }
+  return null;
+}
+
+/** Asks the store's masters how they are set. */
+export class ServerSettings {
+  private readonly links: Pick<StoreLinks, 'callAll'>;
+  /** Redis notes every command that it denies a user; it is not asked every few seconds for what it has denied. */
+  private isDenied = false;
+
+  constructor(links: Pick<StoreLinks, 'callAll'>) {
+    this.links = links;
+  }
+
+  /** What was denied is asked for again. */
+  askAnew(): void {
+    this.isDenied = false;
+  }
+
+  /** @throws StoreError */
+  async read(): Promise<SettingsOfServer[]> {
+    if (!this.isDenied) {
+      try {
+        const answers = await this.links.callAll('CONFIG', ['GET', 'appendonly', 'appendfsync', 'maxmemory-policy']);
+        return answers.map(({ name, answer }) => ({ name, settings: settingsOf(answer) }));
+      } catch (error) {
+        // No such command, as it was renamed, or not for this user.
+        if (!(error instanceof StoreError) || (error.code !== 'ERR' && error.code !== 'NOPERM')) throw error;
+        this.isDenied = true;
+      }
+    }
+    const answers = await this.links.callAll('INFO', []);
     return answers.map(({ name, answer }) => ({ name, settings: settingsInReport(String(answer)) }));
   }
 }

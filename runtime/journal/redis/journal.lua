@@ -76,12 +76,21 @@ local function append(keys, args)
   return outcomes
 end
 
--- KEYS: metas. ARGV: who asks; their epochs. Answers 1 where the epoch is in force, and the asker's.
+-- KEYS: metas. ARGV: who asks; of every bucket: epoch, position and head that the asker knows. Answers 1 where the epoch is in force, and the
+-- asker's, and the log has what the asker knows. [A store that was restored has the epoch, too: what is read in memory is not in its log.]
 local function confirm(keys, args)
   local answers = {}
+  local owner = args[1]
   for k = 1, #keys do
-    local m = redis.call('HMGET', keys[k], 'e', 'n', 'x')
-    answers[k] = (m[1] == args[k + 1] and m[2] == args[1] and not m[3]) and 1 or 0
+    local a = 3 * k - 1
+    local m = redis.call('HMGET', keys[k], 'e', 'n', 'x', 'p', 'h')
+    local holds = m[1] == args[a] and m[2] == owner and not m[3]
+    if holds and m[4] == args[a + 1] then
+      holds = m[5] == args[a + 2]
+    elseif holds then
+      holds = tonumber(m[4]) > tonumber(args[a + 1])
+    end
+    answers[k] = holds and 1 or 0
   end
   return answers
 end

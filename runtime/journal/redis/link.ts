@@ -48,6 +48,8 @@ export class RedisLink {
   readonly name: string;
   /** Called when the connection has ended, whoever ended it. */
   onLost: (() => void) | null = null;
+  /** Called when the server takes calls, for the first time or again. */
+  onReady: (() => void) | null = null;
   callsSent = 0;
   private readonly redis: Redis;
   /** When the calls on their way were made, the oldest first. */
@@ -88,6 +90,7 @@ export class RedisLink {
     this.redis.on('ready', () => {
       this.greetingSince = null;
       this.problem = null;
+      this.onReady?.();
     });
     this.redis.on('close', () => {
       this.greetingSince = null;

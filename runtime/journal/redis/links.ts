@@ -65,6 +65,8 @@ function splitOnce(text: string): [string, string] {
 export class StoreLinks {
   /** Called when a connection of the log's lane has ended. */
   onLost: ((name: string) => void) | null = null;
+  /** Called when a server can be asked, for the first time or again. */
+  onConnected: (() => void) | null = null;
   private readonly options: StoreOptions;
   private readonly masters = new Map<string, Master>();
   /** The master of each slot; one for all without a cluster. */
@@ -191,6 +193,8 @@ export class StoreLinks {
       this.refreshSoon();
       this.onLost?.(name);
     };
+    // What is asked of every master goes over the lane for reads.
+    master.bulk.onReady = () => this.onConnected?.();
     this.masters.set(name, master);
     return master;
   }

@@ -28,7 +28,7 @@ import type {
 } from '../journal.ts';
 import { Appending } from './appending.ts';
 import { Demotion } from './demotion.ts';
-import { findDurability } from './durability.ts';
+import { bytesOfHash } from './entry.ts';
 import { BucketTable } from './hot-bucket.ts';
 import type { HotBucket } from './hot-bucket.ts';
 import { FoldCaches } from './fold-caches.ts';
@@ -45,6 +45,7 @@ import { Opening } from './opening.ts';
 import type { OpenedBucket } from './opening.ts';
 import { Promotions } from './promotions.ts';
 import { tierOf } from './redis-tier.ts';
+import { SettingsWatch } from './settings-watch.ts';
 import { asTroupeError } from './store-error.ts';
 import { SyncWatch } from './sync-watch.ts';
 import { TieredHistory } from './tiered-history.ts';
@@ -65,6 +66,8 @@ export interface RedisJournalOptions {
   /** Take a server that keeps nothing. */
   readonly memoryAllowed?: boolean;
   readonly onWarning?: (message: string) => void;
+  /** What cannot wait: the servers were set in a way that no journal opens with. Left out: a warning. */
+  readonly onAlarm?: (message: string) => void;
 }
 
 /** What a test puts in the place of a part, to show what that part is for. */
@@ -81,7 +84,6 @@ export function createRedisJournal(options: RedisJournalOptions, seams: JournalS
 }
 
 class RedisJournal implements Journal {
-  durability: DurabilityClass = 'memory';
   onCheckpointWanted: (() => void) | null = null;
   onFatal: ((error: Error) => void) | null = null;
   private readonly options: RedisJournalOptions;
@@ -102,6 +104,7 @@ class RedisJournal implements Journal {
   private readonly caches: FoldCaches;
   private readonly witness: Witness | null;
   private readonly syncWatch: SyncWatch;
+  private readonly settingsWatch: SettingsWatch;
   private state: 'new' | 'open' | 'closed' = 'new';
 
   constructor(options: RedisJournalOptions, seams: JournalSeams) {
@@ -133,8 +136,13 @@ class RedisJournal implements Journal {
     this.caches = new FoldCaches({ links, library, opening, buckets, warn });
     this.caches.onLate = grown;
     this.syncWatch = new SyncWatch(links, warn);
+    this.settingsWatch = new SettingsWatch({ links, memoryAllowed: options.memoryAllowed ?? false, warn, alarm: options.onAlarm ?? warn });
     const { witness = null } = options;
     this.witness = witness === null ? null : new Witness(witness, namespace, warn);
+  }
+
+  get durability(): DurabilityClass {
+    return this.settingsWatch.durability;
   }
 
   async open(): Promise<void> {
@@ -144,7 +152,7 @@ class RedisJournal implements Journal {
     const witnessed = (await this.witness?.read()) ?? null;
     try {
       await links.connect();
-      this.durability = await findDurability(links, this.options.memoryAllowed ?? false);
+      await this.settingsWatch.start();
       const id = await foundJournal({ links, library, namespace, bits, knownId: witnessed?.id ?? null });
       const metas = await lookAtAll(links, library, namespace, bits);
       for (const { bucket, known } of await gatherKnowledge(metas, witnessed?.standings ?? [], this.folder, namespace)) this.buckets.learn(bucket, known);
@@ -154,6 +162,7 @@ class RedisJournal implements Journal {
       throw asTroupeError(error);
     }
     this.syncWatch.follow();
+    this.settingsWatch.follow();
     this.state = 'open';
   }
 
@@ -200,8 +209,11 @@ class RedisJournal implements Journal {
     });
     const calls = [...bySlot.values()].map(async (list) => {
       const keys = list.map((i) => bucketKeys(this.namespace, owned[i]!.bucket).meta);
-      const epochs = list.map((i) => String(owned[i]!.epoch));
-      const held = (await this.links.callFunction('log', this.library, 'confirm', keys, [this.owner, ...epochs], true)) as number[];
+      const known = list.flatMap((i) => {
+        const { position, head } = this.buckets.get(owned[i]!.bucket)!.log;
+        return [String(owned[i]!.epoch), String(position), bytesOfHash(head)];
+      });
+      const held = (await this.links.callFunction('log', this.library, 'confirm', keys, [this.owner, ...known], true)) as number[];
       list.forEach((i, k) => {
         answers[i] = held[k] === 1;
       });
@@ -260,6 +272,7 @@ class RedisJournal implements Journal {
       records, hotBytes, coldBytes, segments,
       appendsInFlight: this.appending.inFlight,
       syncs: this.appending.calls,
+      unsafeSettings: this.settingsWatch.refusals.length > 0,
       ...(delayedSyncs === undefined ? {} : { delayedSyncs }),
     };
   }
@@ -275,6 +288,7 @@ class RedisJournal implements Journal {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.syncWatch.close();
+    this.settingsWatch.close();
     this.appending.isClosed = true;
     while (this.appending.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await this.demotion.close();

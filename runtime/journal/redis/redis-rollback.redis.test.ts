@@ -70,6 +70,8 @@ await t.test('restored from an older copy under a living journal; the loss is ac
   await restore(redis, copy);
   await connected(one.journal);
 
+  const held = await one.journal.confirm(ids.map((bucket, i) => ({ bucket, epoch: one.epochs[i]! })));
+  t.same(held, ids.map(() => false), 'nothing of it is read on, although the epochs are in the copy, too');
   t.same((await one.once()).map(({ kind }) => kind), ids.map(() => 'rolledBack'));
   for (const id of ids) await t.rejects(one.journal.openBucket(id), { code: 'ROLLED_BACK' });
   const other = await journal('other');

@@ -7,12 +7,11 @@
  * D2  Nothing depends on it: a server that does not answer, or whose report this user may not see, is left out until it does.
  * D3  What was counted before the first look was not under this journal's eyes, and is not told.
  *
- * Which policy a server has is not asked again: it counts under `everysec` alone, and may have been set to it since.
+ * It counts under `everysec` alone; which policy a server has now is told elsewhere (settings-watch.ts).
  */
 
 import type { StoreLinks } from './links.ts';
-
-const LOOK_EVERY_MS = 5_000;
+import { Lookout } from './lookout.ts';
 
 /** `INFO persistence` of every master. */
 export type ReportsOf = Pick<StoreLinks, 'callAll'>;
@@ -24,31 +23,23 @@ export class SyncWatch {
   private readonly warn: (message: string) => void;
   /** As each server counted when it was last heard. */
   private readonly counted = new Map<string, number>();
-  private timer: NodeJS.Timeout | undefined;
-  private looking: Promise<void> | null = null;
+  private readonly lookout = new Lookout(() => this.ask());
 
   constructor(links: ReportsOf, warn: (message: string) => void) {
     this.links = links;
     this.warn = warn;
   }
 
-  /** Looks now, and every few seconds until it is closed. */
   follow(): void {
-    void this.look();
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
-    this.timer.unref();
+    this.lookout.follow();
   }
 
-  /** One look at a time; joins the one that is under way. */
   look(): Promise<void> {
-    this.looking ??= this.ask().finally(() => {
-      this.looking = null;
-    });
-    return this.looking;
+    return this.lookout.now();
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.lookout.close();
   }
 
   private async ask(): Promise<void> {
