@@ -61,6 +61,22 @@ await t.test('the store is emptied; the loss is accepted; nodes and behaviours a
   await sleep(500);
   const refused = await increment(second, 'a');
   t.match(refused, { code: /^[^0]/, err: /ROLLED_BACK|STORE_UNAVAILABLE|UNKNOWN_OUTCOME|DEADLINE/ });
+  // What an operator sees of it, asking either node; whose bucket it is does not matter.
+  const refusedBuckets = async (): Promise<{ state: string; load: { refused: string } | null }[]> =>
+    (await troupe('buckets', '--json', '--admin', second.admin)).out.trim().split('\n').map((line) => JSON.parse(line) as { state: string; load: { refused: string } | null }).filter(({ state }) => state === 'refused');
+  let seen = await refusedBuckets();
+  for (let tries = 0; !seen.some(({ load }) => load?.refused === 'ROLLED_BACK') && tries < 15; tries++) {
+    await increment(tries % 2 === 0 ? first : second, 'abcdef'[tries % 6]!);
+    seen = await refusedBuckets();
+  }
+  t.ok(seen.some(({ load }) => load?.refused === 'ROLLED_BACK'), 'refused buckets are in the list, with the code');
+  t.match((await troupe('buckets', '--admin', first.admin)).out, /refused \(ROLLED_BACK\)/);
+  t.ok((await Promise.all([first, second].map((node) => node.metrics()))).some((text) => /^troupe_buckets_refused\{code="ROLLED_BACK"\} [1-9]/m.test(text)));
+  // All eight are refused by now, or as soon as somebody asks: what lists an actor's timers says so as what sends to it does.
+  let sent = await increment(first, 'a');
+  for (let tries = 0; !sent.err.includes('ROLLED_BACK') && tries < 10; tries++) sent = await increment(first, 'a');
+  t.match(sent.err, /error ROLLED_BACK/);
+  for (const { admin } of [first, second]) t.match(await troupe('timers', 'bench.v1.Counter:a', '--admin', admin), { code: sent.code, err: /error ROLLED_BACK/ });
   const folder = path.join(directory, 'n1');
   const accepted = await troupe('journal', 'accept-loss', '--redis', redis.url, '--data', folder, '--all', '--yes');
   t.equal(accepted.code, 0, accepted.err);

@@ -17,19 +17,42 @@ const STORE_WAIT_MAX_MS = 60_000;
 const STORE_RETRY_MS = 500;
 const TELL_EVERY = 20;
 
-/** Machines are started in any order: a node waits for its store for a while. @throws what `work` throws */
-export async function whenStoreAnswers<T>(log: Logger, work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + STORE_WAIT_MAX_MS;
+/**
+ * Machines are started in any order: a node waits for its store for a while. It does not while it is to end: a try that is under way is not
+ * waited for then either, as a server that takes connections and says nothing would hold it up.
+ * @throws what `work` throws, and the reason of `ending`
+ */
+export async function whenStoreAnswers<T>(log: Logger, ending: AbortSignal, work: () => Promise<T>, waitMaxMs = STORE_WAIT_MAX_MS): Promise<T> {
+  const until = performance.now() + waitMaxMs;
   for (let tries = 0; ; tries++) {
+    ending.throwIfAborted();
     try {
-      return await work();
+      return await unlessEnding(ending, work());
     } catch (error) {
+      ending.throwIfAborted();
       const isAway = error instanceof StoreError || (error instanceof TroupeError && error.code === 'STORE_UNAVAILABLE');
-      if (!isAway || !error.retryable || performance.now() > until) throw asTroupeError(error);
+      if (!isAway || !error.retryable || performance.now() > until) throw givenUp(error);
       if (tries % TELL_EVERY === 0) log.warn({ reason: error.message }, 'the store does not answer; waiting for it (is --redis right?)');
-      await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
+      await unlessEnding(ending, new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS)));
     }
   }
+}
+
+function unlessEnding<T>(ending: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => reject(ending.reason);
+    ending.addEventListener('abort', end, { once: true });
+    void work.then(resolve, reject).finally(() => ending.removeEventListener('abort', end));
+  });
+}
+
+/** The node that runs goes on when its store does; the one that could not be started is gone. */
+function givenUp(error: unknown): unknown {
+  const failure = asTroupeError(error);
+  if (!(failure instanceof TroupeError) || failure.code !== 'STORE_UNAVAILABLE') return failure;
+  return new TroupeError('STORE_UNAVAILABLE', failure.message, {
+    cause: error, hint: 'The node was not started. Start the Redis that --redis names, or name the right one, and start the node again.',
+  });
 }
 
 /** The number of buckets is fixed when a cluster is founded; a node that was not told any takes what is there. @throws StoreError */

@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 
 import { NodeEngine } from '../runtime/actor/node-engine.ts';
 import { LogPlaces } from '../runtime/actor/log-places.ts';
+import { isRetryable, Outage } from '../runtime/actor/outage.ts';
 import { everySecond, systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
 import type { ClusterMetrics } from '../runtime/admin/metrics.ts';
 import { Monitor } from '../runtime/admin/monitor.ts';
@@ -70,18 +71,21 @@ export interface RunningClusterNode extends RunningNode {
   };
 }
 
-/** @throws TroupeError CONFIG_INVALID, ADDRESS_IN_USE, STORE_UNAVAILABLE, ROLLED_BACK and others, with nothing left behind */
-export async function startClusterNode(settings: Settings, log: Logger): Promise<RunningClusterNode> {
+/**
+ * @throws TroupeError CONFIG_INVALID, ADDRESS_IN_USE, STORE_UNAVAILABLE, ROLLED_BACK and others, and the reason of `ending`, which ends whatever the
+ *     start waits for; with nothing left behind
+ */
+export async function startClusterNode(settings: Settings, log: Logger, ending: AbortSignal): Promise<RunningClusterNode> {
   const closing: (() => Promise<void> | void)[] = [];
   try {
-    return await assemble(settings, log, closing);
+    return await assemble(settings, log, ending, closing);
   } catch (error) {
     await closeAll(closing);
     throw error;
   }
 }
 
-async function assemble(given: Settings, log: Logger, closing: (() => Promise<void> | void)[]): Promise<RunningClusterNode> {
+async function assemble(given: Settings, log: Logger, ending: AbortSignal, closing: (() => Promise<void> | void)[]): Promise<RunningClusterNode> {
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -105,11 +109,11 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   closing.push(() => pool.close());
   const links = new StoreLinks({ ...store, answerTimeMaxMs: timing.callTimeMaxMs });
   closing.push(() => links.close());
-  await whenStoreAnswers(log, () => links.connect());
-  const buckets = await whenStoreAnswers(log, () => storedBuckets(links, settings));
+  await whenStoreAnswers(log, ending, () => links.connect());
+  const buckets = await whenStoreAnswers(log, ending, () => storedBuckets(links, settings));
   const bucketBits = Math.log2(buckets);
   checkColdFolder(settings.cold);
-  const journal = await whenStoreAnswers(log, async () => {
+  const journal = await whenStoreAnswers(log, ending, async () => {
     const made = createRedisJournal({
       store, namespace, bucketBits,
       node: id,
@@ -141,7 +145,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     },
     namespace,
   );
-  const record = await whenStoreAnswers(log, () => control.found({ id: randomBytes(8).toString('hex'), bucketBits }));
+  const record = await whenStoreAnswers(log, ending, () => control.found({ id: randomBytes(8).toString('hex'), bucketBits }));
   const alone = refuseTwin(links, namespace, id, timing.heartbeatMs);
   alone.catch(() => {});
 
@@ -206,7 +210,7 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
       throw new TroupeError('UNKNOWN_OUTCOME', `the bundle is listed, and in service as soon as every node has it; not heard from: ${names}`);
     },
   });
-  await whenStoreAnswers(log, () => deployments.follow());
+  await whenStoreAnswers(log, ending, () => deployments.follow());
   const tellMapChanged = (): void => {
     const version: MapChangedValue = plane.state?.map.version ?? 0;
     for (const { peer } of peers.others()) peer.tell(MAP_CHANGED, version + 1);
@@ -324,9 +328,13 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
   await alone;
   await plane.start();
   let isEnded = false;
+  const lookUps = new Outage(log, { begins: 'what is in service cannot be looked up; it is tried again', over: 'what is in service can be looked up again' });
   const follow = (): void => {
     if (isEnded) return;
-    deployments.follow().catch((error: unknown) => log.warn({ err: error }, 'what is in service could not be looked up'));
+    deployments.follow().then(
+      () => lookUps.worked(follow),
+      (error: unknown) => (isRetryable(error) ? lookUps.failed(follow, error) : log.warn({ err: error }, 'what is in service could not be looked up')),
+    );
     systemScheduler.later(FOLLOW_MS, follow);
   };
   systemScheduler.later(FOLLOW_MS, follow);
@@ -338,9 +346,10 @@ async function assemble(given: Settings, log: Logger, closing: (() => Promise<vo
     await drain();
     await plane.stop();
   });
-  await until(() => plane.state !== null && plane.state.map.version > 0, Infinity);
+  await until(() => ending.aborted || (plane.state !== null && plane.state.map.version > 0), Infinity);
   // Ready when every bucket has an owner: a first node opens them all, a later one finds them owned.
-  await until(() => everyBucketIsOwned(owners), 10_000);
+  await until(() => ending.aborted || everyBucketIsOwned(owners), 10_000);
+  ending.throwIfAborted();
   local.refusal = null;
   log.info({ node: id, cluster: record.id, nodes: peers.all.length, durability: journal.durability }, 'joined the cluster');
 

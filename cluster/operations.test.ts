@@ -27,11 +27,11 @@ function nodeOf(id: string, number: number, more: Partial<ClusterNode> = {}): Cl
 }
 
 function loadOf(records: number): NodeLoad {
-  return { actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, requestsPerSecond: 0, recordsPerSecond: 0 };
+  return { actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, refused: 0, requestsPerSecond: 0, recordsPerSecond: 0 };
 }
 
 function bucketLoadOf(index: number, records: number): BucketLoad {
-  return { index, epoch: 1, actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, recordsPerSecond: 0 };
+  return { index, epoch: 1, actors: 1, records, hotBytes: 10, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, refused: null, recordsPerSecond: 0 };
 }
 
 /** A peer that answers `LOAD` by this, or never. */
@@ -140,6 +140,21 @@ t.test('buckets: measures are the owner\'s, not of who had one before', async (t
     { index: 2, state: 'held', node: 'n2', pinned: 'n2', load: { records: 200 } },
     { index: 3, state: 'vacant', node: null, epoch: 0, load: null },
   ]);
+});
+
+t.test('a bucket that its owner refuses is shown so, whatever the map says', async (t) => {
+  const cluster = new Cluster(two, [held(1), { owner: 2, next: 0, epoch: 0 }, held(2), { owner: 2, next: 1, epoch: 3 }]);
+  const refused = (index: number, code: string): BucketLoad => ({ ...bucketLoadOf(index, 5), refused: code });
+  const { refused: _, ...old } = bucketLoadOf(2, 5);
+  cluster.peers.set(2, peerOf(() => ({ node: { ...loadOf(5), refused: 2 }, buckets: [refused(1, 'ROLLED_BACK'), old as BucketLoad, refused(3, 'STORE_UNAVAILABLE'), refused(0, 'ROLLED_BACK')] })));
+  const { value } = await cluster.ask(cluster.operations.buckets());
+  t.match(value, [
+    { index: 0, state: 'held', node: 'n1', load: { refused: null } },
+    { index: 1, state: 'refused', node: 'n2', next: null, epoch: 0, load: { refused: 'ROLLED_BACK' } },
+    { index: 2, state: 'held', node: 'n2', load: { records: 5 } },
+    { index: 3, state: 'refused', node: 'n2', next: 'n1', load: { refused: 'STORE_UNAVAILABLE' } },
+  ], 'what somebody says of a bucket that is not its own counts nothing, and an older version says nothing about it');
+  t.match((await cluster.ask(cluster.operations.nodes())).value, [{ load: { refused: 0 } }, { load: { refused: 2 } }]);
 });
 
 t.test('what others are told of this node', async (t) => {

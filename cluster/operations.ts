@@ -86,13 +86,14 @@ export class ClusterOperations implements Operations {
     const nameOf = namesIn(state.nodes);
     return Array.from({ length: map.size }, (_, index) => {
       const { owner, next, epoch } = map.entryOf(index);
+      const load = byOwner.get(owner)?.get(index) ?? null;
       return {
-        index, epoch,
-        state: map.phaseOf(index),
+        index, epoch, load,
+        // The control plane knows who should serve it; that it cannot be served is known to the owner alone.
+        state: (load?.refused ?? null) === null ? map.phaseOf(index) : 'refused',
         node: nameOf(owner),
         next: nameOf(next),
         pinned: nameOf(pins.get(index) ?? NO_NODE),
-        load: byOwner.get(owner)?.get(index) ?? null,
       };
     });
   }

@@ -2,6 +2,7 @@
 
 import t from 'tap';
 
+import { TroupeError } from '../codec/errors.ts';
 import type { AppendOutcome } from '../journal/journal.ts';
 import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
 import { FORMAT_JSON } from '../sandbox/sandbox.ts';
@@ -109,8 +110,8 @@ export default defineActor('test.v1.Sender', {
   await node.engine.deploy(bundle);
   const sender = 'test.v1.Sender:a';
   for (let i = 0; i < 3; i++) await node.send(sender, 'Tell');
-  // What is lost below must be an append of the sender's.
-  await until(() => node.engine.bucketStats()[0]!.backlog === 0);
+  // What is lost next is to be the command's append, not that of a message.
+  await until(() => node.engine.bucketStats()[0]!.backlog === 0 && node.engine.stat().groupsInFlight === 0);
   let read = (): void => {};
   slow = new Promise((resolve) => {
     read = resolve;
@@ -146,6 +147,28 @@ t.test('a receiver that throws keeps nobody else from an answer', async (t) => {
   engine.get({ to: new Address(account), format: FORMAT_JSON, done: request.done, failed: request.failed });
   await until(() => thrown() === 4);
   t.match(await node.send(account, 'Open', { amount: 1 }), { seq: 3, error: null });
+  await node.close();
+});
+
+t.test('a bucket that went back says so to whoever asks for it, until it is opened again', async (t) => {
+  const { faulty, node } = await setUp();
+  const { engine } = node;
+  await node.send(account, 'Open', { amount: 10 });
+  t.match(engine.bucketStats(), [{ refused: null }]);
+  const { openBucket } = faulty.inner;
+  faulty.inner.openBucket = () => Promise.reject(new TroupeError('ROLLED_BACK', 'it is behind'));
+  faulty.judge = () => ({ kind: 'rolledBack', message: 'it is behind' });
+  t.match(await node.send(account, 'Withdraw', { amount: 1 }), { error: { code: 'ROLLED_BACK' } });
+  t.match(await node.send(account, 'Withdraw', { amount: 1 }), { error: { code: 'ROLLED_BACK' } });
+  t.match(engine.bucketStats(), [{ refused: 'ROLLED_BACK', position: 2 }]);
+  await t.rejects(engine.messages.pending.pendingTimers(account), { code: 'ROLLED_BACK', message: 'it is behind' });
+  await t.rejects(engine.links.linkedTo(account, 0, 1), { code: 'ROLLED_BACK' });
+  await t.rejects(engine.messages.desk.drop({ bucket: 0, position: 1 }), { code: 'ROLLED_BACK' });
+  faulty.judge = null;
+  faulty.inner.openBucket = openBucket;
+  await until(() => engine.epochOf(0) > 0);
+  t.match(engine.bucketStats(), [{ refused: null }]);
+  t.same(await engine.messages.pending.pendingTimers(account), []);
   await node.close();
 });
 

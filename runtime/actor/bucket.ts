@@ -8,6 +8,7 @@
 
 import type { BucketId } from '../codec/address.ts';
 import type { MutableHash64 } from '../codec/chain.ts';
+import { TroupeError } from '../codec/errors.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import { hashToHex } from '../codec/hash64.ts';
 import type { DecodedActivation, RecordReader } from '../codec/record.ts';
@@ -117,6 +118,13 @@ export class Bucket {
     this.owned = this.leaving = false;
     this.stopped = this.isHeld = true;
     this.refusal = null;
+  }
+
+  /** What whoever asks for something of the fold is told while it is held: why nobody can open it, or that it is not there yet. */
+  heldError(): TroupeError {
+    const { refusal } = this;
+    if (refusal !== null) return new TroupeError(refusal.code, refusal.message);
+    return new TroupeError('NOT_READY', `bucket ${this.id.index} does not serve on this node at the moment`);
   }
 
   activate(activation: DecodedActivation, sinceMs: number): void {

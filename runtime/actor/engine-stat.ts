@@ -1,5 +1,6 @@
 /** How an engine is doing, in numbers. */
 
+import type { ErrorCode } from '../codec/errors.ts';
 import type { BucketSizes } from '../journal/journal.ts';
 import type { MessageCounts } from './bucket.ts';
 import type { LogPlace } from './engine.ts';
@@ -38,4 +39,6 @@ export interface BucketStat extends BucketSizes, MessageCounts {
   readonly epoch: number;
   /** Durable records in its log. */
   readonly position: number;
+  /** The code with which everything for it is refused, because it cannot be opened for long; null while it is not. */
+  readonly refused: ErrorCode | null;
 }

@@ -284,9 +284,10 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
   /** The buckets of this node by ascending index. Read from where their logs stand: turns count nothing for it. */
   bucketStats(): BucketStat[] {
     const { journal } = this.parts;
-    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition, messageCounts }) => ({
+    return this.buckets.filter(({ owned }) => owned).map(({ id, epoch, durablePosition, refusal, messageCounts }) => ({
       index: id.index, epoch,
       position: durablePosition,
+      refused: refusal?.code ?? null,
       ...messageCounts,
       ...journal.sizesOf?.(id),
     }));

@@ -190,6 +190,9 @@ const bucketGauges: readonly Reading<BucketReading>[] = [
   ['troupe_bucket_cold_bytes', 'Bytes of the bucket in the cold tier', (s) => s.coldBytes],
 ];
 
+/** Codes with which buckets are refused for long: their series are there while they are 0, for whoever sets an alarm. */
+const refusalCodes = ['ROLLED_BACK', 'JOURNAL_DAMAGED', 'JOURNAL_VERSION', 'STORE_UNAVAILABLE'];
+
 /** Times that wait for a scrape; with more, the older half is counted at once. */
 const COMMAND_TIMES_MAX = 100_000;
 const commandTimeBuckets = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -207,6 +210,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   counters(registry, sources.sandbox, sandboxCounters);
   gauges(registry, sources.cluster, clusterGauges);
   counters(registry, sources.cluster, clusterCounters);
+  refusedBuckets(registry, sources.buckets);
   const { isReady, durability, version } = sources;
   if (isReady !== undefined) gauges(registry, isReady, [['troupe_ready', 'Whether the node serves', (ready) => Number(ready)]]);
   info(registry, 'troupe_build_info', 'Version of the node', () => ({ version: version ?? 'unknown', node: process.version }), ['version', 'node']);
@@ -227,6 +231,18 @@ export function createMetrics(sources: MetricSources): Metrics {
     for (const seconds of waiting.splice(0, COMMAND_TIMES_MAX / 2)) commandTime.observe(seconds);
   };
   return { registry, buckets: bucketRegistry(sources.buckets), onCommandTime };
+}
+
+function refusedBuckets(registry: Registry, source: MetricSources['buckets']): void {
+  if (source === undefined) return;
+  new Gauge({
+    name: 'troupe_buckets_refused', help: 'Buckets of this node that nothing is taken for, because they cannot be opened, by code', labelNames: ['code'], registers: [registry],
+    collect() {
+      this.reset();
+      for (const code of refusalCodes) this.set({ code }, 0);
+      for (const { refused = null } of source()) if (refused !== null) this.inc({ code: refused });
+    },
+  });
 }
 
 /** One series a bucket, as long as the bucket is this node's. */

@@ -60,8 +60,8 @@ t.test('sizes that the journal does not tell are null, not zero', async (t) => {
   engine.actors = [3, 0, 0, 4];
   t.match(monitor.node(), { actors: 7, records: 8, hotBytes: 80, coldBytes: null, snapshots: null });
   t.strictSame(monitor.buckets(), [
-    { index: 0, epoch: 1, actors: 3, records: 3, hotBytes: 30, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, recordsPerSecond: null },
-    { index: 3, epoch: 2, actors: 4, records: 5, hotBytes: 50, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, recordsPerSecond: null },
+    { index: 0, epoch: 1, actors: 3, records: 3, hotBytes: 30, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, refused: null, recordsPerSecond: null },
+    { index: 3, epoch: 2, actors: 4, records: 5, hotBytes: 50, coldBytes: null, snapshots: null, backlog: 0, parked: 0, failed: 0, refused: null, recordsPerSecond: null },
   ]);
   engine.readings = [{ index: 0, epoch: 1, position: 3, hotBytes: 30 }, { index: 3, epoch: 2, position: 5 }];
   t.equal(monitor.node().hotBytes, null, 'a part is not the whole');

@@ -23,6 +23,8 @@ export interface BucketReading {
   readonly backlog?: number;
   readonly parked?: number;
   readonly failed?: number;
+  /** See BucketLoad; left out for null. */
+  readonly refused?: string | null;
 }
 
 /** The engine, as far as it is measured. */
@@ -70,6 +72,7 @@ export class Monitor {
       backlog: totalOf(readings.map(({ backlog }) => backlog)),
       parked: totalOf(readings.map(({ parked }) => parked)),
       failed: totalOf(readings.map(({ failed }) => failed)),
+      refused: readings.filter(({ refused = null }) => refused !== null).length,
       requestsPerSecond: this.rates.perSecond(REQUESTS),
       recordsPerSecond: this.recordsPerSecond(readings),
     };
@@ -78,8 +81,8 @@ export class Monitor {
   buckets(): BucketLoad[] {
     const actors = this.engine.actorsByBucket();
     return this.engine.bucketStats().map((reading) => {
-      const { index, epoch, position, hotBytes = null, coldBytes = null, snapshots = null, backlog = 0, parked = 0, failed = 0 } = reading;
-      return { index, epoch, actors: actors[index]!, records: position, hotBytes, coldBytes, snapshots, backlog, parked, failed, recordsPerSecond: this.rates.perSecond(nameOf(reading)) };
+      const { index, epoch, position, hotBytes = null, coldBytes = null, snapshots = null, backlog = 0, parked = 0, failed = 0, refused = null } = reading;
+      return { index, epoch, actors: actors[index]!, records: position, hotBytes, coldBytes, snapshots, backlog, parked, failed, refused, recordsPerSecond: this.rates.perSecond(nameOf(reading)) };
     });
   }
 

@@ -10,11 +10,12 @@ import { createAdmin } from './admin.ts';
 import { createMetrics } from './metrics.ts';
 import type { ClusterMetrics } from './metrics.ts';
 import { Monitor } from './monitor.ts';
+import type { BucketReading } from './monitor.ts';
 import type { Operations } from './operations.ts';
 import { SingleNode } from './single-node.ts';
 
 const readings = [{ index: 0, epoch: 3, position: 12, hotBytes: 500 }, { index: 1, epoch: 1, position: 0 }];
-let owned = readings;
+let owned: readonly BucketReading[] = readings;
 const monitor = new Monitor(
   { stat: () => ({ activations: 2, commandsAnswered: 0 }), bucketStats: () => readings, actorsByBucket: () => [2, 0] },
   { monotonic: () => 0 },
@@ -44,7 +45,7 @@ t.test('a node by itself owns every bucket, and gives none away', async (t) => {
       ageMs: 0,
       nodes: [{
         id: 'node-1', number: 0, state: 'live', isScheduler: false, version: '1.2.3', addresses: { gateway: '127.0.0.1:7070' }, buckets: 2,
-        load: { actors: 2, records: 12, hotBytes: 600, coldBytes: 70, snapshots: null, backlog: 0, parked: 0, failed: 0, requestsPerSecond: null, recordsPerSecond: null },
+        load: { actors: 2, records: 12, hotBytes: 600, coldBytes: 70, snapshots: null, backlog: 0, parked: 0, failed: 0, refused: 0, requestsPerSecond: null, recordsPerSecond: null },
       }],
     },
   });
@@ -62,6 +63,24 @@ t.test('a node by itself owns every bucket, and gives none away', async (t) => {
   for (const [path, body] of [['/v1/nodes/node-1/drain'], ['/v1/nodes/node-1/undrain'], ['/v1/buckets/0/move', '{"node":"node-1"}']]) {
     t.match(await ask('POST', path!, body), { status: 400, body: { error: { code: 'BAD_REQUEST', message: /runs by itself/, hint: /--redis/ } } }, path!);
   }
+});
+
+t.test('a bucket that cannot be opened is seen in the lists and by a scrape', async (t) => {
+  const stuck: BucketReading[] = [{ index: 0, epoch: 3, position: 12 }, { index: 1, epoch: 1, position: 5, refused: 'ROLLED_BACK' }, { index: 2, epoch: 1, position: 5, refused: 'ROLLED_BACK' }];
+  const stuckMonitor = new Monitor({ stat: () => ({ activations: 0, commandsAnswered: 0 }), bucketStats: () => stuck, actorsByBucket: () => [0, 0, 0] }, { monotonic: () => 0 });
+  owned = stuck;
+  t.teardown(() => (owned = readings));
+  const ask = await serve(t, new SingleNode({ id: 'node-1', version: '1.2.3', monitor: stuckMonitor, addresses: () => ({}), sizes: () => ({ hotBytes: 0, coldBytes: 0 }) }));
+  t.match(await ask('GET', '/v1/nodes'), { body: { nodes: [{ state: 'live', buckets: 3, load: { refused: 2 } }] } });
+  t.match(await ask('GET', '/v1/buckets'), {
+    body: { buckets: [{ index: 0, state: 'held', load: { refused: null } }, { index: 1, state: 'refused', load: { refused: 'ROLLED_BACK' } }, { index: 2, state: 'refused' }] },
+  });
+  const series = async (): Promise<string[]> => String((await ask('GET', '/metrics')).body).split('\n').filter((line) => line.startsWith('troupe_buckets_refused{'));
+  t.ok((await series()).includes('troupe_buckets_refused{code="ROLLED_BACK"} 2'));
+  t.ok((await series()).includes('troupe_buckets_refused{code="STORE_UNAVAILABLE"} 0'));
+  owned = [stuck[0]!, { ...stuck[1]!, refused: 'INTERNAL' }];
+  t.ok((await series()).includes('troupe_buckets_refused{code="ROLLED_BACK"} 0'), 'what has passed is 0, not gone: an alarm ends by that');
+  t.ok((await series()).includes('troupe_buckets_refused{code="INTERNAL"} 1'));
 });
 
 t.test('what is wished is passed on, and what is refused says why', async (t) => {

@@ -22,6 +22,8 @@ export interface NodeLoad {
   /** Messages to actors of its buckets that are parked, and that have failed. */
   readonly parked: number;
   readonly failed: number;
+  /** Its buckets that nothing is taken for, because they cannot be opened for long. */
+  readonly refused: number;
   /** Commands and reads that the engine answered, over the last seconds; null just after the start. */
   readonly requestsPerSecond: number | null;
   /** Records appended, over the last seconds: one for every command that was decided, rejected or failed. */
@@ -29,9 +31,11 @@ export interface NodeLoad {
 }
 
 /** What a bucket's owner measures of it. */
-export interface BucketLoad extends Omit<NodeLoad, 'requestsPerSecond'> {
+export interface BucketLoad extends Omit<NodeLoad, 'requestsPerSecond' | 'refused'> {
   readonly index: number;
   readonly epoch: number;
+  /** The code with which everything for the bucket is refused; null while it is not. Nodes of an older version leave it out. */
+  readonly refused: string | null;
 }
 
 /**
@@ -62,8 +66,9 @@ export interface NodeView {
  * - `given`: an owner is named, and opens it.
  * - `held`: its owner serves it.
  * - `moving`: its owner serves it, and hands it over to `next`.
+ * - `refused`: it has an owner, who cannot open it and refuses what comes; `load.refused` says with which code. ROLLED_BACK waits for an operator.
  */
-export type BucketState = 'vacant' | 'given' | 'held' | 'moving';
+export type BucketState = 'vacant' | 'given' | 'held' | 'moving' | 'refused';
 
 export interface BucketView {
   readonly index: number;

@@ -33,7 +33,7 @@ export class SingleNode implements Operations {
 
   async buckets(): Promise<BucketView[]> {
     const { id, monitor } = this.settings;
-    return monitor.buckets().map((load) => ({ index: load.index, state: 'held', node: id, next: null, epoch: load.epoch, pinned: null, load }));
+    return monitor.buckets().map((load) => ({ index: load.index, state: load.refused === null ? 'held' : 'refused', node: id, next: null, epoch: load.epoch, pinned: null, load }));
   }
 
   plan(): PlannedMove[] {

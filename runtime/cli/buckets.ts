@@ -76,7 +76,7 @@ export function bucketTable(buckets: readonly BucketView[]): string {
   const rows = buckets.map(({ index, state, node, next, epoch, pinned, load }) => [
     String(index),
     node ?? '-',
-    next === null ? state : `${state} to ${next}`,
+    stateText(state, load?.refused ?? null, next),
     String(epoch),
     countText(load?.actors),
     countText(load?.records),
@@ -89,6 +89,11 @@ export function bucketTable(buckets: readonly BucketView[]): string {
     pinned ?? '',
   ]);
   return table(['BUCKET', 'NODE', 'STATE', 'EPOCH', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'RECORDS/S', 'BACKLOG', 'PARKED', 'FAILED', 'PINNED'], rows);
+}
+
+function stateText(state: string, refused: string | null, next: string | null): string {
+  const text = refused === null ? state : `${state} (${refused})`;
+  return next === null ? text : `${text} to ${next}`;
 }
 
 export function planTable(moves: readonly PlannedMove[]): string {

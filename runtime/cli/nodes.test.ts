@@ -6,7 +6,7 @@ import { emptied, nodeTable, warnOfAge } from './nodes.ts';
 import { bytesText, countText, rateText } from './quantities.ts';
 import type { Terminal } from './terminal.ts';
 
-const load = { actors: 3, records: 1_200, hotBytes: 54_321, coldBytes: 1_572_864, snapshots: null, backlog: 5, parked: 2, failed: 1, requestsPerSecond: 12.4, recordsPerSecond: 0.25 };
+const load = { actors: 3, records: 1_200, hotBytes: 54_321, coldBytes: 1_572_864, snapshots: null, backlog: 5, parked: 2, failed: 1, refused: 2, requestsPerSecond: 12.4, recordsPerSecond: 0.25 };
 
 function nodeOf(id: string, buckets: number, state: NodeView['state'] = 'live'): NodeView {
   return { id, number: 1, state, isScheduler: id === 'n1', version: '0.1.0', addresses: { gateway: '10.0.0.1:7070', admin: '10.0.0.1:7071' }, buckets, load: state === 'dead' ? null : load };
@@ -14,21 +14,23 @@ function nodeOf(id: string, buckets: number, state: NodeView['state'] = 'live'):
 
 t.test('nodes are a table; what a node did not say is a dash', async (t) => {
   t.equal(nodeTable([nodeOf('n1', 128), nodeOf('n2', 96, 'draining'), nodeOf('n3', 32, 'dead')]), [
-    'NODE  STATE            BUCKETS  ACTORS  RECORDS  HOT       COLD     REQUESTS/S  RECORDS/S  BACKLOG  PARKED  FAILED  GATEWAY        ADMIN          VERSION',
-    'n1    live, scheduler  128      3       1200     53.0 KiB  1.5 MiB  12          0.3        5        2       1       10.0.0.1:7070  10.0.0.1:7071  0.1.0',
-    'n2    draining         96       3       1200     53.0 KiB  1.5 MiB  12          0.3        5        2       1       10.0.0.1:7070  10.0.0.1:7071  0.1.0',
-    'n3    dead             32       -       -        -         -        -           -          -        -       -       10.0.0.1:7070  10.0.0.1:7071  0.1.0',
+    'NODE  STATE            BUCKETS  ACTORS  RECORDS  HOT       COLD     REQUESTS/S  RECORDS/S  BACKLOG  PARKED  FAILED  REFUSED  GATEWAY        ADMIN          VERSION',
+    'n1    live, scheduler  128      3       1200     53.0 KiB  1.5 MiB  12          0.3        5        2       1       2        10.0.0.1:7070  10.0.0.1:7071  0.1.0',
+    'n2    draining         96       3       1200     53.0 KiB  1.5 MiB  12          0.3        5        2       1       2        10.0.0.1:7070  10.0.0.1:7071  0.1.0',
+    'n3    dead             32       -       -        -         -        -           -          -        -       -       -        10.0.0.1:7070  10.0.0.1:7071  0.1.0',
   ].join('\n'));
 });
 
 t.test('buckets and plans are tables', async (t) => {
-  const bucket: BucketView = { index: 0, state: 'held', node: 'n1', next: null, epoch: 4, pinned: null, load: { ...load, index: 0, epoch: 4 } };
+  const bucket: BucketView = { index: 0, state: 'held', node: 'n1', next: null, epoch: 4, pinned: null, load: { ...load, index: 0, epoch: 4, refused: null } };
   t.equal(bucketTable([bucket, { ...bucket, index: 17, state: 'moving', next: 'n2', pinned: 'n2' }, { ...bucket, index: 200, state: 'vacant', node: null, epoch: 0, load: null }]), [
     'BUCKET  NODE  STATE         EPOCH  ACTORS  RECORDS  HOT       COLD     RECORDS/S  BACKLOG  PARKED  FAILED  PINNED',
     '0       n1    held          4      3       1200     53.0 KiB  1.5 MiB  0.3        5        2       1',
     '17      n1    moving to n2  4      3       1200     53.0 KiB  1.5 MiB  0.3        5        2       1       n2',
     '200     -     vacant        0      -       -        -         -        -          -        -       -',
   ].join('\n'));
+  const refused: BucketView = { ...bucket, state: 'refused', load: { ...load, index: 0, epoch: 4, refused: 'ROLLED_BACK' } };
+  t.strictSame(bucketTable([refused, { ...refused, next: 'n2' }]).split('\n').map((line) => line.split(/ {2,}/)[2]), ['STATE', 'refused (ROLLED_BACK)', 'refused (ROLLED_BACK) to n2']);
   t.equal(planTable([{ round: 1, bucket: 3, from: 'n1', to: 'n2' }, { round: 2, bucket: 40, from: null, to: 'n1' }]), [
     'ROUND  BUCKET  FROM  TO',
     '1      3       n1    n2',

@@ -89,9 +89,10 @@ export function nodeTable(nodes: readonly NodeView[]): string {
     countText(load?.backlog),
     countText(load?.parked),
     countText(load?.failed),
+    countText(load?.refused),
     addresses['gateway'] ?? '-',
     addresses['admin'] ?? '-',
     version,
   ]);
-  return table(['NODE', 'STATE', 'BUCKETS', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'REQUESTS/S', 'RECORDS/S', 'BACKLOG', 'PARKED', 'FAILED', 'GATEWAY', 'ADMIN', 'VERSION'], rows);
+  return table(['NODE', 'STATE', 'BUCKETS', 'ACTORS', 'RECORDS', 'HOT', 'COLD', 'REQUESTS/S', 'RECORDS/S', 'BACKLOG', 'PARKED', 'FAILED', 'REFUSED', 'GATEWAY', 'ADMIN', 'VERSION'], rows);
 }

@@ -78,6 +78,27 @@ t.test('SIGINT, passed on twice by terminal and launcher, still ends in order', 
   t.equal(await node.end('SIGINT'), 0);
 });
 
+t.test('a node that waits for its store ends with the first signal, whether nobody answers or somebody who says nothing', async (t) => {
+  const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  const gone = createServer().listen(0, '127.0.0.1');
+  await once(gone, 'listening');
+  const ports = [mute, gone].map((server) => (server.address() as AddressInfo).port);
+  gone.close();
+  for (const [signal, port, isWaiting] of [['SIGTERM', ports[1], /waiting for it/], ['SIGINT', ports[0], /starting/]] as const) {
+    const node = new Node(['--redis', `redis://127.0.0.1:${port}`, '--cluster-port', '0', '--data', t.testdir()]);
+    while (!isWaiting.test(node.err)) await once(node.child.stderr!, 'data');
+    const began = performance.now();
+    t.equal(await node.end(signal), 0, node.err);
+    // Far from the minute for which it would have waited; on a quiet machine it is some tenths of a second.
+    t.ok(performance.now() - began < 10_000, `${signal}: ${Math.round(performance.now() - began)} ms`);
+    t.match(node.err, /stopping; a second signal ends at once[^]*stopped/);
+    t.notMatch(node.err, /STORE_UNAVAILABLE/);
+    t.comment(`${signal}: ${Math.round(performance.now() - began)} ms`);
+  }
+  mute.close();
+});
+
 t.test('a port that is taken, a folder that is in use, settings that are wrong', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

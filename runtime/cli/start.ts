@@ -55,13 +55,22 @@ Nodes on several machines need --cluster-host and --cluster-secret-file. docs/OP
 
 async function runNode(settings: Settings, demo: boolean, terminal: Terminal): Promise<number> {
   if (demo && settings.auth !== 'none') throw new TroupeError('CONFIG_INVALID', '--demo deploys without a token, so it needs --auth none');
-  const startNode = settings.redis === '' ? (await import('../node.ts')).startNode : (await import('../../cluster/node.ts')).startClusterNode;
   const { createLog } = await import('./log.ts');
   const log = createLog(settings);
-  // Signals are taken from the first moment on: an end asked for during a long recovery waits for nothing but that.
+  // Signals are taken from the first moment on: an end asked for during a long recovery waits for nothing but that, and not for a store that is away.
   const signal = nextSignal(log);
+  const ending = new AbortController();
+  void signal.then(() => ending.abort());
   log.info({ data: whereItIsKept(settings), pid: process.pid }, 'starting');
-  const node = await startNode(settings, log);
+  let node: RunningNode | RunningClusterNode;
+  try {
+    node = settings.redis === ''
+      ? await (await import('../node.ts')).startNode(settings, log)
+      : await (await import('../../cluster/node.ts')).startClusterNode(settings, log, ending.signal);
+  } catch (error) {
+    if (!ending.signal.aborted || error !== ending.signal.reason) throw error;
+    return stopped(log);
+  }
   const ended = Promise.race([signal, node.failed]);
   try {
     if (demo) await deployDemo(node, log);
@@ -78,6 +87,10 @@ async function runNode(settings: Settings, demo: boolean, terminal: Terminal): P
     process.exit(code);
   }
   await node.close();
+  return stopped(log);
+}
+
+function stopped(log: Logger): number {
   log.info({}, 'stopped');
   // Whatever still holds the event loop must not keep a stopped node alive.
   setTimeout(() => process.exit(exitCodes.ok), 1_000).unref();

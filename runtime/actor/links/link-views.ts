@@ -1,7 +1,6 @@
 /** Links as people look at them: who is linked to an actor, and whom an actor is linked to. From the fold and the durable log; no turn is needed. */
 
 import { hashText, parseAddress } from '../../codec/address.ts';
-import { TroupeError } from '../../codec/errors.ts';
 import { RecordReader } from '../../codec/record.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { Bucket } from '../bucket.ts';
@@ -25,7 +24,7 @@ export class LinkViews implements Links {
   async linkedTo(actor: string, from: number, max: number): Promise<LinkedPage> {
     const bucket = this.parts.bucketOf(parseAddress(actor));
     // What is being opened or handed over has no fold to be asked.
-    if (bucket.isHeld) throw new TroupeError('NOT_READY', `the bucket of ${actor} is not in service at the moment`);
+    if (bucket.isHeld) throw bucket.heldError();
     const found = bucket.linked.positionsOf(actor, from, max + 1).filter((position) => position <= bucket.durablePosition);
     const positions = found.slice(0, max);
     const count = bucket.linked.count(actor);

@@ -129,7 +129,7 @@ export class LetterDesk implements DeadLetters {
 
   private boxOf(bucket: Bucket): LetterBox {
     const box = this.parts.resumption.boxOf(bucket);
-    if (box === null) throw new TroupeError('NOT_READY', `bucket ${bucket.id.index} does not serve on this node at the moment`);
+    if (box === null) throw bucket.heldError();
     return box;
   }
 

@@ -31,7 +31,7 @@ export class PendingTimers implements ActorTimers {
     const { buckets } = this.parts;
     const bucket = buckets[bucketOf(actor, Math.log2(buckets.length))]!;
     if (!bucket.owned) throw new TroupeError('NOT_OWNER', `this node does not own ${actor}`);
-    if (bucket.isHeld) throw new TroupeError('NOT_READY', `the bucket of ${actor} does not serve at the moment`);
+    if (bucket.isHeld) throw bucket.heldError();
     const pending: { key: number; dueMs: number }[] = [];
     for (const ref of (await this.armed(bucket, actor)).values()) {
       const key = timerKey(ref);

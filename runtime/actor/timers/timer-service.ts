@@ -13,6 +13,7 @@ import type { Journal } from '../../journal/journal.ts';
 import { limits } from '../../limits.ts';
 import type { Bucket } from '../bucket.ts';
 import type { MessageRouting } from '../messages/intake.ts';
+import { Outage } from '../outage.ts';
 import type { CommitGroup } from '../output-gate.ts';
 import type { Clock, Log, Scheduler } from '../seams.ts';
 import { TimerSite } from './timer-site.ts';
@@ -26,6 +27,8 @@ export interface TimerServiceParts {
 }
 
 export class TimerService {
+  /** Of the log, as far as the records of timers are concerned; the sites are those who try. */
+  readonly outage: Outage;
   /** Firings that were recorded, that came to nothing because the timer was gone, and that are under way. */
   fired = 0;
   dropped = 0;
@@ -42,6 +45,7 @@ export class TimerService {
 
   constructor(parts: TimerServiceParts) {
     this.parts = parts;
+    this.outage = new Outage(parts.log, { begins: 'timers that are due cannot be read; they are tried again', over: 'timers that are due can be read again' });
   }
 
   /** The bucket was opened, and serves from now on. */

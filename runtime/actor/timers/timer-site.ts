@@ -6,6 +6,7 @@ import type { TimerChange } from '../../codec/record-timers.ts';
 import { limits } from '../../limits.ts';
 import type { Bucket } from '../bucket.ts';
 import type { CommitGroup } from '../output-gate.ts';
+import { isRetryable } from '../outage.ts';
 import { isCalendar } from './due.ts';
 import { Firing } from './firing.ts';
 import type { FiringKeeper, RecordedTimer } from './firing.ts';
@@ -88,6 +89,7 @@ export class TimerSite implements FiringKeeper {
   /** What was under way is nobody's affair any more: the bucket is opened anew, or somebody else's. */
   end(): void {
     this.isEnded = true;
+    this.service.outage.left(this);
     this.service.underWay -= this.underWay;
     this.firings.clear();
     this.waiting.clear();
@@ -148,18 +150,23 @@ export class TimerSite implements FiringKeeper {
   /** F1: timers that were armed close to each other are read together. */
   private async read(keys: readonly number[]): Promise<void> {
     const timers = new Map<number, RecordedTimer>();
+    /** What keeps them from being read for a while, if anything does. */
+    const away = new Map<number, unknown>();
     const sorted = [...keys].sort((a, b) => a - b);
     for (let from = 0; from < sorted.length; ) {
       let to = from + 1;
       while (to < sorted.length && positionOf(sorted[to]!) - positionOf(sorted[to - 1]!) <= limits.firingReadGapMax) to++;
-      await this.readRange(sorted.slice(from, to), timers);
+      await this.readRange(sorted.slice(from, to), timers, away);
       from = to;
     }
     if (this.isEnded) return;
+    const { outage } = this.service;
+    if (away.size > 0) outage.failed(this, away.values().next().value);
+    else outage.worked(this);
     for (const key of keys) {
       const timer = timers.get(key);
       const dueMs = this.bucket.timers.dueOf(key);
-      if (timer === undefined) this.unreadable(key);
+      if (timer === undefined) this.unreadable(key, away.has(key));
       else if (dueMs > 0) {
         const firing = new Firing(key, dueMs, timer, this);
         this.firings.add(firing);
@@ -173,7 +180,7 @@ export class TimerSite implements FiringKeeper {
   }
 
   /** One record that cannot be read holds up no other timer: they are read one by one then. */
-  private async readRange(keys: readonly number[], into: Map<number, RecordedTimer>): Promise<void> {
+  private async readRange(keys: readonly number[], into: Map<number, RecordedTimer>, away: Map<number, unknown>): Promise<void> {
     const wanted = new Map<number, number[]>();
     for (const key of keys) wanted.set(positionOf(key), [...(wanted.get(positionOf(key)) ?? []), key]);
     const record = new RecordReader();
@@ -189,16 +196,23 @@ export class TimerSite implements FiringKeeper {
         }
       }
     } catch (error) {
-      if (keys.length === 1) this.parts.log.error({ bucket: this.bucket.name, position: positionOf(keys[0]!), err: error }, 'the record of a timer cannot be read');
-      else for (const key of keys) if (!this.isEnded) await this.readRange([key], into);
+      if (keys.length > 1) {
+        for (const key of keys) if (!this.isEnded) await this.readRange([key], into, away);
+      } else if (isRetryable(error)) {
+        away.set(keys[0]!, error);
+      } else {
+        this.parts.log.error({ bucket: this.bucket.name, position: positionOf(keys[0]!), err: error }, 'the record of a timer cannot be read');
+      }
     }
   }
 
-  private unreadable(key: number): void {
+  private unreadable(key: number, isAway: boolean): void {
     const { scheduler, log } = this.parts;
-    log.error({ bucket: this.bucket.name, ...timerRef(key) }, 'a timer that is due cannot be fired; it is tried again');
+    if (!isAway) log.error({ bucket: this.bucket.name, ...timerRef(key) }, 'a timer that is due cannot be fired; it is tried again');
     scheduler.later(limits.messageRetryMsMax, () => {
       if (this.isEnded) return;
+      // It may be cancelled by now, and then nobody tries again.
+      this.service.outage.left(this);
       this.bucket.timers.giveBack(key);
       this.count(-1);
       this.service.freed(this);

@@ -4,6 +4,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 
 import { bucketIndex, hashText, parseAddress, shardKey } from '../../codec/address.ts';
+import { TroupeError } from '../../codec/errors.ts';
 import { clock, pause, startClock, until, untilRings } from '../testing/timer-actor.ts';
 import type { TimerRig } from '../testing/timer-actor.ts';
 
@@ -40,6 +41,38 @@ t.test('a timer fires once, when it is due, and the command knows of it', async 
   await untilRings(rig, 'a', 1);
   const records = await rig.engine.records(clock('a'), 1, 10);
   t.match(records.at(-1), { kind: 'decision', command: 'Sound', principal: clock('a') });
+});
+
+t.test('a log that cannot be read for a while costs one line, and the timers fire when it can', async (t) => {
+  const rig = await rigOf(t, { bucketBits: 3 });
+  const ids = ['a', 'b', 'c', 'd', 'e'];
+  for (const id of ids) for (const name of ['one', 'two']) await rig.arm(id, name, { in: HOUR, word: 'x' });
+  const { readBucket } = rig.journal;
+  let reads = 0;
+  let error: Error = new TroupeError('STORE_UNAVAILABLE', 'nobody answers');
+  rig.journal.readBucket = () => {
+    reads++;
+    throw error;
+  };
+  const about = (what: RegExp): { level: string; fields: object }[] => rig.lines.filter(({ message }) => what.test(message));
+  const triedAgain = async (): Promise<void> => {
+    const before = reads;
+    rig.time.advance(6_000);
+    await until(() => reads >= before + ids.length, 'they are tried again');
+    await pause(20);
+  };
+  rig.time.advance(HOUR + 1_000);
+  await until(() => reads >= ids.length, 'they are read');
+  for (let i = 0; i < 3; i++) await triedAgain();
+  t.match(about(/timer/), { length: 1, 0: { level: 'warn', fields: { reason: 'nobody answers' } } }, `${reads} reads, one line`);
+  error = new Error('something else');
+  await triedAgain();
+  t.ok(about(/the record of a timer cannot be read/).length >= ids.length, 'what nobody expects is told of each, with its stack');
+  t.match(about(/the record of a timer cannot be read/)[0], { level: 'error', fields: { err: error } });
+  rig.journal.readBucket = readBucket;
+  rig.time.advance(6_000);
+  for (const id of ids) await untilRings(rig, id, 2);
+  t.match(about(/can be read again/), { length: 1 });
 });
 
 t.test('what no timer has brought has no firing', async (t) => {
