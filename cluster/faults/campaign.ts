@@ -208,13 +208,13 @@ class Campaign {
     await this.settled();
     if (load.rolledBack.length > 0) throw new Error(load.rolledBack[0]);
     this.records = await proveLog(book, rig.redis.port, this.ids, this.witness);
-    await proveAnswers(book, await load.link());
+    const refused = await proveAnswers(book, await load.link());
     await this.watchers.check();
     await this.shop?.prove();
     this.proofs++;
     this.options.say(
       `proof ${this.proofs}: ${book.acknowledged} commands acknowledged, ${book.repeats} answered again, ${this.records} records, `
-      + `${this.watchers.events} events watched${this.shop === null ? '' : `; ${this.shop.text}`}; ${this.findings.count} findings`,
+      + `${this.watchers.events} events watched${listed(', reads refused at first: ', refused)}${this.shop === null ? '' : `; ${this.shop.text}`}; ${this.findings.count} findings`,
     );
   }
 
@@ -288,6 +288,10 @@ export function timesOf(list: readonly number[]): Times {
   const sorted = list.map(Math.round).sort((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
   return { medianMs: at(0.5), p99Ms: at(0.99), worstMs: sorted.at(-1) ?? 0 };
+}
+
+function listed(title: string, counts: ReadonlyMap<string, number>): string {
+  return counts.size === 0 ? '' : title + [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
 }
 
 function shown({ medianMs, worstMs }: Times): string {

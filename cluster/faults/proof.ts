@@ -37,11 +37,14 @@ export async function proveLog(book: Book, redisPort: number, ids: readonly Buck
   }
 }
 
-/** B3, B4, and the states. */
-export async function proveAnswers(book: Book, link: Link): Promise<void> {
+const ASK_AGAIN_MS = 30_000;
+
+/** B3, B4, and the states. Answers with the codes of the reads that had to be repeated. */
+export async function proveAnswers(book: Book, link: Link): Promise<Map<string, number>> {
   book.settle();
-  await checkStates(book, link);
+  const refused = await checkStates(book, link, ASK_AGAIN_MS);
   link.close();
+  return refused;
 }
 
 async function* watched(records: AsyncIterable<StoredRecord>, see: (record: StoredRecord) => void): AsyncIterable<StoredRecord> {

@@ -6,11 +6,17 @@ import type { FaultActor } from './commands.ts';
 import type { Link } from './link.ts';
 
 const GETS_IN_FLIGHT = 64;
+const ASK_AGAIN_MS = 200;
 
-/** `get` of every actor; valid when no command is open. */
-export async function checkStates(book: Book, link: Link): Promise<void> {
+/**
+ * `get` of every actor; valid when no command is open. For `askAgainMs`, what is refused with "try again" is asked again: behind a fault, an
+ * owner may have been overtaken. Answers with how often that was, by code.
+ */
+export async function checkStates(book: Book, link: Link, askAgainMs = 0): Promise<Map<string, number>> {
   const actors = book.pages.map(({ actor }) => actor);
   const open = new Map<string, FaultActor>();
+  const refused = new Map<string, number>();
+  const giveUpAt = performance.now() + askAgainMs;
   let next = 0;
   await new Promise<void>((resolve, reject) => {
     const sendOn = (): void => {
@@ -24,6 +30,11 @@ export async function checkStates(book: Book, link: Link): Promise<void> {
     link.onLost = () => reject(new Error('the node was lost while states were read'));
     link.onAnswer = ({ id, done, error }) => {
       const actor = open.get(id)!;
+      if (done === undefined && error?.retryable === true && performance.now() < giveUpAt) {
+        refused.set(error.code, (refused.get(error.code) ?? 0) + 1);
+        setTimeout(() => link.get(id, actor.address), ASK_AGAIN_MS);
+        return;
+      }
       open.delete(id);
       if (done === undefined) book.findings.add(`get of ${actor.address}: ${error?.code} ${error?.message}`);
       else book.checkState(actor, done.seq ?? 0, decodeState(actor.kind, done.body ?? new Uint8Array(0)));
@@ -31,6 +42,7 @@ export async function checkStates(book: Book, link: Link): Promise<void> {
     };
     sendOn();
   });
+  return refused;
 }
 
 interface ShownRecord {
