@@ -16,13 +16,49 @@ function mustBeOrder(orderId, ctx) {
   if (ctx.caller !== `shop.v1.Order:${orderId}`) ctx.reject('NOT_THE_ORDER', `Only order ${orderId} itself may ask for this.`);
 }
 
+/** @typedef {import('./types.js').shop.v1.InventoryState['shelves']} Shelves */
+
+const SHELVES = 64;
+
 /**
- * The open reservations without the one of this order.
- * @param {Readonly<Record<string, number>>} reservations
+ * Orders in flight may be ten thousand. A state is never changed but copied, so they lie on shelves: what is copied is one shelf, and the list of shelves.
  * @param {string} orderId
  */
-function without(reservations, orderId) {
-  const { [orderId]: _closed, ...rest } = reservations;
+function shelfOf(orderId) {
+  let sum = 0;
+  for (let i = 0; i < orderId.length; i++) sum = (Math.imul(sum, 31) + orderId.charCodeAt(i)) | 0;
+  return sum & (SHELVES - 1);
+}
+
+/**
+ * What is reserved for this order, 0 for nothing.
+ * @param {Shelves} shelves
+ * @param {string} orderId
+ */
+function heldFor(shelves, orderId) {
+  const shelf = shelves[shelfOf(orderId)]?.reservations;
+  return shelf !== undefined && Object.hasOwn(shelf, orderId) ? (shelf[orderId] ?? 0) : 0;
+}
+
+/**
+ * @param {Shelves} shelves
+ * @param {string} orderId
+ * @param {number} quantity
+ */
+function withReservation(shelves, orderId, quantity) {
+  const at = shelfOf(orderId);
+  return { ...shelves, [at]: { reservations: { ...shelves[at]?.reservations, [orderId]: quantity } } };
+}
+
+/**
+ * @param {Shelves} shelves
+ * @param {string} orderId
+ */
+function withoutReservation(shelves, orderId) {
+  const at = shelfOf(orderId);
+  const { [orderId]: _closed, ...reservations } = shelves[at]?.reservations ?? {};
+  if (Object.keys(reservations).length > 0) return { ...shelves, [at]: { reservations } };
+  const { [at]: _empty, ...rest } = shelves;
   return rest;
 }
 
@@ -48,8 +84,8 @@ const inventory = {
       if (orderId === '') ctx.reject('BAD_ORDER', 'Give the id of the order.');
       mustBeOrder(orderId, ctx);
       if (!isQuantity(quantity)) ctx.reject('BAD_QUANTITY', BAD_QUANTITY);
-      if (Object.hasOwn(state.reservations, orderId)) {
-        const held = state.reservations[orderId];
+      const held = heldFor(state.shelves, orderId);
+      if (held > 0) {
         if (held !== quantity) ctx.reject('ALREADY_RESERVED', `Order ${orderId} has ${held} reserved already.`);
         return { quantity, available: state.available };
       }
@@ -60,8 +96,8 @@ const inventory = {
 
     Confirm(state, { orderId }, ctx) {
       mustBeOrder(orderId, ctx);
-      if (!Object.hasOwn(state.reservations, orderId)) ctx.reject('NOT_RESERVED', `Nothing is reserved for order ${orderId}.`);
-      const quantity = state.reservations[orderId] ?? 0;
+      const quantity = heldFor(state.shelves, orderId);
+      if (quantity === 0) ctx.reject('NOT_RESERVED', `Nothing is reserved for order ${orderId}.`);
       ctx.emit('ReservationConfirmed', { orderId, quantity });
       return { quantity };
     },
@@ -69,8 +105,8 @@ const inventory = {
     Release(state, { orderId }, ctx) {
       mustBeOrder(orderId, ctx);
       // An order releases whatever it may have asked for, also where the answer was no.
-      if (!Object.hasOwn(state.reservations, orderId)) return { quantity: 0 };
-      const quantity = state.reservations[orderId] ?? 0;
+      const quantity = heldFor(state.shelves, orderId);
+      if (quantity === 0) return { quantity };
       ctx.emit('ReservationReleased', { orderId, quantity });
       return { quantity };
     },
@@ -83,20 +119,30 @@ const inventory = {
       ...state,
       available: state.available - quantity,
       reserved: state.reserved + quantity,
-      reservations: { ...state.reservations, [orderId]: quantity },
+      shelves: withReservation(state.shelves, orderId, quantity),
     }),
     ReservationConfirmed: (state, { orderId, quantity }) => ({
       ...state,
       reserved: state.reserved - quantity,
       sold: state.sold + quantity,
-      reservations: without(state.reservations, orderId),
+      shelves: withoutReservation(state.shelves, orderId),
     }),
     ReservationReleased: (state, { orderId, quantity }) => ({
       ...state,
       available: state.available + quantity,
       reserved: state.reserved - quantity,
-      reservations: without(state.reservations, orderId),
+      shelves: withoutReservation(state.shelves, orderId),
     }),
+  },
+
+  // Before there were shelves, all reservations were one map.
+  migrate({ reservations, ...state }) {
+    const shelves = { ...state.shelves };
+    for (const [orderId, quantity] of Object.entries(reservations)) {
+      const shelf = (shelves[shelfOf(orderId)] ??= { reservations: { __proto__: null } });
+      shelf.reservations[orderId] = quantity;
+    }
+    return { ...state, shelves };
   },
 };
 

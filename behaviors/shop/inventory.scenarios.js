@@ -26,14 +26,14 @@ const scenarios = [
     then: {
       events: [reserved],
       reply: { quantity: 4, available: 6 },
-      state: { available: 6, reserved: 4, reservations: { 'o-1': 4 } },
+      state: { available: 6, reserved: 4, shelves: { 19: { reservations: { 'o-1': 4 } } } },
     },
   },
   {
     name: 'reserves the last piece',
     given: [added],
     when: ['Reserve', { orderId: 'o-1', quantity: 10 }],
-    then: { reply: { quantity: 10, available: 0 }, state: { reserved: 10, reservations: { 'o-1': 10 } } },
+    then: { reply: { quantity: 10, available: 0 }, state: { reserved: 10, shelves: { 19: { reservations: { 'o-1': 10 } } } } },
   },
   { name: 'reserves no more than there is', given: [added], when: ['Reserve', { orderId: 'o-1', quantity: 11 }], then: { rejected: 'OUT_OF_STOCK' } },
   { name: 'reserves nothing twice', given: [added, reserved], when: ['Reserve', { orderId: 'o-2', quantity: 7 }], then: { rejected: 'OUT_OF_STOCK' } },

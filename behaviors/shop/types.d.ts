@@ -111,6 +111,11 @@ export namespace shop {
       readonly reserved: number;
       readonly sold: number;
       readonly reservations: { readonly [key: string]: number };
+      readonly shelves: { readonly [key: string]: shop.v1.Shelf };
+    }
+
+    interface Shelf {
+      readonly reservations: { readonly [key: string]: number };
     }
 
     interface Notify {

@@ -21,6 +21,14 @@ export interface InventoryFacts {
   readonly reservations: Readonly<Record<string, number>>;
 }
 
+/** As an inventory's state has them. */
+export type Shelves = Readonly<Record<string, { readonly reservations: Readonly<Record<string, number>> }>>;
+
+/** The reservations of all shelves; one that lies on two of them counts twice in `reserved`, and is found by Q1. */
+export function reservationsOn(shelves: Shelves): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.values(shelves).flatMap(({ reservations }) => Object.entries(reservations)));
+}
+
 export type Outcome = 'CONFIRMED' | 'EXPIRED' | 'VOID';
 export type OrderStatus = 'UNSPECIFIED' | 'AWAITING_PAYMENT' | 'PAID' | Outcome;
 

@@ -5,7 +5,7 @@
 
 import t from 'tap';
 
-import { conservationOf } from './shop-conservation.ts';
+import { conservationOf, reservationsOn } from './shop-conservation.ts';
 import type { OrderStatus, PaymentStatus, ShopFacts } from './shop-conservation.ts';
 import { ShopModel, typeOf } from './testing/shop-model.ts';
 import type { World } from './testing/shop-model.ts';
@@ -117,7 +117,7 @@ function factsOf(world: World, { stock }: Shop): ShopFacts {
   const of = (type: string): [id: string, state: any][] => Object.entries(world.actors).filter(([actor]) => typeOf(actor) === type).map(([actor, state]) => [actor.slice(type.length + 1), state]);
   const outcomes: Record<string, string> = { OrderConfirmed: 'CONFIRMED', OrderExpired: 'EXPIRED', OrderVoided: 'VOID' };
   return {
-    inventories: of('shop.v1.Inventory').map(([id, state]) => ({ ...state, id, stocked: stock[id]! })),
+    inventories: of('shop.v1.Inventory').map(([id, state]) => ({ ...state, id, stocked: stock[id]!, reservations: reservationsOn(state.shelves) })),
     orders: of('shop.v1.Order').map(([id, state]) => ({
       ...state, id, status: state.status.replace('ORDER_STATUS_', '') as OrderStatus, told: (world.notable[`shop.v1.Order:${id}`] ?? []).map((event) => outcomes[event]!),
     })),

@@ -1,7 +1,8 @@
 /** Final states of a run's actors, read through a node, as the facts that the conservation check takes. What has ended is not read again. */
 
 import type { Client } from '../client/client.ts';
-import type { InventoryFacts, OrderFacts, OrderStatus, PaymentFacts, PaymentStatus, ShopFacts } from './shop-conservation.ts';
+import { reservationsOn } from './shop-conservation.ts';
+import type { InventoryFacts, OrderFacts, OrderStatus, PaymentFacts, PaymentStatus, Shelves, ShopFacts } from './shop-conservation.ts';
 
 /** Reads at once. */
 const READS_MAX = 64;
@@ -14,7 +15,7 @@ interface InventoryState {
   readonly available: string;
   readonly reserved: string;
   readonly sold: string;
-  readonly reservations: Readonly<Record<string, number>>;
+  readonly shelves: Shelves;
 }
 
 interface OrderState {
@@ -82,8 +83,8 @@ export class ShopReader {
 
   private async inventory(id: string): Promise<InventoryFacts> {
     const { state } = await this.client.get<InventoryState>(`shop.v1.Inventory:${id}`);
-    const { available, reserved, sold, reservations } = state;
-    return { id, stocked: this.stocked.get(id)!, available: Number(available), reserved: Number(reserved), sold: Number(sold), reservations: { ...reservations } };
+    const { available, reserved, sold, shelves } = state;
+    return { id, stocked: this.stocked.get(id)!, available: Number(available), reserved: Number(reserved), sold: Number(sold), reservations: reservationsOn(shelves) };
   }
 }
 

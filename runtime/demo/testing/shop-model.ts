@@ -28,6 +28,7 @@ interface Behavior {
     readonly initialState: () => Json;
     readonly decide: Record<string, (state: Json, command: Json, ctx: Json) => Json>;
     readonly evolve: Record<string, (state: Json, event: Json) => Json>;
+    readonly migrate?: (oldState: Json) => Json;
   };
 }
 
@@ -91,6 +92,11 @@ export class ShopModel {
 
   state(world: World, actor: string): Json {
     return world.actors[actor] ?? this.normal(`${typeOf(actor)}State`, this.behaviors.get(typeOf(actor))!.initialState());
+  }
+
+  /** A state of an older version under the behaviour of now. */
+  migrate(type: string, oldState: Json): Json {
+    return this.normal(`${type}State`, this.behaviors.get(type)!.migrate!(oldState));
   }
 
   /** The first message of a channel arrives. */

@@ -1,14 +1,22 @@
 /** Final states of a race's actors, read through a node, as the facts that the shop's conservation check takes (../../demo/shop-conservation.ts). */
 
-import type { OrderStatus, PaymentStatus, ShopFacts } from '../../demo/shop-conservation.ts';
+import { reservationsOn } from '../../demo/shop-conservation.ts';
+import type { OrderStatus, PaymentStatus, Shelves, ShopFacts } from '../../demo/shop-conservation.ts';
 import type { CarefulClient } from '../messages/careful-client.ts';
 import { typeOf } from '../messages/log-record.ts';
-import type { InventoryState, OrderState, PaymentState } from '../messages/shop-fold.ts';
+import type { OrderState, PaymentState } from '../messages/shop-fold.ts';
 import { decodeState } from '../messages/shop-messages.ts';
 import { INVENTORY } from './race.ts';
 import type { Race } from './race.ts';
 
 const GETS = 64;
+
+interface StoredInventory {
+  readonly available: number;
+  readonly reserved: number;
+  readonly sold: number;
+  readonly shelves: Shelves;
+}
 
 export async function factsOf(race: Race, client: CarefulClient): Promise<ShopFacts> {
   const read = async <State>(actor: string): Promise<State> => decodeState(typeOf(actor), (await client.get(actor)).body) as State;
@@ -26,8 +34,8 @@ export async function factsOf(race: Race, client: CarefulClient): Promise<ShopFa
     const { status, orderId, amount } = await read<PaymentState>(`shop.v1.Payment:${id}`);
     return { id, status: short(status) as PaymentStatus, orderId, amount };
   });
-  const { available, reserved, sold, reservations } = await read<InventoryState & { sold: number }>(INVENTORY);
-  return { orders, payments, inventories: [{ id: 'sale', stocked: race.stocked, available, reserved, sold, reservations }] };
+  const { available, reserved, sold, shelves } = await read<StoredInventory>(INVENTORY);
+  return { orders, payments, inventories: [{ id: 'sale', stocked: race.stocked, available, reserved, sold, reservations: reservationsOn(shelves) }] };
 }
 
 /** ORDER_STATUS_VOID is VOID here. */
