@@ -58,6 +58,8 @@ async function fakeServer(t: Test, answer: (command: string, socket: Socket) => 
 await t.test('the class is what the server is set to', async (t) => {
   for (const appendfsync of ['always', 'everysec', 'no'] as const) {
     t.equal(await durabilityAt(await serverWith(t, { appendfsync })), `redis-${appendfsync}`);
+    const config = { 'no-appendfsync-on-rewrite': 'yes' };
+    t.equal(await durabilityAt(await serverWith(t, { appendfsync, config })), 'redis-no', 'now and then it synchronises nothing');
   }
 });
 

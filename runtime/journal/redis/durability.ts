@@ -6,6 +6,9 @@
  * flushAppendOnlyFile): then the death of its process alone costs acknowledged records (slow-disk.redis.test.ts). They are found missing
  * (opening.ts), and a disk that does not keep up is told beforehand (sync-watch.ts).
  *
+ * With `no-appendfsync-on-rewrite yes` Redis does not synchronise at all while a child of it rewrites the file or saves a snapshot, `always` or
+ * not (aof.c, flushAppendOnlyFile; durability.redis.test.ts counts): for minutes, on a large store. So that counts as `no`.
+ *
  * Where nobody may ask for the settings, as managed services have it, the server's report says whether there is an append-only file and
  * whether keys are evicted, but not when the file is synchronised: that counts as never.
  */
@@ -19,6 +22,8 @@ export type RedisClass = Extract<DurabilityClass, 'memory' | `redis-${string}`>;
 
 /** The weakest first. */
 const order: readonly RedisClass[] = ['memory', 'redis-no', 'redis-everysec', 'redis-always'];
+
+const SETTINGS_OF_CLASS = ['appendonly', 'appendfsync', 'no-appendfsync-on-rewrite'];
 
 export interface SettingsOfServer {
   readonly name: string;
@@ -44,7 +49,7 @@ export function judge(servers: readonly SettingsOfServer[], memoryAllowed: boole
     const found = classOf(settings);
     if (because === '' || order.indexOf(found) < order.indexOf(durability)) {
       durability = found;
-      because = `${name} has appendonly ${settings.get('appendonly') ?? 'unknown'}, appendfsync ${settings.get('appendfsync') ?? 'unknown'}`;
+      because = `${name} has ${SETTINGS_OF_CLASS.map((setting) => `${setting} ${settings.get(setting) ?? 'unknown'}`).join(', ')}`;
     }
     const refusal = refusalOf(name, settings, memoryAllowed);
     if (refusal !== null) refusals.push(refusal);
@@ -89,7 +94,7 @@ export class ServerSettings {
   async read(): Promise<SettingsOfServer[]> {
     if (!this.isDenied) {
       try {
-        const answers = await this.links.callAll('CONFIG', ['GET', 'appendonly', 'appendfsync', 'maxmemory-policy']);
+        const answers = await this.links.callAll('CONFIG', ['GET', ...SETTINGS_OF_CLASS, 'maxmemory-policy']);
         return answers.map(({ name, answer }) => ({ name, settings: settingsOf(answer) }));
       } catch (error) {
         // No such command, as it was renamed, or not for this user.
@@ -114,6 +119,7 @@ function settingsInReport(report: string): Map<string, string> {
 
 function classOf(settings: ReadonlyMap<string, string>): RedisClass {
   if (settings.get('appendonly') !== 'yes') return 'memory';
+  if (settings.get('no-appendfsync-on-rewrite') === 'yes') return 'redis-no';
   switch (settings.get('appendfsync')) {
     case 'always':
       return 'redis-always';

@@ -249,3 +249,19 @@ await t.test('always, every synchronisation takes long, killed with appends on t
   t.same(one.errors, []);
   t.same(await complaints(), []);
 });
+
+await t.test('always, with no-appendfsync-on-rewrite: while a child of it saves, answers wait for no disk, so the class is redis-no', async (t) => {
+  const rig = await slowRigFor(t, { appendfsync: 'always' });
+  const { disk, one, redis, history } = rig;
+  t.equal(one.journal.durability, 'redis-always');
+  await redis.command('CONFIG', 'SET', 'no-appendfsync-on-rewrite', 'yes');
+  await redis.command('CONFIG', 'SET', 'rdb-key-save-delay', 1_000_000);
+  await appended(t, one);
+  await until(() => one.journal.durability === 'redis-no', 'a running node sees it');
+  await redis.command('BGSAVE');
+  await until(async () => String(await redis.command('INFO', 'persistence')).includes('rdb_bgsave_in_progress:1'), 'a child saves');
+  disk.hold();
+  const before = history.count('appended');
+  await appended(t, one);
+  t.equal(history.count('appended') - before, ids.length, 'acknowledged, while no synchronisation can end');
+});
