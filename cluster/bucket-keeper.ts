@@ -13,6 +13,7 @@
  * K4  What another node has taken is not opened again before the map was fetched anew: it may say by now that this is as it should be.
  */
 
+import { Outage } from '../runtime/actor/outage.ts';
 import type { Clock, Log, Scheduler } from '../runtime/actor/seams.ts';
 import type { OwnedBucket } from '../runtime/actor/ownership.ts';
 import { NO_NODE } from './bucket-map.ts';
@@ -68,9 +69,11 @@ export class BucketKeeper {
   private running: Promise<void> | null = null;
   private isWanted = false;
   private isTimed = false;
+  private readonly outage: Outage;
 
   constructor(parts: BucketKeeperParts) {
     this.parts = parts;
+    this.outage = new Outage(parts.log, { begins: 'buckets are not where they should be; it is tried again', over: 'buckets are where they should be again' });
   }
 
   /** The map changed, or something failed that should be tried again. */
@@ -124,13 +127,14 @@ export class BucketKeeper {
     try {
       await Promise.all([this.open(given), this.vacate(moved), ...[...moving].map(([next, indexes]) => this.move(next, indexes))]);
       await this.accept();
+      this.outage.worked(this);
     } catch (error) {
       this.failed(error);
     }
   }
 
   private failed(error: unknown): void {
-    this.parts.log.warn({ err: error }, 'buckets are not where they should be yet');
+    this.outage.again(this, error);
     this.syncLater();
   }
 

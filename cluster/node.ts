@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 
 import { NodeEngine } from '../runtime/actor/node-engine.ts';
 import { LogPlaces } from '../runtime/actor/log-places.ts';
-import { isRetryable, Outage } from '../runtime/actor/outage.ts';
+import { Outage } from '../runtime/actor/outage.ts';
 import { everySecond, systemClock, systemEntropy, systemScheduler } from '../runtime/actor/seams-node.ts';
 import type { ClusterMetrics } from '../runtime/admin/metrics.ts';
 import { Monitor } from '../runtime/admin/monitor.ts';
@@ -333,7 +333,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     if (isEnded) return;
     deployments.follow().then(
       () => lookUps.worked(follow),
-      (error: unknown) => (isRetryable(error) ? lookUps.failed(follow, error) : log.warn({ err: error }, 'what is in service could not be looked up')),
+      (error: unknown) => lookUps.again(follow, error),
     );
     systemScheduler.later(FOLLOW_MS, follow);
   };

@@ -31,3 +31,19 @@ t.test('what may pass by itself', async (t) => {
   t.notOk(isRetryable(new StoreError('refused', 'NOPERM', 'no', false)));
   for (const error of [new TroupeError('JOURNAL_DAMAGED', 'x'), new TroupeError('ROLLED_BACK', 'x'), new TypeError('x'), 'x', null]) t.notOk(isRetryable(error));
 });
+
+t.test('a defect is told each time, with its stack, and is no outage', async (t) => {
+  const lines: string[] = [];
+  const errors: object[] = [];
+  const log = { info: (_: object, text: string) => lines.push(text), warn: (_: object, text: string) => lines.push(text), error: (fields: object) => errors.push(fields) };
+  const outage = new Outage(log, { begins: 'away', over: 'back' });
+  const defect = new TypeError('a defect');
+  outage.again('a', defect);
+  outage.again('a', defect);
+  t.strictSame(errors, [{ err: defect }, { err: defect }]);
+  outage.again('b', new TroupeError('STORE_UNAVAILABLE', 'gone'));
+  outage.again('b', new TroupeError('STORE_UNAVAILABLE', 'gone'));
+  outage.worked('b');
+  t.same(lines, ['away', 'back']);
+  t.equal(errors.length, 2);
+});

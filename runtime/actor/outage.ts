@@ -29,6 +29,12 @@ export class Outage {
     this.log.warn({ reason: error instanceof Error ? error.message : String(error) }, this.texts.begins);
   }
 
+  /** `who` tries again. A reason that does not pass by itself is a defect, and told each time, with its stack. */
+  again(who: unknown, error: unknown): void {
+    if (isRetryable(error)) this.failed(who, error);
+    else this.log.error({ err: error }, this.texts.begins);
+  }
+
   /** `who` has come through; it is over when all have. */
   worked(who: unknown): void {
     this.concerned.delete(who);

@@ -18,6 +18,7 @@ import type { EngineLimits } from '../engine-limits.ts';
 import { Job, JOB_NOTE } from '../job.ts';
 import type { MessageRouting } from '../messages/intake.ts';
 import type { Origin } from '../messages/origin.ts';
+import { Outage } from '../outage.ts';
 import type { CommitGroup } from '../output-gate.ts';
 import type { Clock, Log, Scheduler } from '../seams.ts';
 import { readChunk, readText, writeChunk } from './chunk.ts';
@@ -72,10 +73,12 @@ export class BroadcastService {
   private readonly parts: BroadcastParts;
   private readonly runners = new Map<Bucket, Runner>();
   private readonly queue: Runner[] = [];
+  private readonly outage: Outage;
   private rounds = 0;
 
   constructor(parts: BroadcastParts) {
     this.parts = parts;
+    this.outage = new Outage(parts.log, { begins: 'broadcasts cannot be read from the log; they are tried again', over: 'broadcasts can be read from the log again' });
   }
 
   stat(): BroadcastStat {
@@ -103,6 +106,7 @@ export class BroadcastService {
     if (runner === undefined) return;
     this.runners.delete(bucket);
     runner.isGone = true;
+    this.outage.left(runner);
     this.end(runner);
   }
 
@@ -173,11 +177,12 @@ export class BroadcastService {
     this.rounds++;
     this.read(runner).then(
       (chunks) => {
+        this.outage.worked(runner);
         if (!round.isOver) this.enter(runner, round, chunks);
       },
       (error: unknown) => {
         if (round.isOver) return;
-        this.parts.log.warn({ bucket: runner.bucket.name, err: error }, 'a broadcast cannot be read from the log yet');
+        this.outage.again(runner, error);
         this.end(runner);
         this.parts.scheduler.later(limits.messageRetryMs, () => this.line(runner));
       },

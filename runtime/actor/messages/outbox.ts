@@ -13,6 +13,7 @@
 import { RecordReader } from '../../codec/record.ts';
 import { limits } from '../../limits.ts';
 import type { Bucket } from '../bucket.ts';
+import { Outage } from '../outage.ts';
 import type { Clock, Log, Scheduler } from '../seams.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { OutChannel } from './channels.ts';
@@ -54,9 +55,11 @@ export class Outbox {
   private listed: Outlet[] = [];
   private readonly touched: Outlet[] = [];
   private isTimed = false;
+  private readonly outage: Outage;
 
   constructor(parts: OutboxParts) {
     this.parts = parts;
+    this.outage = new Outage(parts.log, { begins: 'messages cannot be read from the log; they are tried again', over: 'messages can be read from the log again' });
   }
 
   /** The bucket serves here: asks after every channel that is not known to be taken in as far as it was sent. */
@@ -251,6 +254,7 @@ export class Outbox {
     void this.read(box).then(
       () => {
         box.isReading = false;
+        this.outage.worked(box);
         if (this.boxes[box.bucket.id.index] !== box) return;
         for (const outlet of [...box.outlets]) {
           this.settle(outlet);
@@ -259,9 +263,10 @@ export class Outbox {
       },
       (error: unknown) => {
         box.isReading = false;
-        this.parts.log.warn({ bucket: box.bucket.name, err: error }, 'messages cannot be read from the log yet');
+        this.outage.again(box, error);
         this.parts.scheduler.later(limits.messageRetryMs, () => {
           if (this.boxes[box.bucket.id.index] === box) this.readOn(box);
+          else this.outage.left(box);
         });
       },
     );

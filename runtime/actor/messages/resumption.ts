@@ -14,6 +14,7 @@ import type { Bucket } from '../bucket.ts';
 import type { Bundles } from '../bundles.ts';
 import type { Journal } from '../../journal/journal.ts';
 import { limits } from '../../limits.ts';
+import { Outage } from '../outage.ts';
 import type { CommitGroup } from '../output-gate.ts';
 import type { Log, Scheduler } from '../seams.ts';
 import type { MessageRouting } from './intake.ts';
@@ -57,9 +58,11 @@ export class Resumption {
   private readonly boxes = new Map<Bucket, LetterBox>();
   private active = 0;
   private isStepping = false;
+  private readonly outage: Outage;
 
   constructor(parts: ResumptionParts) {
     this.parts = parts;
+    this.outage = new Outage(parts.log, { begins: 'parked messages cannot be read from the log; they are tried again', over: 'parked messages can be read from the log again' });
   }
 
   boxOf(bucket: Bucket): LetterBox | null {
@@ -167,20 +170,27 @@ export class Resumption {
   }
 
   private start(box: LetterBox, actor: string): void {
-    const { journal, routing, scheduler, log } = this.parts;
+    const { journal, routing, scheduler } = this.parts;
+    const { outage } = this;
     const { bucket, claimed } = box;
     const parked = new ParkedActor({
       bucket, actor, claimed,
-      read: (positions) => readLetters(journal, bucket.id, positions),
+      async *read(positions) {
+        for await (const letter of readLetters(journal, bucket.id, positions)) {
+          outage.worked(parked);
+          yield letter;
+        }
+      },
       enter: ({ job }) => routing.enter(job),
       soon: (task) => scheduler.soon(task),
       later: (error, task) => {
-        log.warn({ bucket: bucket.name, actor, err: error }, 'parked messages cannot be read from the log yet');
+        outage.again(parked, error);
         scheduler.later(limits.messageRetryMs, task);
       },
       recorded: (from, position, group) => box.watched.get(from)?.recorded(position, group),
       ended: (refusal) => {
         box.actors.delete(actor);
+        outage.left(parked);
         this.active--;
         this.stayed(box, actor, refusal);
         this.stepSoon();
