@@ -36,6 +36,8 @@ export interface Verdict {
   readonly durability: RedisClass;
   /** The server that it is the class of, and its settings. */
   readonly because: string;
+  /** Its `appendfsync` promises more than that class. */
+  readonly isDeceptive: boolean;
   /** CONFIG_INVALID for each server that evicts keys, or that keeps nothing while that is not allowed: no node starts with it. */
   readonly refusals: readonly TroupeError[];
 }
@@ -44,17 +46,19 @@ export interface Verdict {
 export function judge(servers: readonly SettingsOfServer[], memoryAllowed: boolean): Verdict {
   let durability: RedisClass = 'redis-always';
   let because = '';
+  let isDeceptive = false;
   const refusals: TroupeError[] = [];
   for (const { name, settings } of servers) {
     const found = classOf(settings);
     if (because === '' || order.indexOf(found) < order.indexOf(durability)) {
       durability = found;
+      isDeceptive = found === 'redis-no' && neverOnRewrite(settings) && settings.get('appendfsync') !== 'no';
       because = `${name} has ${SETTINGS_OF_CLASS.map((setting) => `${setting} ${settings.get(setting) ?? 'unknown'}`).join(', ')}`;
     }
     const refusal = refusalOf(name, settings, memoryAllowed);
     if (refusal !== null) refusals.push(refusal);
   }
-  return { durability, because, refusals };
+  return { durability, because, isDeceptive, refusals };
 }
 
 function refusalOf(name: string, settings: ReadonlyMap<string, string>, memoryAllowed: boolean): TroupeError | null {
@@ -119,7 +123,7 @@ function settingsInReport(report: string): Map<string, string> {
 
 function classOf(settings: ReadonlyMap<string, string>): RedisClass {
   if (settings.get('appendonly') !== 'yes') return 'memory';
-  if (settings.get('no-appendfsync-on-rewrite') === 'yes') return 'redis-no';
+  if (neverOnRewrite(settings)) return 'redis-no';
   switch (settings.get('appendfsync')) {
     case 'always':
       return 'redis-always';
@@ -128,6 +132,10 @@ function classOf(settings: ReadonlyMap<string, string>): RedisClass {
     default:
       return 'redis-no';
   }
+}
+
+function neverOnRewrite(settings: ReadonlyMap<string, string>): boolean {
+  return settings.get('no-appendfsync-on-rewrite') === 'yes';
 }
 
 /** CONFIG GET answers a flat list under the second version of the protocol, and what the client library makes of a map under the third. */

@@ -87,6 +87,12 @@ await t.test('a class that was changed is told once, up or down (T2)', async (t)
   t.same(watch.refusals, []);
 });
 
+await t.test('a start warns where appendfsync promises more than is kept, and only there', async (t) => {
+  const { warnings } = await watchOn(t, { appendfsync: 'always', config: { 'no-appendfsync-on-rewrite': 'yes' } });
+  t.match(warnings, [/redis-no: .* appendfsync always, no-appendfsync-on-rewrite yes/]);
+  for (const appendfsync of ['always', 'everysec', 'no'] as const) t.same((await watchOn(t, { appendfsync })).warnings, []);
+});
+
 await t.test('what no node starts with is an alarm at once, and every minute as long as it lasts (T2)', async (t) => {
   const { watch, set, clock, warnings, alarms } = await watchOn(t, { appendfsync: 'always', maxmemory: '64mb', maxmemoryPolicy: 'noeviction' });
   await set('maxmemory-policy', 'allkeys-lru');

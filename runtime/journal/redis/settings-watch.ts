@@ -55,10 +55,10 @@ export class SettingsWatch {
 
   /** The first look. @throws TroupeError CONFIG_INVALID for settings under which nothing should be acknowledged; StoreError */
   async start(): Promise<void> {
-    const { durability, because, refusals } = await this.ask();
+    const { durability, because, isDeceptive, refusals } = await this.ask();
     if (refusals[0] !== undefined) throw refusals[0];
     this.durability = durability;
-    if (durability === 'redis-no') this.warn(`the durability class is redis-no: ${because}. A loss of power costs what the kernel had not written`);
+    if (isDeceptive) this.warn(`the durability class is ${durability}: ${because}. Redis synchronises nothing while it rewrites or saves; a loss of power costs what the kernel had not written`);
   }
 
   follow(): void {
