@@ -42,9 +42,20 @@ class FakeCluster {
     const id = `n${this.nodes.length}`;
     const index = this.nodes.length;
     engine.node = id;
+    // As nodes do: what comes in behind a command that makes a detour stays behind it.
+    const away = new Map<string, number>();
     engine.onCommand = (request) => {
-      if (this.ownerOf(request.to.text) === index) setImmediate(() => this.actors.apply(request));
-      else setTimeout(() => this.actors.apply(request), this.detourMs);
+      const actor = request.to.text;
+      const before = away.get(actor) ?? 0;
+      if (before === 0 && this.ownerOf(actor) === index) {
+        setImmediate(() => this.actors.apply(request));
+        return true;
+      }
+      away.set(actor, before + 1);
+      setTimeout(() => {
+        away.set(actor, away.get(actor)! - 1);
+        this.actors.apply(request);
+      }, this.detourMs);
       return true;
     };
     const gateway = createGateway({ engine, host: '127.0.0.1', port: 0, auth: await createAuthenticator({ kind: 'none' }) });
