@@ -1,6 +1,6 @@
 /** `npm run faults -- cluster [options]`: faults of a whole cluster on purpose, and the proof that what was promised held. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -62,6 +62,7 @@ async function main(): Promise<number> {
   const say = (text: string): void => void (values.json ? process.stderr : process.stdout).write(`${text}\n`);
   const seed = whole('seed', values.seed);
   say(`seed ${seed}`);
+  mkdirSync(values.data, { recursive: true });
   const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
   const result = await runClusterCampaign({
     directory, seed, say,

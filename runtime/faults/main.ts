@@ -1,6 +1,6 @@
 /** `npm run faults -- <kind> [options]`: faults on purpose, and the proof that what was promised held. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -333,6 +333,7 @@ async function messages(args: string[]): Promise<number> {
 
 /** Runs in a new directory, which stays when something was found. */
 async function inDirectory(values: { data: string; keep: boolean }, run: (directory: string) => Promise<readonly string[]>, tell = say): Promise<number> {
+  mkdirSync(values.data, { recursive: true });
   const directory = mkdtempSync(join(values.data, 'troupe-faults-'));
   const findings = await run(directory);
   for (const finding of findings) tell(`FOUND ${finding}`);
