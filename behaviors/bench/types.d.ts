@@ -22,8 +22,32 @@ export namespace bench {
       readonly value: number;
     }
 
+    interface DocumentIncrement {
+      readonly by: number;
+      readonly content: Uint8Array;
+    }
+
+    interface DocumentIncrementReply {
+      readonly value: number;
+    }
+
+    interface DocumentEvent {
+      readonly incremented?: bench.v1.DocumentIncremented | undefined;
+    }
+
+    interface DocumentIncremented {
+      readonly by: number;
+      readonly content: Uint8Array;
+    }
+
+    interface DocumentState {
+      readonly value: number;
+      readonly content: Uint8Array;
+    }
+
     interface FanIncrement {
       readonly by: number;
+      readonly fanOut: number;
     }
 
     interface FanIncrementReply {
@@ -76,6 +100,16 @@ export interface Actors {
     };
     events: {
       Incremented: bench.v1.Incremented;
+    };
+  };
+  'bench.v1.Document': {
+    type: 'bench.v1.Document';
+    state: bench.v1.DocumentState;
+    commands: {
+      Increment: { command: bench.v1.DocumentIncrement; reply: bench.v1.DocumentIncrementReply };
+    };
+    events: {
+      DocumentIncremented: bench.v1.DocumentIncremented;
     };
   };
   'bench.v1.Fan': {

@@ -12,6 +12,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
 import { WireWriter } from '../../runtime/codec/wire.ts';
+import type { Endpoint } from './endpoint.ts';
 
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const MASK = [0x37, 0xfa, 0x21, 0x3d] as const;
@@ -43,10 +44,10 @@ export class Connection {
   private readonly nonce = randomBytes(16).toString('base64');
   private open = false;
 
-  private constructor(port: number, subprotocol: string, text: boolean) {
+  private constructor({ host, port }: Endpoint, subprotocol: string, text: boolean) {
     this.opcode = text ? OPCODE_TEXT : OPCODE_BINARY;
     this.socket = connect({
-      host: '127.0.0.1',
+      host,
       port,
       noDelay: true,
       onread: {
@@ -59,7 +60,7 @@ export class Connection {
     });
     this.socket.on('connect', () => {
       this.socket.write(
-        `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        `GET / HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
           `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${this.nonce}\r\nSec-WebSocket-Protocol: ${subprotocol}\r\n\r\n`,
       );
     });
@@ -67,8 +68,8 @@ export class Connection {
     this.socket.on('close', () => this.fail('closed'));
   }
 
-  static async open(port: number, subprotocol: string, text: boolean): Promise<Connection> {
-    const connection = new Connection(port, subprotocol, text);
+  static async open(endpoint: Endpoint, subprotocol: string, text: boolean): Promise<Connection> {
+    const connection = new Connection(endpoint, subprotocol, text);
     await new Promise<void>((resolve, reject) => {
       connection.onHandshake = (error) => (error === null ? resolve() : reject(error));
     });

@@ -14,10 +14,12 @@ import t from 'tap';
 import { WebSocketServer } from 'ws';
 
 import { Connection } from './connection.ts';
+import { local } from './endpoint.ts';
 import { COUNTER_TYPE } from './format.ts';
-import type { FrameFormat } from './format.ts';
+import type { Driven, FrameFormat } from './format.ts';
 import { jsonFormat } from './json-format.ts';
 import { Load } from './load.ts';
+import type { Loop } from './load.ts';
 import { protoFormat } from './proto-format.ts';
 import { verify } from './verify.ts';
 import type { Verdict } from './verify.ts';
@@ -30,6 +32,10 @@ const Requests = proto.lookupType('troupe.v1.Requests');
 const Answers = proto.lookupType('troupe.v1.Answers');
 const Increment = proto.lookupType('bench.v1.Increment');
 const CounterState = proto.lookupType('bench.v1.CounterState');
+
+const ACTORS = 20;
+const ENOUGH = 500;
+const COUNTERS: Driven = { type: COUNTER_TYPE, actors: ACTORS, prefix: '', shape: { valueBytes: 0, fanOut: 0 } };
 
 type Fault = 'none' | 'loseOne' | 'doubleOne' | 'loseEvent';
 interface Counter {
@@ -104,37 +110,38 @@ function answerJson(standIn: StandIn, data: Buffer): string {
   return JSON.stringify(Array.isArray(parsed) ? answers : answers[0]);
 }
 
-async function drive(fault: Fault, json: boolean, perFrame: number): Promise<{ verdict: Verdict; acknowledged: number }> {
+async function drive(fault: Fault, json: boolean, perFrame: number, loop: Loop = { kind: 'closed', inFlight: 8 }): Promise<{ verdict: Verdict; load: Load }> {
   const standIn = new StandIn(fault);
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: (names) => [...names][0]! });
   await once(server, 'listening');
   server.on('connection', (client) => {
     client.on('message', (data: Buffer) => client.send(json ? answerJson(standIn, data) : answerProto(standIn, data)));
   });
-  const format: FrameFormat = json ? jsonFormat(COUNTER_TYPE, 20) : protoFormat(COUNTER_TYPE, 20);
-  const { port } = server.address() as AddressInfo;
-  const connections = await Promise.all([1, 2, 3].map(() => Connection.open(port, format.subprotocol, json)));
-  const load = new Load(connections, format, { inFlight: 8, actors: 20, perFrame, keys: true, seed: 7 });
-  load.beginMeasuring();
+  const format: FrameFormat = json ? jsonFormat(COUNTERS) : protoFormat(COUNTERS);
+  const endpoint = local((server.address() as AddressInfo).port);
+  const connections = await Promise.all([1, 2, 3].map(() => Connection.open(endpoint, format.subprotocol, json)));
+  const load = new Load([connections], format, { loop, request: 'increment', distribution: 'uniform', actors: ACTORS, perFrame, keys: true, seed: 7 });
+  load.recorder.begin(performance.now());
   load.start();
-  while (load.acknowledged < 500) await sleep(5);
+  while (load.recorder.acknowledged < ENOUGH && !load.isSwept) await sleep(5);
+  load.recorder.end(performance.now());
   load.stop();
-  while (load.outstanding > 0) await sleep(5);
+  while (load.outstanding + load.waiting > 0) await sleep(5);
   const verdict = await verify(connections[0]!, format, load.counts, load.sums);
   for (const connection of connections) connection.close();
   for (const client of server.clients) client.terminate();
   server.close();
-  return { verdict, acknowledged: load.acknowledged };
+  return { verdict, load };
 }
 
 for (const json of [false, true]) {
   for (const perFrame of [1, 5]) {
     t.test(`${json ? 'JSON' : 'protobuf'} frames of up to ${perFrame} commands: what was acknowledged is there`, async (t) => {
-      const { verdict, acknowledged } = await drive('none', json, perFrame);
+      const { verdict, load } = await drive('none', json, perFrame);
       t.same(verdict.mismatches, []);
       t.same(verdict.failures, []);
-      t.equal(verdict.actorsChecked, 20);
-      t.ok(acknowledged >= 500);
+      t.equal(verdict.actorsChecked, ACTORS);
+      t.ok(load.recorder.acknowledged >= ENOUGH);
     });
   }
 }
@@ -145,3 +152,18 @@ for (const fault of ['loseOne', 'doubleOne', 'loseEvent'] as const) {
     t.equal(verdict.mismatches.length, 1);
   });
 }
+
+t.test('an open loop sends what is due, and counts from when it was due', async (t) => {
+  const { verdict, load } = await drive('none', false, 1, { kind: 'open', perSecond: 2_000, inFlightMax: 8 });
+  t.same([verdict.mismatches, verdict.failures], [[], []]);
+  const { histogram, late, timeline } = load.recorder.dump();
+  t.equal(histogram.total, late.total, 'all that was due in the window was sent, and answered, be it later');
+  t.ok(histogram.sumMs >= late.sumMs, 'being late is part of the latency');
+  t.ok(timeline.commands.length > 0);
+});
+
+t.test('in a sweep every actor has its turn once', async (t) => {
+  const { verdict, load } = await drive('none', false, 1, { kind: 'sweep', inFlight: 2 });
+  t.same([verdict.mismatches, verdict.failures], [[], []]);
+  t.ok(load.counts.every((count) => count === 1));
+});

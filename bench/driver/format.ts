@@ -1,6 +1,7 @@
 /** What both subprotocols offer to the load: write requests of one frame, read answers of one frame. */
 
 import type { WireWriter } from '../../runtime/codec/wire.ts';
+import { DriverRandom } from './random.ts';
 
 /** Takes the answers of a frame, one call each. `slot` is the request's id. */
 export interface AnswerSink {
@@ -29,11 +30,35 @@ export interface KeySource {
 
 export const COUNTER_TYPE = 'bench.v1.Counter';
 export const FAN_TYPE = 'bench.v1.Fan';
-export type DrivenType = typeof COUNTER_TYPE | typeof FAN_TYPE;
+export const DOCUMENT_TYPE = 'bench.v1.Document';
+export type DrivenType = typeof COUNTER_TYPE | typeof FAN_TYPE | typeof DOCUMENT_TYPE;
+
+/** Whom a driver talks to. */
+export interface Driven {
+  readonly type: DrivenType;
+  readonly actors: number;
+  /** Part of every actor's name. */
+  readonly prefix: string;
+  readonly shape: BodyShape;
+}
+
+/** What is sent to every actor of a run, beside the increment. */
+export interface BodyShape {
+  /** Of a document: so many bytes of content in each command, event and state. */
+  readonly valueBytes: number;
+  /** Of a fan: so many counters are sent the increment. */
+  readonly fanOut: number;
+}
 export const BY_MAX = 7;
 
-export function actorAddress(type: DrivenType, index: number): string {
-  return `${type}:c-${index}`;
+/** Content that does not compress; the same for the same increment. */
+export function contentOf(by: number, bytes: number): Buffer {
+  const random = new DriverRandom(by + 1);
+  return Buffer.from(Array.from({ length: bytes }, () => random.below(256)));
+}
+
+export function actorAddress({ type, prefix }: Pick<Driven, 'type' | 'prefix'>, index: number): string {
+  return `${type}:${prefix}c-${index}`;
 }
 
 /** Digits of a key's number, fixed width, so that every command has the same size. */

@@ -1,7 +1,7 @@
 /** Subprotocol troupe.v1.json, with JSON.parse on the way back as any client would do it. */
 
-import { actorAddress, keyText } from './format.ts';
-import type { AnswerSink, DrivenType, FrameFormat } from './format.ts';
+import { BY_MAX, DOCUMENT_TYPE, FAN_TYPE, actorAddress, contentOf, keyText } from './format.ts';
+import type { AnswerSink, Driven, FrameFormat } from './format.ts';
 import type { WireWriter } from '../../runtime/codec/wire.ts';
 
 interface JsonAnswer {
@@ -14,8 +14,15 @@ interface JsonAnswer {
   readonly error?: { readonly code: string; readonly retryable?: boolean };
 }
 
-export function jsonFormat(type: DrivenType, actors: number): FrameFormat {
-  const heads = Array.from({ length: actors }, (_, i) => `"to":"${actorAddress(type, i)}","command":"Increment","body":{"by":`);
+export function jsonFormat(driven: Driven): FrameFormat {
+  const { type, actors, shape } = driven;
+  const heads = Array.from({ length: actors }, (_, i) => `"to":"${actorAddress(driven, i)}","command":"Increment","body":`);
+  const bodies = Array.from({ length: BY_MAX + 1 }, (_, by) =>
+    JSON.stringify({
+      by,
+      ...(type === DOCUMENT_TYPE ? { content: contentOf(by, shape.valueBytes).toString('base64') } : {}),
+      ...(type === FAN_TYPE ? { fanOut: shape.fanOut } : {}),
+    }));
   let parts: string[] = [];
   return {
     subprotocol: 'troupe.v1.json',
@@ -25,10 +32,10 @@ export function jsonFormat(type: DrivenType, actors: number): FrameFormat {
     },
     command(_out, _index, slot, actor, by, key, keyNumber) {
       const keyPart = key === null ? '' : `"key":"${keyText(key, keyNumber)}",`;
-      parts.push(`{"id":"${slot}",${keyPart}${heads[actor]}${by}}}`);
+      parts.push(`{"id":"${slot}",${keyPart}${heads[actor]}${bodies[by]}}`);
     },
     get(_out, _index, slot, actor) {
-      parts.push(`{"id":"${slot}","get":"${actorAddress(type, actor)}"}`);
+      parts.push(`{"id":"${slot}","get":"${actorAddress(driven, actor)}"}`);
     },
     last(out) {
       text(out, parts.length === 1 ? parts[0]! : `[${parts.join(',')}]`);

@@ -1,244 +1,199 @@
 /**
- * The closed loop: every slot (connection x in flight) has one command outstanding; its answer is the reason for the next.
- * Keeps what is needed to check the run: per actor, how many commands were acknowledged and the sum of their increments.
+ * The load of one driver process: which commands are sent when, over which connection, and what became of them.
  *
- * Latency is from just before the write that carried the command to the read that carried its answer; the clock is read once per
- * read and once per write, not once per command. A retried command keeps its first time.
+ * - *Closed loop*: every slot (connection x in flight) has one request outstanding; its answer is the reason for the next.
+ * - *Open loop*: requests become due at times drawn beforehand, with independent gaps (a Poisson process) of the stated rate, whatever the
+ *   server does. What finds no connection with room waits here.
+ * - *Sweep*: a closed loop in which every actor has its turn once, in a random order; then it is over.
+ *
+ * D1  Latency counts from the moment in which the request was due (open loop) or was written first (closed loop) until the read that brought its
+ *     answer. What is sent again keeps its first time; what had to wait here has waited. [A server that stalls for a second delays all
+ *     who come in that second, not only those whose requests it had. Source: G. Tene on coordinated omission.]
+ * D2  Per actor, the number of acknowledged commands and the sum of their increments are kept, which is what the state is checked against.
+ *     What may or may not have had its effect is counted as unknown, and makes the check fail.
+ *
+ * The clock is read once per socket read and once per write, not once per command.
  */
 
+import { Backlog } from './backlog.ts';
+import { choiceOf } from './choice.ts';
+import type { Choice, Distribution } from './choice.ts';
 import type { Connection } from './connection.ts';
-import type { AnswerSink, FrameFormat, KeySource } from './format.ts';
-import { BY_MAX } from './format.ts';
-import { Histogram } from './histogram.ts';
+import type { FrameFormat } from './format.ts';
+import { Line } from './line.ts';
+import { DriverRandom } from './random.ts';
+import { Recorder } from './recorder.ts';
+
+export type Loop =
+  | { readonly kind: 'closed'; readonly inFlight: number }
+  /** `inFlightMax`: a connection that has so many open takes no more. */
+  | { readonly kind: 'open'; readonly perSecond: number; readonly inFlightMax: number }
+  | { readonly kind: 'sweep'; readonly inFlight: number };
 
 export interface LoadOptions {
-  readonly inFlight: number;
+  readonly loop: Loop;
+  readonly request: 'increment' | 'get';
   readonly actors: number;
+  readonly distribution: Distribution;
   readonly perFrame: number;
   readonly keys: boolean;
   readonly seed: number;
 }
 
-const RETRY_PAUSE_MS = 2;
-/** Codes after which the command certainly did nothing, so that it may be sent again even without a key. */
-const NOTHING_DONE = new Set(['MAILBOX_FULL', 'OVERLOADED', 'TOO_MANY_IN_FLIGHT', 'NOT_READY']);
+/** What the actors hold while they are only read: number of their newest event, and value. */
+export interface Expected {
+  readonly counts: Float64Array;
+  readonly sums: Float64Array;
+}
+
+const TICK_MS = 1;
+const MS_PER_S = 1_000;
+
+/** Connections that lead to the same node, and what is due for its actors. */
+interface Group {
+  readonly lines: Line[];
+  readonly backlog: Backlog;
+  turn: number;
+}
 
 export class Load {
-  readonly histogram = new Histogram();
+  readonly recorder = new Recorder();
   readonly counts: Float64Array;
   readonly sums: Float64Array;
   readonly errors = new Map<string, number>();
+  readonly options: LoadOptions;
+  readonly format: FrameFormat;
+  readonly random: DriverRandom;
+  readonly expected: Expected | null;
   retries = 0;
   outstanding = 0;
   /** Commands whose effect cannot be known: the run cannot be checked. */
   unknown = 0;
-  measuring = false;
-  acknowledged = 0;
-  private sending = false;
-  private random: number;
+  /** Answers to reads that were not what the actor holds. */
+  wrong = 0;
+  isSending = false;
+  private readonly groups: Group[];
+  /** By actor, the group that leads to its owner; null when any will do. */
+  private readonly groupOf: Int32Array | null;
+  private readonly everyone: Choice | null;
+  private nextDue = 0;
+  private timer: NodeJS.Timeout | null = null;
+  private swept = 0;
+  private readonly sweepOrder: Int32Array | null;
 
-  private readonly options: LoadOptions;
-  private readonly format: FrameFormat;
-  private readonly lines: Line[];
-
-  constructor(connections: readonly Connection[], format: FrameFormat, options: LoadOptions) {
+  /** `connections` by node; `ownerOf` tells each actor's, where requests are to go straight to the owner. */
+  constructor(connections: readonly (readonly Connection[])[], format: FrameFormat, options: LoadOptions, ownerOf: Int32Array | null = null, expected: Expected | null = null) {
+    const { actors, distribution, loop } = options;
     this.options = options;
     this.format = format;
-    this.counts = new Float64Array(options.actors);
-    this.sums = new Float64Array(options.actors);
-    this.random = (options.seed | 0) || 1;
-    this.lines = connections.map((connection, i) => new Line(this, connection, format, options, i));
+    this.expected = expected;
+    this.counts = new Float64Array(actors);
+    this.sums = new Float64Array(actors);
+    this.random = new DriverRandom(options.seed);
+    this.groupOf = ownerOf;
+    this.sweepOrder = loop.kind === 'sweep' ? shuffled(actors, this.random) : null;
+    const slots = loop.kind === 'open' ? loop.inFlightMax : loop.inFlight;
+    const everyone = this.sweepOrder === null ? choiceOf(distribution, actors, this.random) : null;
+    this.everyone = everyone;
+    let number = 0;
+    this.groups = connections.map((ofNode, node) => {
+      const own = ownerOf === null || this.sweepOrder !== null ? everyone : choiceOf(distribution, actors, this.random, indexesOf(ownerOf, node));
+      return { lines: ofNode.map((connection) => new Line(this, connection, slots, number++, own, node)), backlog: new Backlog(), turn: 0 };
+    });
   }
 
   start(): void {
-    this.sending = true;
-    for (const line of this.lines) line.startAll();
+    this.isSending = true;
+    if (this.options.loop.kind === 'open') {
+      this.nextDue = performance.now() + this.gap();
+      this.tick();
+    } else {
+      for (const { lines } of this.groups) for (const line of lines) line.startAll();
+    }
   }
 
-  /** Stops sending; answers still count until none is outstanding. */
+  /** No request becomes due any more; those that are due are sent, and answers count until none is outstanding. */
   stop(): void {
-    this.sending = false;
+    this.isSending = false;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
   }
 
-  get isSending(): boolean {
-    return this.sending;
+  /** Due and not sent. */
+  get waiting(): number {
+    return this.groups.reduce((sum, { backlog }) => sum + backlog.length, 0);
   }
 
-  beginMeasuring(): void {
-    this.histogram.reset();
-    this.acknowledged = 0;
-    this.retries = 0;
-    this.measuring = true;
-  }
-
-  endMeasuring(): void {
-    this.measuring = false;
+  /** Of a sweep: every actor was chosen and answered. */
+  get isSwept(): boolean {
+    return this.sweepOrder !== null && this.swept === this.sweepOrder.length && this.outstanding === 0;
   }
 
   countError(code: string): void {
     this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
   }
 
-  /** Uniform in [0, below), from the seed. */
-  pick(below: number): number {
-    let x = this.random;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.random = x;
-    return (x >>> 0) % below;
+  /** The next of a sweep; -1 when all had their turn. */
+  nextSwept(): number {
+    return this.swept < this.sweepOrder!.length ? this.sweepOrder![this.swept++]! : -1;
   }
 
-  get perFrame(): number {
-    return this.options.perFrame;
+  /** A connection has room again: what waits for its node goes first. */
+  refill(line: Line): void {
+    const { backlog } = this.groups[line.group]!;
+    while (backlog.length > 0 && line.hasRoom) {
+      line.put(backlog.actor, backlog.due);
+      backlog.shift();
+    }
   }
 
-  get frameFormat(): FrameFormat {
-    return this.format;
+  /** Gives out what has become due. */
+  pump(now: number): void {
+    if (now < this.nextDue || !this.isSending) return;
+    while (this.nextDue <= now) {
+      const actor = this.everyone!.next();
+      this.giveOut(this.groups[this.groupOf === null ? 0 : this.groupOf[actor]!]!, actor, this.nextDue);
+      this.nextDue += this.gap();
+    }
+    for (const { lines } of this.groups) for (const line of lines) line.send();
+  }
+
+  private giveOut(group: Group, actor: number, due: number): void {
+    const { lines, backlog } = group;
+    if (backlog.length === 0) {
+      for (let tried = 0; tried < lines.length; tried++) {
+        const line = lines[group.turn++ % lines.length]!;
+        if (!line.hasRoom) continue;
+        line.put(actor, due);
+        return;
+      }
+    }
+    backlog.push(actor, due);
+  }
+
+  private tick(): void {
+    this.timer = setTimeout(() => {
+      this.pump(performance.now());
+      if (this.isSending) this.tick();
+    }, TICK_MS);
+  }
+
+  private gap(): number {
+    const { loop } = this.options;
+    return loop.kind === 'open' ? (-Math.log(1 - this.random.unit()) * MS_PER_S) / loop.perSecond : 0;
   }
 }
 
-/** One connection and its slots. */
-class Line implements AnswerSink {
-  private readonly load: Load;
-  private readonly connection: Connection;
-  private readonly format: FrameFormat;
-  private readonly actors: number;
-  private readonly key: KeySource | null;
-  private keyNumber = 0;
-  private readonly slotActor: Int32Array;
-  private readonly slotBy: Int32Array;
-  private readonly slotKey: Float64Array;
-  private readonly slotSentAt: Float64Array;
-  /** 1 while the slot waits for an answer. */
-  private readonly slotOpen: Uint8Array;
-  private readonly sendable: Int32Array;
-  private sendableCount = 0;
-  private now = 0;
-  private fresh = false;
+function indexesOf(ownerOf: Int32Array, node: number): Int32Array {
+  return Int32Array.from([...ownerOf.keys()].filter((actor) => ownerOf[actor] === node));
+}
 
-  constructor(load: Load, connection: Connection, format: FrameFormat, options: LoadOptions, index: number) {
-    this.load = load;
-    this.connection = connection;
-    this.format = format;
-    this.actors = options.actors;
-    this.key = options.keys ? { prefix: `${options.seed.toString(36)}.${index}.` } : null;
-    this.slotActor = new Int32Array(options.inFlight);
-    this.slotBy = new Int32Array(options.inFlight);
-    this.slotKey = new Float64Array(options.inFlight);
-    this.slotSentAt = new Float64Array(options.inFlight);
-    this.slotOpen = new Uint8Array(options.inFlight);
-    this.sendable = new Int32Array(options.inFlight);
-    connection.owner = this;
+/** Source: Fisher and Yates, as in Durstenfeld (1964). */
+function shuffled(length: number, random: DriverRandom): Int32Array {
+  const order = Int32Array.from({ length }, (_, i) => i);
+  for (let i = length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [order[i], order[j]] = [order[j]!, order[i]!];
   }
-
-  startAll(): void {
-    for (let slot = 0; slot < this.slotOpen.length; slot++) this.fill(slot);
-    this.send();
-  }
-
-  frame(buffer: Buffer, from: number, to: number): void {
-    if (!this.fresh) {
-      this.fresh = true;
-      this.now = performance.now();
-    }
-    this.format.answers(buffer, from, to, this, false);
-  }
-
-  readEnd(): void {
-    this.fresh = false;
-    if (this.sendableCount > 0) this.send();
-  }
-
-  lost(reason: string): void {
-    this.load.countError(`connection lost: ${reason}`);
-    for (let slot = 0; slot < this.slotOpen.length; slot++) {
-      if (this.slotOpen[slot] === 1) {
-        this.load.unknown++;
-        this.load.outstanding--;
-      }
-    }
-    this.slotOpen.fill(0);
-  }
-
-  done(slot: number, _seq: number, _value: number): void {
-    this.acknowledge(slot);
-  }
-
-  echoed(slot: number): void {
-    this.acknowledge(slot);
-  }
-
-  failed(slot: number, code: string, retryable: boolean): void {
-    this.checkOpen(slot);
-    if (retryable && (this.key !== null || NOTHING_DONE.has(code))) {
-      this.load.retries++;
-      setTimeout(() => this.again(slot), RETRY_PAUSE_MS);
-      return;
-    }
-    this.load.countError(code);
-    if (retryable) this.load.unknown++;
-    this.release(slot);
-  }
-
-  private acknowledge(slot: number): void {
-    this.checkOpen(slot);
-    const load = this.load;
-    const actor = this.slotActor[slot]!;
-    load.counts[actor] = load.counts[actor]! + 1;
-    load.sums[actor] = load.sums[actor]! + this.slotBy[slot]!;
-    if (load.measuring) {
-      load.acknowledged++;
-      load.histogram.record(this.now - this.slotSentAt[slot]!);
-    }
-    this.release(slot);
-  }
-
-  private checkOpen(slot: number): void {
-    if (this.slotOpen[slot] !== 1) throw new Error(`an answer to request ${slot}, which is not open`);
-  }
-
-  private release(slot: number): void {
-    this.slotOpen[slot] = 0;
-    this.load.outstanding--;
-    if (this.load.isSending) this.fill(slot);
-  }
-
-  /** Chooses the next command of a slot. */
-  private fill(slot: number): void {
-    this.slotActor[slot] = this.load.pick(this.actors);
-    this.slotBy[slot] = 1 + this.load.pick(BY_MAX);
-    this.slotKey[slot] = this.keyNumber++;
-    this.slotSentAt[slot] = 0;
-    this.slotOpen[slot] = 1;
-    this.load.outstanding++;
-    this.sendable[this.sendableCount++] = slot;
-  }
-
-  private again(slot: number): void {
-    if (this.slotOpen[slot] !== 1) return;
-    this.sendable[this.sendableCount++] = slot;
-    this.send();
-  }
-
-  /** One write of everything that became sendable. */
-  private send(): void {
-    const { connection, format } = this;
-    const perFrame = this.load.perFrame;
-    const now = performance.now();
-    for (let at = 0; at < this.sendableCount; at += perFrame) {
-      const end = Math.min(at + perFrame, this.sendableCount);
-      const mark = connection.beginFrame();
-      format.first(connection.out);
-      for (let i = at; i < end; i++) {
-        const slot = this.sendable[i]!;
-        if (this.slotSentAt[slot] === 0) this.slotSentAt[slot] = now;
-        format.command(connection.out, i - at, slot, this.slotActor[slot]!, this.slotBy[slot]!, this.key, this.slotKey[slot]!);
-      }
-      format.last(connection.out);
-      connection.endFrame(mark);
-    }
-    this.sendableCount = 0;
-    connection.flush();
-  }
+  return order;
 }

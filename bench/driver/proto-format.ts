@@ -1,21 +1,24 @@
 /** Subprotocol troupe.v1.proto, written and read by hand: a library's object per message would cost the driver its core. */
 
 import { WireReader, WireWriter } from '../../runtime/codec/wire.ts';
-import { BY_MAX, KEY_DIGITS, actorAddress } from './format.ts';
-import type { AnswerSink, DrivenType, FrameFormat, KeySource } from './format.ts';
+import { BY_MAX, DOCUMENT_TYPE, FAN_TYPE, KEY_DIGITS, actorAddress, contentOf } from './format.ts';
+import type { AnswerSink, Driven, FrameFormat, KeySource } from './format.ts';
 
 const DIGITS = Buffer.from('0123456789abcdefghijklmnopqrstuv');
 
-export function protoFormat(type: DrivenType, actors: number): FrameFormat {
+export function protoFormat(driven: Driven): FrameFormat {
+  const { type, actors, shape } = driven;
   // Address and name of every actor, and every body, are encoded once.
   const heads = encodeAll(actors, (writer, i) => {
-    writer.string(1, actorAddress(type, i));
+    writer.string(1, actorAddress(driven, i));
     writer.string(2, 'Increment');
   });
-  const gets = encodeAll(actors, (writer, i) => writer.string(1, actorAddress(type, i)));
+  const gets = encodeAll(actors, (writer, i) => writer.string(1, actorAddress(driven, i)));
   const bodies = encodeAll(BY_MAX + 1, (writer, by) => {
     const start = writer.begin(3);
     writer.uint(1, by);
+    if (type === DOCUMENT_TYPE) writer.bytes(2, contentOf(by, shape.valueBytes));
+    if (type === FAN_TYPE) writer.uint(2, shape.fanOut);
     writer.end(start);
   });
   const ids = encodeAll(4096, (writer, i) => writer.string(1, String(i)));

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 
 import { stopChild } from '../subject/subject.ts';
 import type { DrivenType } from './format.ts';
-import type { DriverJob, DriverMeasure, DriverTotals, FromDriver, ToDriver } from './protocol.ts';
+import type { DriverJob, DriverTotals, FromDriver, ToDriver } from './protocol.ts';
 import type { Verdict } from './verify.ts';
 
 const ANSWER_MAX_MS = 60_000;
+const SWEEP_MAX_MS = 660_000;
 
 type Answer<K extends FromDriver['is']> = Extract<FromDriver, { is: K }>;
 
@@ -32,12 +33,18 @@ export class RemoteDriver {
     await this.ask({ do: 'begin' }, 'begun');
   }
 
-  async end(): Promise<DriverMeasure> {
-    return (await this.ask({ do: 'end' }, 'ended')).measure;
+  /** Of the measured time; what is still open is waited for by `drain`. */
+  async end(): Promise<void> {
+    await this.ask({ do: 'end' }, 'ended');
   }
 
   async drain(): Promise<DriverTotals> {
     return (await this.ask({ do: 'drain' }, 'drained')).totals;
+  }
+
+  /** Of a sweep: when every actor has had its turn. */
+  async finish(): Promise<DriverTotals> {
+    return (await this.ask({ do: 'finish' }, 'drained', SWEEP_MAX_MS)).totals;
   }
 
   async verify(type: DrivenType, counts: Float64Array, sums: Float64Array): Promise<Verdict> {
@@ -48,7 +55,7 @@ export class RemoteDriver {
     return stopChild(this.child);
   }
 
-  private ask<K extends FromDriver['is']>(message: ToDriver, wanted: K): Promise<Answer<K>> {
+  private ask<K extends FromDriver['is']>(message: ToDriver, wanted: K, maxMs = ANSWER_MAX_MS): Promise<Answer<K>> {
     return new Promise((resolve, reject) => {
       const settle = (act: () => void): void => {
         clearTimeout(timer);
@@ -61,7 +68,7 @@ export class RemoteDriver {
         else if (answer.is === 'failed') settle(() => reject(new Error(`driver: ${answer.message}`)));
       };
       const onExit = (code: number | null): void => settle(() => reject(new Error(`the driver ended with ${code}`)));
-      const timer = setTimeout(() => settle(() => reject(new Error(`the driver did not answer "${message.do}"`))), ANSWER_MAX_MS);
+      const timer = setTimeout(() => settle(() => reject(new Error(`the driver did not answer "${message.do}"`))), maxMs);
       this.child.on('message', onMessage);
       this.child.on('exit', onExit);
       this.child.send(message);

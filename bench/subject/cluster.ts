@@ -2,16 +2,18 @@
 
 import { join } from 'node:path';
 
-import { COUNTER_TYPE } from '../driver/format.ts';
+import { local } from '../driver/endpoint.ts';
 import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
-import type { ProductOptions } from './product.ts';
-import { rolesOf } from './product.ts';
+import type { ProductOptions } from './embedded.ts';
+import { rolesOf } from './embedded.ts';
 import type { RunningProcess, Subject } from './subject.ts';
+
+export type RedisFsync = 'everysec' | 'always' | 'no';
 
 export interface ClusterOptions extends ProductOptions {
   readonly nodes: number;
-  readonly fsync: 'everysec' | 'always' | 'no';
+  readonly fsync: RedisFsync;
 }
 
 export async function startCluster(name: 'redis' | 'cluster', directory: string, options: ClusterOptions): Promise<Subject> {
@@ -37,10 +39,9 @@ export async function startCluster(name: 'redis' | 'cluster', directory: string,
     await nodes[0]!.deploy(BENCH_BEHAVIORS);
     return {
       name,
-      ports: nodes.map(({ port }) => port),
+      endpoints: nodes.map(({ port }) => local(port)),
       durability: await nodes[0]!.durability(),
       keepsState: true,
-    drives: COUNTER_TYPE,
       processes: () => [{ role: 'redis', pid: redis.pid }, ...nodes.flatMap((node, i) => numbered(rolesOf(node.pid), nodes.length > 1 ? ` ${i + 1}` : ''))],
       stop,
     };

@@ -5,10 +5,10 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { COUNTER_TYPE } from '../driver/format.ts';
-import type { DrivenType } from '../driver/format.ts';
+import { local } from '../driver/endpoint.ts';
+import type { Endpoint } from '../driver/endpoint.ts';
 
-export type SubjectName = 'echo' | 'floor' | 'product' | 'sends' | 'redis' | 'cluster';
+export type SubjectName = 'echo' | 'floor' | 'embedded' | 'redis' | 'cluster' | 'target';
 
 export interface RunningProcess {
   readonly role: string;
@@ -17,14 +17,12 @@ export interface RunningProcess {
 
 export interface Subject {
   readonly name: SubjectName;
-  /** Connections are spread over these. */
-  readonly ports: readonly number[];
+  /** Its nodes; connections are spread over them. */
+  readonly endpoints: readonly Endpoint[];
   /** What an answer survives. */
   readonly durability: string;
   /** Whether state can be read back and checked. */
   readonly keepsState: boolean;
-  /** Whose actors are driven. */
-  readonly drives: DrivenType;
   processes(): RunningProcess[];
   stop(): Promise<void>;
 }
@@ -44,10 +42,9 @@ async function startBaseline(name: SubjectName, durability: string, args: string
   const [message] = (await once(child, 'message')) as [{ port: number }];
   return {
     name,
-    ports: [message.port],
+    endpoints: [local(message.port)],
     durability,
     keepsState: false,
-    drives: COUNTER_TYPE,
     processes: () => [{ role: 'server', pid: child.pid! }],
     stop: () => stopChild(child),
   };

@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 
 import { catalogue, TroupeError } from '../codec/errors.ts';
 import { addBehaviors } from './behaviors.ts';
+import { addBench } from './bench.ts';
 import { addBuckets } from './buckets.ts';
 import { addDeadLetters } from './dead-letters.ts';
 import { addDemo } from './demo.ts';
@@ -41,7 +42,7 @@ async function main(argv: string[]): Promise<number> {
     .addHelpText('after', '\nData goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 wrong command line, setting or\ninput, 3 no answer (now), 4 not allowed, 5 the node cannot start or go on, 70 a defect. docs/CLI.md has examples.');
   const commands = [
     addStart, addDeploy, addTest, addSend, addGet, addEvents, addWhy, addTimers, addLinks, addBehaviors, addNodes, addBuckets, addDeadLetters, addJournal, addToken, addTypes,
-    addDemo,
+    addDemo, addBench,
   ];
   for (const add of commands) add(program, processTerminal);
   try {

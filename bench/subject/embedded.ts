@@ -1,8 +1,8 @@
-/** The product as a subject: a real node on a data directory of its own, with the behaviours of behaviors/bench deployed. */
+/** One node by itself as a subject: a real one, on a data directory of its own, with the behaviours of behaviors/bench deployed. */
 
 import { join } from 'node:path';
 
-import { COUNTER_TYPE, FAN_TYPE } from '../driver/format.ts';
+import { local } from '../driver/endpoint.ts';
 import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
 import { descendantsOf, sampleProcess } from '../../runtime/faults/proc.ts';
 import type { RunningProcess, Subject } from './subject.ts';
@@ -14,8 +14,7 @@ export interface ProductOptions {
   readonly startArgs: readonly string[];
 }
 
-/** `sends` drives actors that pass everything on to ten others. */
-export async function startProduct(name: 'product' | 'sends', directory: string, options: ProductOptions): Promise<Subject> {
+export async function startEmbedded(directory: string, options: ProductOptions): Promise<Subject> {
   const node = new NodeProcess({
     data: join(directory, 'data'),
     port: await freePort(),
@@ -32,11 +31,10 @@ export async function startProduct(name: 'product' | 'sends', directory: string,
     throw error;
   }
   return {
-    name,
-    ports: [node.port],
+    name: 'embedded',
+    endpoints: [local(node.port)],
     durability: await node.durability(),
     keepsState: true,
-    drives: name === 'sends' ? FAN_TYPE : COUNTER_TYPE,
     processes: () => rolesOf(node.pid),
     stop: async () => void (await node.stop()),
   };

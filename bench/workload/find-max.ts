@@ -1,0 +1,95 @@
+/**
+ * The highest open-loop rate that keeps a limit of latency.
+ *
+ * A closed loop gives the bound above: more than it answers nobody can ask for. Between that and zero the rate is found by halving, each time on a
+ * fresh server with its check; what was found last is tried once more, and lowered until it holds twice. All rates that were tried are in the
+ * report: latency over rate says more than the one figure.
+ *
+ * A rate keeps the limit when the check passed, p99 (from when requests were due) is within it, and what was answered in the measured time is not
+ * less than what became due, but for one percent.
+ */
+
+import { loadCase } from '../harness/case.ts';
+import type { CasePlan } from '../harness/case.ts';
+import { loadName } from '../harness/load-spec.ts';
+import type { LoadSpec } from '../harness/load-spec.ts';
+import type { CommonOptions } from '../harness/options.ts';
+import { runCases } from '../harness/suite.ts';
+import type { RunCase } from '../harness/suite.ts';
+import type { CaseReport, RunReport } from '../report/report.ts';
+import { shapeOf } from './load-options.ts';
+
+const PRECISION = 0.03;
+const LOWERED_TO = 0.95;
+const REACHED_RATIO = 0.99;
+const BOUND_SHAPE = '64x16';
+const IN_FLIGHT_MAX = 512;
+
+/** Exit code 1 when no rate keeps the limit, or a check failed at the end. */
+export function findMax(workload: string, args: readonly string[], loads: readonly LoadSpec[], p99Ms: number, options: CommonOptions): Promise<number> {
+  return runCases(workload, args, { ...options, rounds: 1 }, async (runCase) => {
+    const cases: CaseReport[] = [];
+    let isFound = true;
+    for (const load of distinct(loads)) {
+      for (const subject of options.subjects) {
+        const found = await search(runCase, (rate) => loadCase(workload, subject, atRate(load, rate), options), loadCase(workload, subject, { ...load, ...shapeOf(BOUND_SHAPE) }, options), p99Ms);
+        cases.push(...found.cases);
+        isFound &&= found.isFound;
+      }
+    }
+    return { cases, isPassed: isFound };
+  });
+}
+
+interface Found {
+  readonly cases: CaseReport[];
+  readonly isFound: boolean;
+}
+
+async function search(runCase: RunCase, at: (rate: number) => CasePlan, bound: CasePlan, p99Ms: number): Promise<Found> {
+  const closed = await runCase(bound);
+  const most = closed.runs[0]!.commandsPerSecond;
+  if (most === null) return { cases: [closed], isFound: false };
+  const tried = new Map<number, CaseReport>();
+  const keeps = async (rate: number): Promise<boolean> => {
+    const one = await runCase(at(rate));
+    const before = tried.get(rate);
+    tried.set(rate, before === undefined ? one : { ...one, runs: [...before.runs, { ...one.runs[0]!, round: before.runs.length + 1 }] });
+    return keepsLimit(one.runs[0]!, rate, p99Ms);
+  };
+  let best = await halve(Math.ceil(most), keeps);
+  while (best > 0 && !(await keeps(best))) best = Math.floor(best * LOWERED_TO);
+  const reports = [closed, ...[...tried.entries()].sort(([a], [b]) => a - b).map(([rate, one]) => (rate === best ? withFigure(one, best, p99Ms) : one))];
+  return { cases: reports, isFound: best > 0 };
+}
+
+/** The highest that `keeps`, to within PRECISION; 0 for none. */
+export async function halve(most: number, keeps: (rate: number) => Promise<boolean>): Promise<number> {
+  let low = 0;
+  let high = most;
+  while (high - low > Math.max(1, high * PRECISION)) {
+    const rate = Math.round((low + high) / 2);
+    if (await keeps(rate)) low = rate;
+    else high = rate;
+  }
+  return low;
+}
+
+export function keepsLimit(run: RunReport, rate: number, p99Ms: number): boolean {
+  return run.check.passed && run.latencyMs!.p99 <= p99Ms && run.commandsPerSecond! >= rate * REACHED_RATIO;
+}
+
+function withFigure(one: CaseReport, rate: number, p99Ms: number): CaseReport {
+  const figure = { name: `highest rate with p99 within ${p99Ms} ms`, value: rate, unit: 'commands/s', isLessBetter: false };
+  return { ...one, runs: one.runs.map((run) => (run.check.passed ? { ...run, figures: [...run.figures, figure] } : run)) };
+}
+
+function atRate(load: LoadSpec, perSecond: number): LoadSpec {
+  return { ...load, connections: load.loop.kind === 'open' ? load.connections : 64, loop: { kind: 'open', perSecond, inFlightMax: IN_FLIGHT_MAX } };
+}
+
+/** Shapes of the closed loop are not told apart by a search. */
+function distinct(loads: readonly LoadSpec[]): LoadSpec[] {
+  const seen = new Map(loads.map((load) => [loadName({ ...load, ...shapeOf(BOUND_SHAPE) }) + load.distribution + load.shape.fanOut, load]));
+  return [...seen.values()];
+}
