@@ -27,16 +27,17 @@ const curvesMax = 8;
 export function groupsOf(report: Report): Group[] {
   const groups = loadGroups(report);
   const manyWorkloads = new Set(groups.map((group) => group.workload)).size > 1;
-  const prefix = (workload: string): string => (manyWorkloads ? `${workload}: ` : '');
-  const whole = groups.filter((group) => group.cases.length > 1).map(({ workload, load, cases }): Group => {
+  const titled = (workload: string, title: string): string => (manyWorkloads ? `${workload}: ${title}` : title);
+  const together = groups.filter((group) => group.cases.length > 1).map(({ workload, load, cases }): Group => {
     const names = namesAmong(cases);
-    return { title: `${prefix(workload)}Load ${load}`, rows: cases.map((one, i) => ({ name: names[i]!, summary: summariseCase(one) })) };
+    return { title: titled(workload, `Load ${load}`), rows: cases.map((one, i) => ({ name: names[i]!, summary: summariseCase(one) })) };
   });
-  const alone = groupBy(groups.filter((group) => group.cases.length === 1), (group) => group.workload).map((those): Group => {
-    const names = namesAmong(those.map((group) => group.cases[0]!)).map((name, i) => ({ name, load: those[i]!.load }));
-    return { title: `${prefix(those[0]!.workload)}${those.length === 1 ? `Load ${those[0]!.load}` : 'Loads of one case each'}`, rows: those.map((group, i) => ({ name: `${names[i]!.load} ${group.cases[0]!.subject}`, summary: summariseCase(group.cases[0]!) })) };
+  const single = groups.filter((group) => group.cases.length === 1);
+  const alone = groupBy(single, (group) => group.workload).map((those): Group => {
+    const title = those.length === 1 ? `Load ${those[0]!.load}` : 'Loads of one case each';
+    return { title: titled(those[0]!.workload, title), rows: those.map(({ load, cases: [one] }) => ({ name: `${load} ${one!.subject}`, summary: summariseCase(one!) })) };
   });
-  return [...whole, ...alone];
+  return [...together, ...alone];
 }
 
 export function renderGroups(report: Report, plots: Plot[]): Html {
