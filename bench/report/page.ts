@@ -61,7 +61,7 @@ ${scripts.map((script) => html`<script>${trusted(script)}</script>
 function contents(report: Report, sweeps: readonly SweepSection[]): Html {
   const entries: [id: string, title: string, isThere: boolean][] = [
     ['goals', 'Goals', report.goals.length > 0],
-    ...groupsOf(report).map(({ title }, i): [string, string, boolean] => [`load-${i}`, `Load ${title}`, true]),
+    ...groupsOf(report).map(({ title }, i): [string, string, boolean] => [`load-${i}`, title, true]),
     ...sweeps.map(({ id, title }): [string, string, boolean] => [id, title, true]),
     ['over-time', 'Over time', hasTimelines(report)],
     ['figures', 'What else was measured', hasFigures(report)],

@@ -98,8 +98,10 @@ export function kindOf(role: string): string {
   return role.replace(/ \d+$/, '');
 }
 
+/** In the order in which they come, the driver last: it is no part of the server. */
 export function kindsOf(runs: readonly RunReport[]): string[] {
-  return [...new Set(runs.flatMap((run) => run.processes.map((process) => kindOf(process.role))))];
+  const kinds = [...new Set(runs.flatMap((run) => run.processes.map((process) => kindOf(process.role))))];
+  return [...kinds.filter((kind) => kind !== 'driver'), ...kinds.filter((kind) => kind === 'driver')];
 }
 
 /** The sum over the processes of one kind; null where the kernel did not tell of any of them. */

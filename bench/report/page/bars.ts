@@ -20,7 +20,7 @@ export interface Segment {
 
 const height = 24;
 /** A segment narrower than this share of the bars, in percent, has no room for its text. */
-const labelledFrom = 9;
+const labelledFrom = 13;
 
 export function bars(title: string, rows: readonly BarRow[], legend: readonly { readonly name: string; readonly colour: number }[] = []): Html {
   const most = Math.max(0, ...rows.map((row) => Math.max(row.range?.[1] ?? 0, total(row.segments))));

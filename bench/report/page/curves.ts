@@ -15,7 +15,7 @@ export function latencyCurves(title: string, runs: readonly NamedRun[]): Plot {
   const curves = runs.map(({ run }) => new Map(run.latencyCurve.map(([share, ms]) => [ninesOf(share, run.commands), positive(ms)])));
   const xs = [...new Set(curves.flatMap((curve) => [...curve.keys()]))].sort((a, b) => a - b);
   const lines = runs.map(({ name }, i): Line => ({ name, ...styleOf(i), values: xs.map((x) => curves[i]!.get(x) ?? null), ranges: null }));
-  return { title, x: { label: 'share of the commands', isLog: false, ticks: nines(xs.at(-1) ?? 0) }, y: logarithmic('answered within, ms'), xs, lines, marks: [], spansGaps: true, group: '' };
+  return { title, x: { label: 'share of the commands', isLog: false, ticks: nines(xs.at(-1) ?? 0), range: null }, y: logarithmic('answered within, ms'), xs, lines, marks: [], spansGaps: true, group: '' };
 }
 
 /** Rounded, so that the same share of two curves is one x. */
@@ -31,13 +31,18 @@ function nines(most: number): { at: number; text: string }[] {
 export function throughputOverTime(run: RunReport, group: string): Plot {
   const { sliceMs, commands } = run.timeline;
   const line: Line = { name: 'commands/s', ...styleOf(0), values: commands.map((count) => (count * 1_000) / sliceMs), ranges: null };
-  return { title: 'Throughput over time', x: linear('seconds'), y: linear('commands/s'), xs: secondsOf(run.timeline), lines: [line], marks: bandsOf(run), spansGaps: false, group };
+  return { title: 'Throughput over time', x: secondsAxis(run), y: linear('commands/s'), xs: secondsOf(run.timeline), lines: [line], marks: bandsOf(run), spansGaps: false, group };
 }
 
 export function latencyOverTime(run: RunReport, group: string): Plot {
   const { p50Ms, p99Ms, maxMs } = run.timeline;
   const lines = ([['p50', p50Ms], ['p99', p99Ms], ['longest', maxMs]] as const).map(([name, values], i): Line => ({ name, ...styleOf(i), values: values.map(positive), ranges: null }));
-  return { title: 'Latency over time', x: linear('seconds'), y: logarithmic('ms'), xs: secondsOf(run.timeline), lines, marks: bandsOf(run), spansGaps: false, group };
+  return { title: 'Latency over time', x: secondsAxis(run), y: logarithmic('ms'), xs: secondsOf(run.timeline), lines, marks: bandsOf(run), spansGaps: false, group };
+}
+
+/** The whole measured time, so that a mark at its end is seen. */
+function secondsAxis({ windowMs, timeline }: RunReport): Plot['x'] {
+  return { ...linear('seconds'), range: [0, Math.max(windowMs, timeline.commands.length * timeline.sliceMs) / 1_000] };
 }
 
 /** A slice stands at its middle. */
@@ -93,7 +98,7 @@ function sweepPlot({ parameter, values }: Sweep): Omit<Plot, 'title' | 'y' | 'li
   const isNumeric = numbers.length === values.length;
   const xs = isNumeric ? numbers : values.map((_, i) => i);
   const isSparse = !isNumeric || values.length <= 6;
-  return { x: { label: parameter, isLog: false, ticks: isSparse ? xs.map((at, i) => ({ at, text: valueText(values[i]!) })) : null }, xs, marks: [], spansGaps: true, group: '' };
+  return { x: { label: parameter, isLog: false, ticks: isSparse ? xs.map((at, i) => ({ at, text: valueText(values[i]!) })) : null, range: null }, xs, marks: [], spansGaps: true, group: '' };
 }
 
 export function valueText(value: string | number | boolean): string {

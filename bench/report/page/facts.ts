@@ -1,5 +1,6 @@
 /** What stands around the plots: what failed, goals, figures, loops, checks, and the machine without which no figure means anything. */
 
+import { groupBy } from '../cases.ts';
 import { quantity, rangeText, whole, withUnit } from '../numbers.ts';
 import type { CaseReport, GoalReport, Report } from '../report.ts';
 import { figuresOf, summarise } from '../summary.ts';
@@ -55,16 +56,18 @@ export function renderLoops(report: Report): Html | null {
   const rows = report.loops.flatMap((loop) => loopFigures(loop).map((figure) => [loop.text, figure.name, withUnit(quantity(figure.median), figure.unit), String(figure.rounds)]));
   if (rows.length === 0) return null;
   return html`<section id="loops" aria-labelledby="loops-title"><h2 id="loops-title">Loops without a server</h2>
-<p class="note">What this machine's disk and Redis give to a loop that does nothing else: no server can be faster one by one.</p>
+<p class="note">What this machine's disk and Redis give to a loop that does nothing else: a server that waits for them one by one cannot be faster.</p>
 ${table('Medians of the rounds', ['loop', 'figure', 'median', 'rounds'], rows)}</section>`;
 }
 
+/** Rounds that say the same share a row. */
 export function renderChecks(report: Report, names: Names): Html {
-  const rows = report.cases.flatMap((one) => one.runs.map(({ round, check }) => [
-    `${one.load} ${names.get(one)}`, `round ${round}`, check.passed ? html`<span class="good">✓ passed</span>` : html`<span class="bad">✗ FAILED</span>`, check.detail,
-  ]));
+  const rows = report.cases.flatMap((one) => groupBy(one.runs, ({ check }) => JSON.stringify(check)).map((runs) => {
+    const { passed, detail } = runs[0]!.check;
+    return [`${one.load} ${names.get(one)}`, runs.map(({ round }) => round).join(', '), passed ? html`<span class="good">✓ passed</span>` : html`<span class="bad">✗ FAILED</span>`, detail];
+  }));
   return html`<section id="checks" aria-labelledby="checks-title"><h2 id="checks-title">Checks</h2>
-${table('Of every run', ['case', 'round', 'check', 'what was compared, or why it failed'], rows)}</section>`;
+${table('Of every run', ['case', 'rounds', 'check', 'what was compared, or why it failed'], rows)}</section>`;
 }
 
 export function renderMachine({ machine, versions, args, at, seconds, format, cases }: Report, names: Names): Html {

@@ -25,9 +25,9 @@ export function trusted(text: string): Html {
   return new Html(text);
 }
 
-/** H2: inside texts, where alone `<` can stand in JSON, its escape means the same. */
+/** H2: inside texts, where alone `<` can stand in JSON, its escape means the same. Numbers to six digits: no plot shows more. */
 export function embeddedJson(value: unknown): Html {
-  return new Html(JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
+  return new Html(JSON.stringify(value, (_, item: unknown) => (typeof item === 'number' ? Number(item.toPrecision(6)) : item)).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
 }
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };

@@ -18,19 +18,18 @@ export function renderOverTime(report: Report, names: ReadonlyMap<CaseReport, st
     if (failed.length > 0) return [html`<div class="case"><h3>${title}</h3><p class="bad">CHECK FAILED: nothing is shown.</p></div>`];
     if (median === null || median.timeline.commands.length === 0) return [];
     const others = one.runs.filter((run) => run !== median && run.timeline.commands.length > 0);
-    return [html`<div class="case"><h3>${title}</h3>
-${renderRun(median, `time-${i}-${median.round}`, plots, one.runs.length)}
-${others.map((run) => html`<details class="folded"><summary>Round ${run.round}</summary>${renderRun(run, `time-${i}-${run.round}`, plots, one.runs.length)}</details>`)}</div>`];
+    return [html`<div class="case"><h3>${title}${one.runs.length > 1 ? `, round ${median.round} of ${one.runs.length}` : ''}</h3>
+${renderRun(median, `time-${i}-${median.round}`, plots)}
+${others.map((run) => html`<details class="folded long"><summary>Round ${run.round}</summary>${renderRun(run, `time-${i}-${run.round}`, plots)}</details>`)}</div>`];
   });
   return html`<section id="over-time" aria-labelledby="over-time-title"><h2 id="over-time-title">Over time</h2>
 <p class="note">The run with the median throughput of each case; numbered marks are what was done to the servers. A gap in the latency is a time in which nothing was answered.</p>
 ${parts}</section>`;
 }
 
-function renderRun(run: RunReport, group: string, plots: Plot[], rounds: number): Html {
+function renderRun(run: RunReport, group: string, plots: Plot[]): Html {
   const rows = timelineRows(run.timeline).map((row) => [`${row.from.toFixed(2)} to ${row.to.toFixed(2)} s`, whole(row.commandsPerSecond), quantity(row.p50), quantity(row.p99), quantity(row.max)]);
-  return html`${rounds > 1 ? html`<p class="note">Round ${run.round} of ${rounds}</p>` : null}
-<div class="pair">${figure(plots, throughputOverTime(run, group))}${figure(plots, latencyOverTime(run, group))}</div>
+  return html`<div class="pair">${figure(plots, throughputOverTime(run, group))}${figure(plots, latencyOverTime(run, group))}</div>
 ${marks(run.marks)}
 ${folded('As a table', table('Slices together: average throughput, p50 in the middle, p99 and longest the highest of them', ['time', 'commands/s', 'p50 ms', 'p99 ms', 'longest ms'], rows))}`;
 }

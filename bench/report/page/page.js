@@ -5,6 +5,10 @@
 (function () {
   'use strict';
 
+  if (typeof uPlot !== 'function') {
+    for (const holder of document.querySelectorAll('[data-plot]')) holder.textContent = 'This browser could not draw the plot. The figures are in the tables.';
+    return;
+  }
   const plots = JSON.parse(document.getElementById('plots').textContent);
   const holders = [...document.querySelectorAll('[data-plot]')];
   const drawn = new Map();
@@ -23,11 +27,22 @@
     return String(+value.toPrecision(3));
   }
 
+  /** Of labels that would lie over each other on a narrow screen, the earlier ones. */
+  function fitting(self, ticks) {
+    let free = -Infinity;
+    return ticks.map(({ at, text }) => {
+      const [middle, half] = [self.valToPos(at, 'x'), text.length * 3.6];
+      if (middle - half < free) return '';
+      free = middle + half + 6;
+      return text;
+    });
+  }
+
   function axis(form, extra) {
-    const ticks = form.ticks === null ? {} : { splits: () => form.ticks.map((tick) => tick.at), values: () => form.ticks.map((tick) => tick.text), filter: (_, at) => at };
+    const ticks = form.ticks === null ? {} : { splits: () => form.ticks.map((tick) => tick.at), values: (self) => fitting(self, form.ticks), filter: (_, at) => at };
     const values = (_, splits) => splits.map((value) => (value === null ? '' : short(value)));
     const grid = { stroke: colour('--grid'), width: 1 };
-    return { label: form.label, labelSize: 22, font: '12px system-ui, sans-serif', labelFont: '12px system-ui, sans-serif', stroke: colour('--muted'), grid, ticks: grid, values, ...ticks, ...extra };
+    return { label: form.label, labelSize: 20, font: '12px system-ui, sans-serif', labelFont: '12px system-ui, sans-serif', stroke: colour('--muted'), grid, ticks: grid, values, ...ticks, ...extra };
   }
 
   /** The next of 1, 2, 5, 10, ... below or above. */
@@ -51,6 +66,7 @@
     return (self, low, high) => {
       if (low === null) return [0, 1];
       const isWhole = low === plot.xs[0] && high === plot.xs[plot.xs.length - 1];
+      if (isWhole && plot.x.range !== null) return plot.x.range;
       const room = plot.xs.length <= 12 && isWhole ? (high - low) * 0.06 || 0.5 : 0;
       return [low - room, high + room];
     };
@@ -114,17 +130,23 @@
     };
   }
 
+  function alone(values) {
+    const isThere = (i) => values[i] !== null && values[i] !== undefined;
+    return values.flatMap((_, i) => (isThere(i) && !isThere(i - 1) && !isThere(i + 1) ? [i] : []));
+  }
+
   function draw(holder, width) {
     const plot = plots[Number(holder.dataset.plot)];
     const series = plot.lines.map((line) => ({
       stroke: colour(`--line-${line.colour}`), width: 2, dash: line.dash, spanGaps: plot.spansGaps,
-      points: { show: plot.xs.length <= 30, size: 6, fill: colour(`--line-${line.colour}`) },
+      // Of many values only those that have no neighbour to draw a line to: what was answered between two gaps.
+      points: { show: true, size: 6, fill: colour(`--line-${line.colour}`), filter: plot.xs.length <= 30 || plot.spansGaps ? null : () => alone(line.values) },
     }));
     const options = {
       width, height, legend: { show: false }, series: [{}, ...series],
       cursor: plot.group === '' ? {} : { sync: { key: plot.group } },
       scales: { x: { time: false, range: rangeX(plot) }, y: { distr: plot.y.isLog ? 3 : 1, range: rangeY(plot.y, plot) } },
-      axes: [axis(plot.x, {}), axis(plot.y, { size: 58 })],
+      axes: [axis(plot.x, { size: 30 }), axis(plot.y, { size: 54 })],
       hooks: { drawClear: [drawMarks(plot)], draw: [drawRanges(plot)], setCursor: [readOut(holder, plot)] },
     };
     drawn.get(holder)?.destroy();
@@ -149,6 +171,7 @@
   // Paper is white and has a width of its own.
   addEventListener('beforeprint', () => {
     document.documentElement.dataset.theme = 'light';
+    for (const table of document.querySelectorAll('.costs')) table.open = true;
     for (const holder of drawn.keys()) draw(holder, Math.min(paperWidth, holder.clientWidth));
   });
   addEventListener('afterprint', () => {

@@ -20,6 +20,8 @@ export interface Axis {
   readonly isLog: boolean;
   /** Where labels stand, when not at round numbers. */
   readonly ticks: readonly { readonly at: number; readonly text: string }[] | null;
+  /** From and to, when not as far as the points go. */
+  readonly range: readonly [from: number, to: number] | null;
 }
 
 export interface Line {
@@ -49,11 +51,11 @@ export function styleOf(n: number): Pick<Line, 'colour' | 'dash'> {
 }
 
 export function linear(label: string): Axis {
-  return { label, isLog: false, ticks: null };
+  return { label, isLog: false, ticks: null, range: null };
 }
 
 export function logarithmic(label: string): Axis {
-  return { label, isLog: true, ticks: null };
+  return { label, isLog: true, ticks: null, range: null };
 }
 
 /** Adds the plot to those of the page, and gives the figure in which page.js draws it. */
@@ -85,7 +87,7 @@ export function table(caption: string, head: readonly string[], rows: readonly (
 `)}</tbody></table></div>`;
 }
 
-/** For tables that are long: there for whoever wants them. */
-export function folded(summary: string, content: Html): Html {
-  return html`<details class="folded"><summary>${summary}</summary>${content}</details>`;
+/** For tables that are long: there for whoever wants them. On paper `costs` are opened, and the others left out. */
+export function folded(summary: string, content: Html, kind = 'long'): Html {
+  return html`<details class="folded ${kind}"><summary>${summary}</summary>${content}</details>`;
 }
