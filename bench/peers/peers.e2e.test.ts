@@ -3,6 +3,7 @@
  * server loses or doubles one increment. The peers themselves are not here: they are installed by whoever measures them.
  */
 
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -15,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
 
+import { isAlive } from '../../runtime/faults/proc.ts';
 import type { RunReport } from '../report/report.ts';
 import { findPeer, findRestateSdk } from './install.ts';
 import { dialects } from './dialect.ts';
@@ -148,6 +150,19 @@ t.test('a server that ends before it is ready is told with its output', async (t
   const none = new ServerProcess({ binary: join(directory, 'none'), args: [], directory, env: {} });
   await t.rejects(none.until(async () => true), /none has ended/);
   await none.stop();
+});
+
+t.test('a server does not outlive the harness, even when that is killed', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'troupe-peers-test-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const module = JSON.stringify(join(import.meta.dirname, 'server-process.ts'));
+  const options = JSON.stringify({ binary: '/bin/sleep', args: ['600'], directory, env: {} });
+  const script = `const { ServerProcess } = await import(${module}); console.log(new ServerProcess(${options}).pid); setInterval(() => {}, 1000);`;
+  const harness = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [pid] = (await once(harness.stdout, 'data')) as [Buffer];
+  t.ok(isAlive(Number(pid)));
+  harness.kill('SIGKILL');
+  while (isAlive(Number(pid))) await sleep(10);
 });
 
 t.test('slices without an answer are there', async (t) => {

@@ -1,8 +1,14 @@
-/** The process of a peer: started in a folder of its own with its output in a file, ended by its own pid, and with the harness at the latest. */
+/**
+ * The process of a peer: started in a folder of its own, with its output in a file, ended by its own pid.
+ *
+ * S1  It does not outlive the harness, however that ends: a small shell waits at a pipe that only the harness holds open, and kills the server at the
+ *     end of the pipe, unless it was told that the server has ended.
+ */
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,13 +26,14 @@ export interface ServerOptions {
 const READY_MAX_MS = 60_000;
 const POLL_MS = 50;
 const TAIL_CHARACTERS = 2_000;
+const GUARD = 'read -r ended || kill -s KILL "$1"';
 
 export class ServerProcess {
   /** What it writes to descriptor 3, where it takes one. */
   readonly control: Readable;
   private readonly child: ChildProcess;
   private readonly logPath: string;
-  private readonly endNow = (): void => void this.child.kill('SIGKILL');
+  private readonly guard: ChildProcess | null = null;
 
   constructor(options: ServerOptions) {
     this.logPath = join(options.directory, 'server.log');
@@ -37,7 +44,10 @@ export class ServerProcess {
     // Why it could not be started is told by `until`, which sees that there is no process.
     this.child.on('error', () => {});
     this.control = this.child.stdio[3] as Readable;
-    process.once('exit', this.endNow);
+    if (this.child.pid === undefined) return;
+    this.guard = spawn('sh', ['-c', GUARD, 'sh', String(this.child.pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    this.guard.unref();
+    (this.guard.stdin as Socket).unref();
   }
 
   get pid(): number {
@@ -56,7 +66,7 @@ export class ServerProcess {
 
   async stop(): Promise<void> {
     if (this.child.pid !== undefined) await stopChild(this.child);
-    process.off('exit', this.endNow);
+    this.guard?.stdin!.end('ended\n');
   }
 
   private get isRunning(): boolean {

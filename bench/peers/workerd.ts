@@ -85,9 +85,9 @@ export async function startWorkerd(directory: string, { binary }: Installed): Pr
     port,
     durability: 'disk (SQLite write-ahead log, fsync before the answer)',
     guarantee:
-      'The output gate holds the answer until the transaction is committed to the SQLite database of that object, which calls fsync on its write-ahead log first ' +
-      '(developers.cloudflare.com/durable-objects/reference/in-memory-state and blog.cloudflare.com/durable-objects-easy-fast-correct-choose-three; the fsync was seen with strace). ' +
-      'One machine: what Cloudflare does beside it, five copies elsewhere, workerd alone does not do.',
+      'The output gate holds what leaves the object until its writes are flushed to disk (github.com/cloudflare/workerd, src/workerd/io/io-gate.h; ' +
+      'blog.cloudflare.com/durable-objects-easy-fast-correct-choose-three): a commit to the SQLite database of that object, which calls fsync on its write-ahead log (seen with strace). ' +
+      "One machine: what Cloudflare's own service does beyond it (blog.cloudflare.com/sqlite-in-durable-objects) workerd alone does not do.",
     actorsMax: actorsMax(),
     settings: { storage: 'SQLite, ctx.storage.kv', preventEviction: true, allowUnconfirmed: false },
     processes: () => [{ role: 'workerd', pid: server.pid }],
