@@ -14,7 +14,7 @@ const clockTest = 'cluster/journal/journal-clock.redis.test.ts';
 const [redis, compiler] = programs as [Program, Program];
 
 t.test('which tests need what', async (t) => {
-  for (const file of [redisTest, clockTest, 'runtime/testing/redis-server.redis.test.ts', 'cluster/node.e2e.test.ts', 'cluster/a/b.e2e.test.ts']) t.ok(redis.isNeededBy(file), file);
+  for (const file of [redisTest, clockTest, 'runtime/testing/redis-server.redis.test.ts', 'cluster/node.e2e.test.ts', 'cluster/a/b.e2e.test.ts', 'bench/subject/x.e2e.test.ts']) t.ok(redis.isNeededBy(file), file);
   for (const file of ['runtime/node.e2e.test.ts', 'cluster/allocation.test.ts', 'scripts/programs.test.ts', 'runtime/cluster/x.e2e.test.ts']) t.notOk(redis.isNeededBy(file), file);
   t.ok(compiler.isNeededBy(clockTest));
   t.ok(compiler.isNeededBy('cluster/faults/slow-disk.e2e.test.ts'));

@@ -18,7 +18,7 @@ export interface Program {
 }
 
 export const programs: readonly Program[] = [
-  { name: 'redis-server', packages: ['redis-server'], isNeededBy: (file) => /\.redis\.test\.ts$/.test(file) || /^cluster\/.*\.e2e\.test\.ts$/.test(file) },
+  { name: 'redis-server', packages: ['redis-server'], isNeededBy: (file) => /\.redis\.test\.ts$/.test(file) || /^(cluster|bench)\/.*\.e2e\.test\.ts$/.test(file) },
   // For what stands in front of a server's C library while a test sets its clock, or slows its disk.
   { name: 'cc', packages: ['gcc', 'libc6-dev'], isNeededBy: (file) => /-(clock|disk)\.(redis|e2e)\.test\.ts$/.test(file) },
 ];

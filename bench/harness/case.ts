@@ -22,6 +22,8 @@ export interface RoundContext {
 
 export interface CaseRound {
   readonly durability: string;
+  /** What is known only when it has run. */
+  readonly parameters?: CasePlan['parameters'];
   readonly run: RunReport;
 }
 

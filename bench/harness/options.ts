@@ -3,6 +3,9 @@
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
 
+import type { PeerPlaces } from '../peers/install.ts';
+import { peerNames } from '../peers/peer.ts';
+import type { PeerName } from '../peers/peer.ts';
 import { baselineNames, subjectNames } from '../subject/start.ts';
 import type { SubjectOptions } from '../subject/start.ts';
 import type { RedisFsync } from '../subject/cluster.ts';
@@ -11,6 +14,8 @@ import type { SubjectName } from '../subject/subject.ts';
 export interface CommonOptions extends SubjectOptions {
   readonly subjects: readonly SubjectName[];
   readonly baselines: readonly SubjectName[];
+  readonly peers: readonly PeerName[];
+  readonly peerPlaces: PeerPlaces;
   readonly rounds: number;
   readonly durationMs: number;
   readonly warmUpMs: number;
@@ -26,7 +31,10 @@ export interface CommonOptions extends SubjectOptions {
 export const commonHelp = `Servers and repetition:
   --subjects <list>      of embedded (one node by itself), redis (one node on Redis), cluster (--nodes on one Redis),
                          target (a cluster that runs)                               (embedded)
-  --baselines <list>     of echo, floor; measured beside them; or none              (echo,floor)
+  --baselines <list>     of echo, floor, floor-redis, floor-redis-events; measured beside them; or none  (echo,floor)
+  --peers <list>         of restate, workerd: other servers that keep counters durably, measured beside (counter only).
+                         They are installed by you; bench/README.md says how        (none)
+  --peer-folder <dir>    where their node_modules are; --restate <path> and --workerd <path> name programs
   --nodes <n>            of cluster                                                 (2)
   --redis-fsync <when>   appendfsync of the Redis: everysec, always, no             (everysec)
   --target <url>         gateway of a node of a running cluster, ws://host:port; once for each of its nodes. It must have
@@ -49,6 +57,10 @@ Output:
 const commonConfig = {
   subjects: { type: 'string', default: 'embedded' },
   baselines: { type: 'string', default: 'echo,floor' },
+  peers: { type: 'string', default: 'none' },
+  'peer-folder': { type: 'string' },
+  restate: { type: 'string' },
+  workerd: { type: 'string' },
   nodes: { type: 'string', default: '2' },
   'redis-fsync': { type: 'string', default: 'everysec' },
   target: { type: 'string', multiple: true },
@@ -82,6 +94,8 @@ function commonOf(values: Values): CommonOptions {
   return {
     subjects,
     baselines: namesOf('baselines', text(values, 'baselines'), baselineNames),
+    peers: namesOf('peers', text(values, 'peers'), peerNames),
+    peerPlaces: { npmFolder: values['peer-folder'] as string | undefined, restate: values['restate'] as string | undefined, workerd: values['workerd'] as string | undefined },
     nodes: count(values, 'nodes', 1, 16),
     redisFsync: fsyncOf(text(values, 'redis-fsync')),
     target,

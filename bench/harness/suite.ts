@@ -24,7 +24,7 @@ export interface SuitePlan {
   /** In the order in which they run within a round: what is to be compared stands together. */
   readonly cases: readonly CasePlan[];
   /** Once a round, before the cases. */
-  readonly loops: readonly ((root: string) => Promise<LoopReport>)[];
+  readonly loops: readonly ((root: string) => Promise<readonly LoopReport[]>)[];
   goals(cases: readonly CaseReport[], loops: readonly LoopReport[]): GoalReport[];
 }
 
@@ -46,7 +46,7 @@ export function runSuite(plan: SuitePlan): Promise<number> {
     const loops: LoopReport[][] = [];
     for (let round = 1; round <= options.rounds; round++) {
       const ofRound: LoopReport[] = [];
-      for (const loop of plan.loops) ofRound.push(await loop(root));
+      for (const loop of plan.loops) ofRound.push(...(await loop(root)));
       loops.push(ofRound);
       const reports: CaseReport[] = [];
       for (const one of plan.cases) reports.push(await runCase(one, round));
@@ -74,10 +74,10 @@ export async function runCases(workload: string, args: readonly string[], option
     ran = await body(async (plan, round = 1) => {
       ending.signal.throwIfAborted();
       progress.begin(options.rounds > 1 ? `round ${round}/${options.rounds} ${plan.id}` : plan.id);
-      const { run, durability } = await plan.run({ root, round, options, signal: ending.signal, onProgress: (text) => progress.say(text) });
+      const { run, durability, parameters: found } = await plan.run({ root, round, options, signal: ending.signal, onProgress: (text) => progress.say(text) });
       progress.end(outcomeOf(run));
       const { id, subject, load, isBaseline, parameters } = plan;
-      return { id, workload: plan.workload, subject, load, isBaseline, durability, parameters, runs: [run] };
+      return { id, workload: plan.workload, subject, load, isBaseline, durability, parameters: { ...parameters, ...found }, runs: [run] };
     }, root);
   } finally {
     for (const name of SIGNALS) process.off(name, interrupt);

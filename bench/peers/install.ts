@@ -57,7 +57,7 @@ export function findRestateSdk(places: PeerPlaces): string {
 }
 
 function missing(name: PeerName, what: string): string {
-  return `${what} is not installed. Install it with: ${HOW[name]} ; then name the folder: --peers <folder> (or ${OPTION[name]}). It is never installed by itself.`;
+  return `${what} is not installed. Install it with: ${HOW[name]} ; then name the folder: --peer-folder <folder> (or ${OPTION[name]}). It is never installed by itself.`;
 }
 
 function inFolder(name: PeerName, folder: string | undefined): string[] {

@@ -4,6 +4,7 @@ import type { RunningProcess } from '../subject/subject.ts';
 import type { DialectName } from './dialect.ts';
 
 export type PeerName = DialectName;
+export const peerNames: readonly PeerName[] = ['restate', 'workerd'];
 
 export interface Peer {
   readonly name: PeerName;

@@ -129,7 +129,7 @@ t.test('a peer that is not installed: what to install, and nothing is started', 
   const options = { ...LOAD, directory: folder, rounds: 1 };
   await t.rejects(runPeer('workerd', { ...options, workerd: join(folder, 'workerd') }), { name: 'PeerMissing', message: /is no program/ });
   t.throws(() => findRestateSdk({ npmFolder: folder }), { name: 'PeerMissing', message: /npm install --prefix <folder> @restatedev\/restate-server @restatedev\/restate-sdk/ });
-  t.throws(() => findRestateSdk({}), { name: 'PeerMissing', message: /--peers <folder>/ });
+  t.throws(() => findRestateSdk({}), { name: 'PeerMissing', message: /--peer-folder <folder>/ });
 });
 
 t.test('a peer is found in an npm folder, as the binary itself', async (t) => {

@@ -4,11 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { sampleProcess } from '../../runtime/faults/proc.ts';
-import type { ProcessSample } from '../../runtime/faults/proc.ts';
 import { Histogram } from '../driver/histogram.ts';
-import { deviceBytesWritten } from '../machine/device.ts';
-import type { CaseReport, Latency, ProcessCost, RunReport, Timeline } from '../report/report.ts';
+import { costsBetween, deviceBytesBetween, usageNow } from '../harness/costs.ts';
+import { curveOf, latencyOf } from '../harness/latency.ts';
+import type { CaseReport, RunReport, Timeline } from '../report/report.ts';
 import type { RunningProcess } from '../subject/subject.ts';
 import { findPeer, findRestateSdk } from './install.ts';
 import type { PeerPlaces } from './install.ts';
@@ -36,8 +35,6 @@ export interface PeerOptions extends PeerLoadOptions, PeerPlaces {
   /** Told after each round. */
   readonly onRound?: (run: RunReport) => void;
 }
-
-const CURVE: readonly number[] = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1];
 
 /** @throws PeerMissing with what to install, before anything is started */
 export async function runPeer(name: PeerName, options: PeerOptions): Promise<CaseReport> {
@@ -93,13 +90,11 @@ export async function runOnPeer(peer: Pick<Peer, 'name' | 'port' | 'processes'>,
     await driver.start({ port: peer.port, dialect: peer.name, connections, actors, seed: options.seed * 1009 + round * 31 });
     await sleep(options.warmUpMs);
     const processes = (): RunningProcess[] => [...peer.processes(), { role: 'driver', pid: driver.pid }];
-    const before = new Map(processes().map(({ pid }) => [pid, sampleProcess(pid)]));
-    const deviceBefore = deviceBytesWritten(directory);
+    const before = usageNow(processes(), directory);
     await driver.begin();
     await sleep(options.durationMs);
     const { acknowledged, windowMs, histogram: dump, timeline } = await driver.end();
-    const after = processes().map(({ role, pid }) => ({ role, sample: sampleProcess(pid) }));
-    const deviceAfter = deviceBytesWritten(directory);
+    const after = usageNow(processes(), directory);
     const { check, errors } = await driver.check();
     const histogram = new Histogram();
     histogram.add(dump);
@@ -111,12 +106,12 @@ export async function runOnPeer(peer: Pick<Peer, 'name' | 'port' | 'processes'>,
       commands: acknowledged,
       windowMs,
       latencyMs: isGood ? latencyOf(histogram) : null,
-      latencyCurve: isGood ? CURVE.map((share) => [share, share === 1 ? histogram.max : histogram.percentile(share)] as const) : [],
+      latencyCurve: isGood ? curveOf(histogram) : [],
       lateMs: null,
       timeline: isGood ? timeline : NO_TIMELINE,
       marks: [],
-      processes: after.map(({ role, sample }) => costOf(role, before.get(sample.pid), sample, acknowledged, windowMs)),
-      deviceBytesPerCommand: deviceBefore === null || deviceAfter === null || acknowledged === 0 ? null : (deviceAfter - deviceBefore) / acknowledged,
+      processes: costsBetween(before, after, acknowledged, windowMs),
+      deviceBytesPerCommand: deviceBytesBetween(before, after, acknowledged),
       retries: 0,
       errors: Object.fromEntries(errors),
       figures: [],
@@ -127,32 +122,3 @@ export async function runOnPeer(peer: Pick<Peer, 'name' | 'port' | 'processes'>,
 }
 
 const NO_TIMELINE: Timeline = { sliceMs: SLICE_MS, commands: [], p50Ms: [], p99Ms: [], maxMs: [] };
-
-function latencyOf(histogram: Histogram): Latency {
-  return {
-    p50: histogram.percentile(0.5),
-    p90: histogram.percentile(0.9),
-    p99: histogram.percentile(0.99),
-    p999: histogram.percentile(0.999),
-    max: histogram.max,
-    mean: histogram.mean,
-  };
-}
-
-function costOf(role: string, before: ProcessSample | undefined, after: ProcessSample, commands: number, windowMs: number): ProcessCost {
-  const grown = (name: 'cpuMs' | 'storageBytes'): number | null => (after[name] === null ? null : after[name] - (before?.[name] ?? 0));
-  const each = (value: number | null): number | null => (value === null || commands === 0 ? null : value / commands);
-  const cpuMs = grown('cpuMs');
-  return {
-    role,
-    cpuUsPerCommand: each(cpuMs === null ? null : cpuMs * 1000),
-    cores: cpuMs === null ? null : cpuMs / windowMs,
-    rssMib: mib(after.rssBytes),
-    rssPeakMib: mib(after.rssPeakBytes),
-    storageBytesPerCommand: each(grown('storageBytes')),
-  };
-}
-
-function mib(bytes: number | null): number | null {
-  return bytes === null ? null : bytes / 2 ** 20;
-}

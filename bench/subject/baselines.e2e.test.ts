@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
 
-import { COUNTER_TYPE } from '../driver/format.ts';
+import { jobOf, plainLoad } from '../harness/load-spec.ts';
 import { RemoteDriver } from '../driver/remote.ts';
 import { sampleProcess } from '../../runtime/faults/proc.ts';
 import { startFloorRedis } from './baselines.ts';
@@ -12,7 +12,7 @@ import { FLOOR_STREAM } from './stream-encoder.ts';
 
 t.setTimeout(120_000);
 
-const LOAD = { connections: 4, inFlight: 8, actors: 50, perFrame: 1, keys: true, json: false, type: COUNTER_TYPE, seed: 5 } as const;
+const LOAD = { ...plainLoad, connections: 4, loop: { kind: 'closed', inFlight: 8 }, actors: 50, direct: false } as const;
 
 for (const [name, fsync] of [['floor-redis', 'everysec'], ['floor-redis-events', 'always']] as const) {
   t.test(`${name} with appendfsync ${fsync}`, async (t) => {
@@ -22,7 +22,7 @@ for (const [name, fsync] of [['floor-redis', 'everysec'], ['floor-redis-events',
     t.same(floor.processes().map(({ role }) => role), ['server', 'redis']);
     const driver = new RemoteDriver();
     t.teardown(() => driver.stop());
-    await driver.start({ ...LOAD, ports: floor.ports });
+    await driver.start(jobOf(LOAD, floor.endpoints, '', 5, 0, 1));
     await driver.begin();
     await sleep(300);
     await driver.end();

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { judge } from '../../runtime/journal/redis/durability.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { RedisServer } from '../../runtime/testing/redis-server.ts';
-import { COUNTER_TYPE } from '../driver/format.ts';
+import { local } from '../driver/endpoint.ts';
+import type { RedisFsync } from './cluster.ts';
 import type { RedisForm } from './stream-encoder.ts';
 import { stopChild } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -21,7 +22,7 @@ export interface RedisFloor extends Omit<Subject, 'name'> {
 }
 
 export interface RedisFloorOptions {
-  readonly fsync: 'everysec' | 'always' | 'no';
+  readonly fsync: RedisFsync;
 }
 
 const FORMS: Readonly<Record<RedisFloorName, RedisForm>> = { 'floor-redis': 'blob', 'floor-redis-events': 'events' };
@@ -33,10 +34,9 @@ export async function startFloorRedis(name: RedisFloorName, options: RedisFloorO
     const { port } = await messageOf<{ port: number }>(child, name);
     return {
       name,
-      ports: [port],
+      endpoints: [local(port)],
       durability: await redisClass(redis),
       keepsState: false,
-      drives: COUNTER_TYPE,
       redis,
       processes: () => [
         { role: 'server', pid: child.pid! },

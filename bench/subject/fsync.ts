@@ -17,15 +17,15 @@ export const fsyncWays: Readonly<Record<FsyncWay, string>> = {
   asyncGrowing: 'asynchronous call, growing file',
 };
 
-export async function fsyncLoop(root: string): Promise<LoopReport> {
+export async function fsyncLoop(root: string): Promise<LoopReport[]> {
   const child = fork(join(import.meta.dirname, 'fsync-loop.ts'), [join(root, 'fsync.log'), String(MS_PER_WAY)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const exit = once(child, 'exit');
   const [message] = (await once(child, 'message')) as [{ medians: FsyncMedians }];
   await exit;
   const ways = Object.keys(fsyncWays) as FsyncWay[];
-  return {
+  return [{
     name: FSYNC_LOOP,
     text: '300 bytes are appended and synchronised, one after the other: median time of one',
     runs: ways.map((way) => ({ name: fsyncWays[way], value: message.medians[way].p50, unit: 'ms', isLessBetter: true })),
-  };
+  }];
 }

@@ -30,7 +30,7 @@ export interface RedisAppendOptions extends RedisFloorOptions {
   readonly msPerForm: number;
 }
 
-/** One round: a report for each form, with one run. Those of further rounds have the same names; `putTogether` makes one of them. */
+/** One round: a report for each form, with one run. */
 export async function runRedisAppend(options: RedisAppendOptions): Promise<LoopReport[]> {
   const redis = await startRedis({ appendonly: true, appendfsync: options.fsync });
   try {
@@ -42,13 +42,6 @@ export async function runRedisAppend(options: RedisAppendOptions): Promise<LoopR
   } finally {
     await redis.remove();
   }
-}
-
-export function putTogether(rounds: readonly (readonly LoopReport[])[]): LoopReport[] {
-  return (rounds[0] ?? []).map((report) => ({
-    ...report,
-    runs: rounds.flatMap((round) => round.filter(({ name }) => name === report.name).flatMap(({ runs }) => runs)),
-  }));
 }
 
 function reportOf(measure: AppendMeasure, durability: string): LoopReport {

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 
 import t from 'tap';
 
-import { LOGS_PER_CALL, putTogether, runRedisAppend } from './redis-append-forms.ts';
+import { LOGS_PER_CALL, runRedisAppend } from './redis-append-forms.ts';
 import { RedisPipe, command } from './redis-pipe.ts';
 
 t.setTimeout(60_000);
@@ -19,9 +19,6 @@ t.test('every form is measured', async (t) => {
     t.equal(runs[0]!.unit, 'events/s');
     t.ok(runs[0]!.value > 0, `${name} has a throughput`);
   }
-  const both = putTogether([round, round]);
-  t.equal(both.length, round.length);
-  t.same(both[0]!.runs, [...round[0]!.runs, ...round[0]!.runs]);
 });
 
 /** Answers the first write with `reply`, in pieces of so many bytes. */

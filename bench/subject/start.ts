@@ -1,5 +1,6 @@
 /** Subjects by name. */
 
+import { startFloorRedis } from './baselines.ts';
 import { startCluster } from './cluster.ts';
 import type { RedisFsync } from './cluster.ts';
 import { startEmbedded } from './embedded.ts';
@@ -17,7 +18,7 @@ export interface SubjectOptions {
   readonly target: readonly string[];
 }
 
-export const baselineNames: readonly SubjectName[] = ['echo', 'floor'];
+export const baselineNames: readonly SubjectName[] = ['echo', 'floor', 'floor-redis', 'floor-redis-events'];
 export const subjectNames: readonly SubjectName[] = ['embedded', 'redis', 'cluster', 'target'];
 
 export async function startSubject(name: SubjectName, directory: string, options: SubjectOptions): Promise<Subject> {
@@ -27,6 +28,9 @@ export async function startSubject(name: SubjectName, directory: string, options
       return startEcho();
     case 'floor':
       return startFloor(directory);
+    case 'floor-redis':
+    case 'floor-redis-events':
+      return startFloorRedis(name, { fsync });
     case 'embedded':
       return startEmbedded(directory, { nodeArgs, startArgs });
     case 'redis':

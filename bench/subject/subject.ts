@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { local } from '../driver/endpoint.ts';
 import type { Endpoint } from '../driver/endpoint.ts';
 
-export type SubjectName = 'echo' | 'floor' | 'embedded' | 'redis' | 'cluster' | 'target';
+export type SubjectName = 'echo' | 'floor' | 'floor-redis' | 'floor-redis-events' | 'embedded' | 'redis' | 'cluster' | 'target';
 
 export interface RunningProcess {
   readonly role: string;

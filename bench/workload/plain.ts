@@ -10,11 +10,16 @@ import type { LoadSpec } from '../harness/load-spec.ts';
 import { commonHelp, milliseconds, parseOptions } from '../harness/options.ts';
 import type { CommonOptions } from '../harness/options.ts';
 import { runSuite } from '../harness/suite.ts';
+import { peerCase } from '../peers/peer-case.ts';
+import type { LoopReport } from '../report/report.ts';
 import { fsyncLoop } from '../subject/fsync.ts';
+import { runRedisAppend } from '../subject/redis-append-forms.ts';
 import { findMax } from './find-max.ts';
 import { goalsOf } from './goals.ts';
 import { fanOutHelp, loadConfig, loadHelp, loadsOf } from './load-options.ts';
 import type { Workload } from './workload.ts';
+
+const REDIS_MS_PER_FORM = 1_000;
 
 interface PlainWorkload {
   readonly name: string;
@@ -39,9 +44,15 @@ function plain({ name, summary, description, request, defaults }: PlainWorkload)
       const loads = loadsOf(values, request);
       if (values['find-max'] === true) return findMax(name, args, loads, milliseconds(values, 'p99'), common);
       const cases = casesOf(name, loads, common);
-      return runSuite({ workload: name, args, options: common, cases, loops: [fsyncLoop], goals: goalsOf });
+      return runSuite({ workload: name, args, options: common, cases, loops: loopsFor(common), goals: goalsOf });
     },
   };
+}
+
+/** What the store alone gives, where a subject uses it. */
+function loopsFor({ subjects, redisFsync: fsync }: CommonOptions): ((root: string) => Promise<readonly LoopReport[]>)[] {
+  const usesRedis = subjects.includes('redis') || subjects.includes('cluster');
+  return usesRedis ? [fsyncLoop, () => runRedisAppend({ fsync, msPerForm: REDIS_MS_PER_FORM })] : [fsyncLoop];
 }
 
 /** Baselines stand in front of the cases that have the same load for them. */
@@ -53,8 +64,14 @@ export function casesOf(name: string, loads: readonly LoadSpec[], options: Commo
     if (!begun.has(group)) for (const subject of options.baselines) cases.push(baselineCase(name, subject, load));
     begun.add(group);
     for (const subject of options.subjects) cases.push(loadCase(name, subject, load, options));
+    if (name === 'counter' && isForPeers(load)) for (const peer of options.peers) cases.push(peerCase(peer, load, options));
   }
   return cases;
+}
+
+/** HTTP/1.1 has one request open on a connection. */
+function isForPeers({ loop, distribution, perFrame, shape }: LoadSpec): boolean {
+  return loop.kind === 'closed' && loop.inFlight === 1 && distribution === 'uniform' && perFrame === 1 && shape.valueBytes === 0;
 }
 
 export const counter = plain({
