@@ -75,7 +75,7 @@ function figures(rows: readonly Row[]): string {
 function loops(all: readonly LoopReport[]): string {
   const lines = all.flatMap((loop) => loopFigures(loop).map((figure) => [loop.name, figure.name, withUnit(quantity(figure.median), figure.unit), String(figure.rounds)]));
   if (lines.length === 0) return '';
-  return [table(['loop without a server', 'figure', 'median', 'rounds'], lines), ...all.map((loop) => `${loop.name}: ${loop.text}`)].join('\n');
+  return [table(['loop without a server', 'figure', 'median', 'rounds'], lines), ...all.map((loop) => printable(`${loop.name}: ${loop.text}`))].join('\n');
 }
 
 /** The figures of one name are those of the rounds. */
