@@ -1,9 +1,11 @@
 /** `npm run bench -- <workload> [options]`. */
 
+import { benchControlPlane } from './control-plane/control-plane.ts';
 import { benchCounter } from './counter/counter.ts';
 
 const workloads: Record<string, (args: string[]) => Promise<number>> = {
   counter: benchCounter,
+  'control-plane': benchControlPlane,
 };
 
 const [name = '', ...args] = process.argv.slice(2);
