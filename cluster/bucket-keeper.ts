@@ -63,6 +63,8 @@ export class BucketKeeper {
   private readonly toAccept = new Map<number, number>();
   /** Under way in `open`. */
   private readonly opening = new Set<number>();
+  /** The engine was asked to open them, and has them, unless they were given up or taken since. */
+  private readonly here = new Set<number>();
   /** Taken by another node; the map was not fetched since (K4). */
   private readonly doubtful = new Set<number>();
   private isAsking = false;
@@ -110,7 +112,7 @@ export class BucketKeeper {
     const given: number[] = [];
     const moved: number[] = [];
     const moving = new Map<number, number[]>();
-    for (let index = 0; index < owners.map.size; index++) {
+    for (const index of this.concerned()) {
       const { owner, next, epoch } = owners.map.entryOf(index);
       const isHere = engine.owns(index);
       if (owner !== owners.self) {
@@ -131,6 +133,13 @@ export class BucketKeeper {
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  /** Buckets that are this node's by the map or are here, ascending; of the others there is nothing to do. */
+  private concerned(): number[] {
+    const { owners, engine } = this.parts;
+    for (const index of this.here) if (!engine.owns(index)) this.here.delete(index);
+    return [...new Set([...owners.own, ...this.here])].sort((a, b) => a - b);
   }
 
   private failed(error: unknown): void {
@@ -166,7 +175,10 @@ export class BucketKeeper {
     const missing = indexes.filter((index) => !this.parts.engine.owns(index));
     if (missing.length === 0) return;
     const since = this.parts.clock.monotonic();
-    for (const index of missing) this.opening.add(index);
+    for (const index of missing) {
+      this.opening.add(index);
+      this.here.add(index);
+    }
     const opened = await this.parts.engine.acquire(missing).finally(() => {
       for (const index of missing) this.opening.delete(index);
     });

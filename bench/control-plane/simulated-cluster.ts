@@ -5,16 +5,15 @@
 
 import { createHash } from 'node:crypto';
 
+import { ENTRY_BYTES, NO_NODE } from '../../cluster/bucket-map.ts';
 import type { BucketMap } from '../../cluster/bucket-map.ts';
-import { NO_NODE } from '../../cluster/bucket-map.ts';
-import type { BeatAnswer, ControlStore } from '../../cluster/control/control-store.ts';
+import type { BeatAnswer, ControlStore, NodeInfo } from '../../cluster/control/control-store.ts';
 import { MemoryControl, MemoryControlStore } from '../../cluster/control/memory-store.ts';
 import type { ClusterNode } from '../../cluster/control/membership.ts';
 import type { ControlTiming } from '../../cluster/control/timing.ts';
 import type { Network } from '../../cluster/control/testing/distant-store.ts';
 import { Oracle } from '../../cluster/control/testing/oracle.ts';
 import { VirtualTime } from '../../cluster/control/testing/virtual-time.ts';
-import { ENTRY_BYTES } from '../../cluster/bucket-map.ts';
 import { Random } from '../../runtime/actor/testing/random-actor.ts';
 import { ServiceRecord } from './service-record.ts';
 import type { Costs } from './simulated-engine.ts';
@@ -55,7 +54,8 @@ export class SimulatedCluster {
   private readonly processes: SimulatedNode[] = [];
   private readonly isMoving: Uint8Array;
   private readonly digest = createHash('sha256');
-  private readonly addresses = new Map<string, Record<string, string>>();
+  private readonly infos = new Map<string, NodeInfo>();
+  private recordBytes: number | null = null;
   private lastLearnedMs = 0;
 
   constructor(settings: ClusterSettings) {
@@ -133,13 +133,16 @@ export class SimulatedCluster {
     return this.living(this.control.cluster?.lead.node ?? NO_NODE)?.id ?? null;
   }
 
-  addressesOf(id: string): Record<string, string> {
-    let addresses = this.addresses.get(id);
-    if (addresses === undefined) {
-      addresses = { transport: `${id}.cluster.internal:7072`, gateway: `${id}.cluster.internal:7070`, admin: `${id}.cluster.internal:7071`, client: `ws://${id}.cluster.internal:7070` };
-      this.addresses.set(id, addresses);
+  /** As long as a node says the same it is the same object, as an adapter that keeps what it has decoded would have it. */
+  infoOf(id: string, draining: boolean): NodeInfo {
+    const key = `${id} ${draining}`;
+    let info = this.infos.get(key);
+    if (info === undefined) {
+      const host = `${id}.cluster.internal`;
+      info = { addresses: { transport: `${host}:7072`, gateway: `${host}:7070`, admin: `${host}:7071`, client: `ws://${host}:7070` }, version: '1.0.0', draining, weight: 1, load: 0 };
+      this.infos.set(key, info);
     }
-    return addresses;
+    return info;
   }
 
   /** One message to every other node. */
@@ -220,11 +223,9 @@ export class SimulatedCluster {
 
   /** About, of one node in the answer to a beat: its names and numbers, and its info as JSON. */
   private nodeRecordBytes(): number {
-    this.recordBytes ??= 60 + JSON.stringify({ addresses: this.addressesOf('n-0001'), version: '1.0.0', draining: false, weight: 1, load: 0 }).length;
+    this.recordBytes ??= 60 + JSON.stringify(this.infoOf('n-0000', false)).length;
     return this.recordBytes;
   }
-
-  private recordBytes: number | null = null;
 
   private mapChanged(map: BucketMap, changed: readonly number[]): void {
     this.mapVersions++;

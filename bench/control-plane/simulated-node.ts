@@ -124,7 +124,7 @@ export class SimulatedNode {
       store: distantStore(near, network, time, () => (this.wellSinceMs = network.time.nowMs)),
       config: { id: 'c-1', bucketBits: settings.bucketBits },
       id, incarnation: `${ordinal.toString(16).padStart(16, '0')}`,
-      info: () => ({ addresses: cluster.addressesOf(id), version: '1.0.0', draining: this.isDraining, weight: 1, load: 0 }),
+      info: () => cluster.infoOf(id, this.isDraining),
       clock: time, timers: time, timing: settings.timing, log: silent,
       events: {
         onMap: (map, self) => {

@@ -23,7 +23,7 @@ interface Seen {
 
 export class Liveness {
   private readonly leaseTtlMs: number;
-  private seen = new Map<number, Seen>();
+  private readonly seen = new Map<number, Seen>();
   /** When the last beat was answered; null after one that failed. */
   private observedAt: number | null = null;
 
@@ -34,12 +34,15 @@ export class Liveness {
   /** A beat of our own was answered, at `nowMs` of the monotonic clock, with these counters. */
   observe(nowMs: number, pulses: readonly Pulse[]): void {
     const passedMs = this.observedMsSince(nowMs);
-    const seen = new Map<number, Seen>();
     for (const { number, counter } of pulses) {
-      const before = this.seen.get(number);
-      seen.set(number, { counter, silentMs: before === undefined || before.counter !== counter ? 0 : this.silenceAfter(before, passedMs) });
+      const node = this.seen.get(number);
+      if (node === undefined) this.seen.set(number, { counter, silentMs: 0 });
+      else {
+        node.silentMs = node.counter === counter ? this.silenceAfter(node, passedMs) : 0;
+        node.counter = counter;
+      }
     }
-    this.seen = seen;
+    if (this.seen.size > pulses.length) this.forgetOthers(pulses);
     this.observedAt = nowMs;
   }
 
@@ -57,6 +60,11 @@ export class Liveness {
   /** Observed time since its counter last changed. */
   silentMs(number: number): number {
     return this.seen.get(number)?.silentMs ?? 0;
+  }
+
+  private forgetOthers(pulses: readonly Pulse[]): void {
+    const shown = new Set(pulses.map(({ number }) => number));
+    for (const number of this.seen.keys()) if (!shown.has(number)) this.seen.delete(number);
   }
 
   /** Null when the time since the last answer does not count (L2). */

@@ -40,6 +40,8 @@ export class RedisControlStore implements ControlStore {
   private readonly keys: readonly string[];
   private readonly library: ControlLibrary;
   private cluster: ClusterRecord | null = null;
+  /** What nodes tell about themselves, as it was last answered: it seldom changes, and every beat answers it. */
+  private infos = new Map<string, NodeInfo>();
 
   constructor(calls: RedisCalls, namespace: string, library: ControlLibrary = controlLibrary) {
     this.calls = calls;
@@ -68,7 +70,7 @@ export class RedisControlStore implements ControlStore {
       lead: { term: integer(term), node: integer(lead) },
       mapVersion: integer(version),
       map: this.mapOf(integer(version), map),
-      nodes: nodesOf(list(nodes).map(list)),
+      nodes: this.nodesOf(list(nodes).map(list)),
       pins: pinsOf(pins),
     };
   }
@@ -113,6 +115,18 @@ export class RedisControlStore implements ControlStore {
     return text(await this.ask('pin', [index, id ?? '', controlLimits.pinsMax])) as OperatorAnswer;
   }
 
+  private nodesOf([ids, numbers, incarnations, counters, infos, drains]: readonly unknown[][]): NodeRecord[] {
+    const known = new Map<string, NodeInfo>();
+    const nodes = ids!.map((id, i): NodeRecord => {
+      const json = text(infos![i]);
+      const info = known.get(json) ?? this.infos.get(json) ?? infoOf(json);
+      known.set(json, info);
+      return { id: text(id), number: integer(numbers![i]), incarnation: text(incarnations![i]), counter: integer(counters![i]), info, drainWanted: drains![i] !== null };
+    });
+    this.infos = known;
+    return nodes.sort((a, b) => a.number - b.number);
+  }
+
   private mapOf(version: number, bytes: unknown): BucketMap | null {
     assert(Buffer.isBuffer(bytes), 'the connection gives strings as buffers');
     if (bytes.length === 0) return null;
@@ -144,18 +158,6 @@ function words(values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length);
   values.forEach((value, i) => bytes.writeUInt32LE(value, 4 * i));
   return bytes;
-}
-
-function nodesOf([ids, numbers, incarnations, counters, infos, drains]: readonly unknown[][]): NodeRecord[] {
-  const nodes = ids!.map((id, i): NodeRecord => ({
-    id: text(id),
-    number: integer(numbers![i]),
-    incarnation: text(incarnations![i]),
-    counter: integer(counters![i]),
-    info: infoOf(text(infos![i])),
-    drainWanted: drains![i] !== null,
-  }));
-  return nodes.sort((a, b) => a.number - b.number);
 }
 
 /** A node of another version may say more, or less. */
