@@ -61,6 +61,9 @@ export class BucketKeeper {
   private readonly parts: BucketKeeperParts;
   /** Opened here, and not yet in the map as this node's: bucket -> epoch. */
   private readonly toAccept = new Map<number, number>();
+  /** What the store is being told at the moment: bucket -> epoch. */
+  private readonly telling = new Map<number, number>();
+  private told: Promise<void> = Promise.resolve();
   /** Under way in `open`. */
   private readonly opening = new Set<number>();
   /** The engine was asked to open them, and has them, unless they were given up or taken since. */
@@ -189,10 +192,24 @@ export class BucketKeeper {
     this.accept().catch((error: unknown) => this.failed(error));
   }
 
-  private async accept(): Promise<void> {
-    if (this.toAccept.size === 0) return;
-    const opened = [...this.toAccept].map(([index, epoch]) => ({ index, epoch }));
-    const outcomes = await this.parts.accept(opened);
+  /** What is being said already is not said again, but waited for. */
+  private accept(): Promise<void> {
+    const opened = [...this.toAccept].filter(([index, epoch]) => this.telling.get(index) !== epoch).map(([index, epoch]) => ({ index, epoch }));
+    if (opened.length > 0) this.told = this.tell(opened);
+    return this.told;
+  }
+
+  private async tell(opened: readonly Opened[]): Promise<void> {
+    for (const { index, epoch } of opened) this.telling.set(index, epoch);
+    try {
+      const outcomes = await this.parts.accept(opened);
+      await this.learnOutcomes(opened, outcomes);
+    } finally {
+      for (const { index, epoch } of opened) if (this.telling.get(index) === epoch) this.telling.delete(index);
+    }
+  }
+
+  private async learnOutcomes(opened: readonly Opened[], outcomes: readonly AcceptOutcome[]): Promise<void> {
     const unnamed: number[] = [];
     for (let i = 0; i < opened.length; i++) {
       const { index, epoch } = opened[i]!;

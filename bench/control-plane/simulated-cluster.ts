@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 
 import { ENTRY_BYTES, NO_NODE } from '../../cluster/bucket-map.ts';
 import type { BucketMap } from '../../cluster/bucket-map.ts';
-import type { BeatAnswer, ControlStore, NodeInfo } from '../../cluster/control/control-store.ts';
+import type { BeatAnswer, ControlStore, NodeInfo, PublishAnswer } from '../../cluster/control/control-store.ts';
 import { MemoryControl, MemoryControlStore } from '../../cluster/control/memory-store.ts';
 import type { ClusterNode } from '../../cluster/control/membership.ts';
 import type { ControlTiming } from '../../cluster/control/timing.ts';
@@ -211,6 +211,7 @@ export class SimulatedCluster {
   private async observe(name: keyof ControlStore, args: readonly unknown[], work: () => Promise<unknown>): Promise<unknown> {
     const answer = await this.oracle.observe(name, args, work);
     if (name === 'beat') this.countBeat(answer as BeatAnswer);
+    else if (name === 'publish' && (answer as PublishAnswer).kind !== 'published') this.meter.count('publish refused', 1, 0);
     else this.meter.count(name, 1, 0);
     return answer;
   }

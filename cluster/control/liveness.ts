@@ -17,13 +17,18 @@ export interface Pulse {
 }
 
 interface Seen {
+  readonly number: number;
   counter: number;
   silentMs: number;
 }
 
 export class Liveness {
+  /** Counts up whenever a node comes, goes, dies or comes back to life. */
+  changes = 0;
   private readonly leaseTtlMs: number;
-  private readonly seen = new Map<number, Seen>();
+  /** In the order of the last answer, in which every beat finds them again. */
+  private seen: Seen[] = [];
+  private byNumber = new Map<number, Seen>();
   /** When the last beat was answered; null after one that failed. */
   private observedAt: number | null = null;
 
@@ -34,15 +39,8 @@ export class Liveness {
   /** A beat of our own was answered, at `nowMs` of the monotonic clock, with these counters. */
   observe(nowMs: number, pulses: readonly Pulse[]): void {
     const passedMs = this.observedMsSince(nowMs);
-    for (const { number, counter } of pulses) {
-      const node = this.seen.get(number);
-      if (node === undefined) this.seen.set(number, { counter, silentMs: 0 });
-      else {
-        node.silentMs = node.counter === counter ? this.silenceAfter(node, passedMs) : 0;
-        node.counter = counter;
-      }
-    }
-    if (this.seen.size > pulses.length) this.forgetOthers(pulses);
+    if (!this.isOfSameNodes(pulses)) this.take(pulses);
+    for (let i = 0; i < pulses.length; i++) this.hear(this.seen[i]!, pulses[i]!.counter, passedMs);
     this.observedAt = nowMs;
   }
 
@@ -53,18 +51,35 @@ export class Liveness {
 
   /** False for a node that was not in the last answer. */
   isAlive(number: number): boolean {
-    const node = this.seen.get(number);
+    const node = this.byNumber.get(number);
     return node !== undefined && node.silentMs < this.leaseTtlMs;
   }
 
   /** Observed time since its counter last changed. */
   silentMs(number: number): number {
-    return this.seen.get(number)?.silentMs ?? 0;
+    return this.byNumber.get(number)?.silentMs ?? 0;
   }
 
-  private forgetOthers(pulses: readonly Pulse[]): void {
-    const shown = new Set(pulses.map(({ number }) => number));
-    for (const number of this.seen.keys()) if (!shown.has(number)) this.seen.delete(number);
+  private isOfSameNodes(pulses: readonly Pulse[]): boolean {
+    const { seen } = this;
+    if (seen.length !== pulses.length) return false;
+    for (let i = 0; i < seen.length; i++) if (seen[i]!.number !== pulses[i]!.number) return false;
+    return true;
+  }
+
+  /** Others are there than before. */
+  private take(pulses: readonly Pulse[]): void {
+    // L4: whose counter was never seen has been silent for no time.
+    this.seen = pulses.map(({ number, counter }) => this.byNumber.get(number) ?? { number, counter: counter - 1, silentMs: 0 });
+    this.byNumber = new Map(this.seen.map((node) => [node.number, node]));
+    this.changes++;
+  }
+
+  private hear(node: Seen, counter: number, passedMs: number | null): void {
+    const wasAlive = node.silentMs < this.leaseTtlMs;
+    node.silentMs = node.counter === counter ? this.silenceAfter(node, passedMs) : 0;
+    node.counter = counter;
+    if (wasAlive !== node.silentMs < this.leaseTtlMs) this.changes++;
   }
 
   /** Null when the time since the last answer does not count (L2). */

@@ -80,6 +80,8 @@ export class Membership {
   private counter = 0;
   private map: BucketMap | null = null;
   private current: ClusterState | null = null;
+  /** As of the last answer. */
+  private livenessChanges = 0;
   private isFailing = false;
   private isEnded = false;
   /** The round that runs, if any. */
@@ -198,7 +200,7 @@ export class Membership {
     const nodes = this.nodesOf(view.nodes, before);
     this.current = { self, lead: view.lead, map, nodes, pins: view.pins, nowMs };
     if (view.map !== null) events.onMap(map, self);
-    if (nodes.length !== before.length || nodes.some((node, i) => node !== before[i] && !isShownAlike(node, before[i]!))) events.onNodes(nodes);
+    if (nodes !== before && !areShownAlike(nodes, before)) events.onNodes(nodes);
     return this.current;
   }
 
@@ -209,16 +211,18 @@ export class Membership {
     this.liveness.missed();
   }
 
-  /** What is as before is the same object as before: there are many, most of the time nothing changes, and every beat asks. */
-  private nodesOf(records: readonly NodeRecord[], before: readonly ClusterNode[]): ClusterNode[] {
-    let at = 0;
-    return records.map(({ id, number, incarnation, info, drainWanted }) => {
-      while (at < before.length && before[at]!.number < number) at++;
-      const draining = info.draining || drainWanted;
-      const alive = this.liveness.isAlive(number);
-      const old = before[at];
-      if (old !== undefined && old.number === number && old.info === info && old.alive === alive && old.draining === draining && old.id === id && old.incarnation === incarnation) return old;
-      return { id, number, incarnation, info, draining, alive };
+  /** What is as before is the same object as before, the list too: there are many, most of the time nothing changes, and every beat asks. */
+  private nodesOf(records: readonly NodeRecord[], before: readonly ClusterNode[]): readonly ClusterNode[] {
+    const { changes } = this.liveness;
+    if (changes === this.livenessChanges && records.length === before.length && records.every((record, i) => isSame(record, before[i]!))) return before;
+    this.livenessChanges = changes;
+    const known = new Map(before.map((node) => [node.number, node]));
+    return records.map((record) => {
+      const old = known.get(record.number);
+      const alive = this.liveness.isAlive(record.number);
+      if (old !== undefined && old.alive === alive && isSame(record, old)) return old;
+      const { id, number, incarnation, info, drainWanted } = record;
+      return { id, number, incarnation, info, draining: info.draining || drainWanted, alive };
     });
   }
 
@@ -228,11 +232,15 @@ export class Membership {
   }
 }
 
+/** Whether the store says of this node what it said before. A number belongs to one incarnation of one id (C3). */
+function isSame({ number, info, drainWanted }: NodeRecord, node: ClusterNode): boolean {
+  return node.number === number && node.info === info && node.draining === (info.draining || drainWanted);
+}
+
 /** Load aside. */
-function isShownAlike(one: ClusterNode, other: ClusterNode): boolean {
-  const { info, ...rest } = one;
-  const { info: otherInfo, ...otherRest } = other;
-  return JSON.stringify([rest, { ...info, load: 0 }]) === JSON.stringify([otherRest, { ...otherInfo, load: 0 }]);
+function areShownAlike(nodes: readonly ClusterNode[], before: readonly ClusterNode[]): boolean {
+  const shown = ({ info, ...node }: ClusterNode): string => JSON.stringify([node, { ...info, load: 0 }]);
+  return nodes.length === before.length && nodes.every((node, i) => node === before[i] || shown(node) === shown(before[i]!));
 }
 
 /** What `beat` is rejected with by a store that was emptied, or is another one's (control-store.ts). */

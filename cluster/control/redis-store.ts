@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict';
 
 import { BucketMap, ENTRY_BYTES, NO_NODE } from '../bucket-map.ts';
-import type { Assignment } from '../bucket-map.ts';
+import type { Assignment, BucketEntry } from '../bucket-map.ts';
 import { checkCallSize, CONTROL_FORMAT, controlLimits } from './control-store.ts';
 import type {
   AcceptOutcome, Beat, BeatAnswer, CampaignAnswer, ClusterConfig, ClusterRecord, ControlStore, Lead, NodeInfo, NodeRecord, NodeRef, Opened,
@@ -27,7 +27,7 @@ export interface RedisCalls {
   load(library: string, key: string): Promise<unknown>;
 }
 
-const keyNames = ['cluster', 'nodes', 'incarnations', 'beats', 'infos', 'drains', 'pins', 'map'] as const;
+const keyNames = ['cluster', 'nodes', 'incarnations', 'beats', 'infos', 'drains', 'pins', 'map', 'changes'] as const;
 
 /** In the order that every function expects (lua/common.lua). */
 export function controlKeys(namespace: string): string[] {
@@ -40,6 +40,10 @@ export class RedisControlStore implements ControlStore {
   private readonly keys: readonly string[];
   private readonly library: ControlLibrary;
   private cluster: ClusterRecord | null = null;
+  /** That was answered last: what changed since is all that is asked for. */
+  private map: BucketMap | null = null;
+  /** Of that map, as the store has it (lua/common.lua). */
+  private mark = '';
   /** What nodes tell about themselves, as it was last answered: it seldom changes, and every beat answers it. */
   private infos = new Map<string, NodeInfo>();
 
@@ -59,17 +63,24 @@ export class RedisControlStore implements ControlStore {
   async beat({ id, incarnation, number, info, knownMapVersion }: Beat): Promise<BeatAnswer> {
     const json = JSON.stringify(info);
     if (Buffer.byteLength(json) > controlLimits.infoBytesMax) throw new RangeError(`a node's info has at most ${controlLimits.infoBytesMax} bytes`);
-    const answer = list(await this.ask('beat', [id, incarnation, number, json, knownMapVersion, controlLimits.nodesMax]));
+    // Whoever asks may know another map than the one that was answered last.
+    const known = this.map !== null && this.map.version === knownMapVersion ? this.map : null;
+    const answer = list(await this.ask('beat', [id, incarnation, number, json, knownMapVersion, controlLimits.nodesMax, known === null ? '' : this.mark]));
     const kind = text(answer[0]);
     if (kind === 'replaced' || kind === 'full') return { kind };
-    const [, ownNumber, counter, term, lead, version, map, nodes, pins] = answer;
+    const [, ownNumber, counter, term, lead, version, mark, map, changes, nodes, pins] = answer;
+    const newer = mapOf(integer(version), map) ?? changed(known, integer(version), changes);
+    if (newer !== null) {
+      this.map = newer;
+      this.mark = text(mark);
+    }
     return {
       kind: 'ok',
       number: integer(ownNumber),
       counter: integer(counter),
       lead: { term: integer(term), node: integer(lead) },
       mapVersion: integer(version),
-      map: this.mapOf(integer(version), map),
+      map: newer,
       nodes: this.nodesOf(list(nodes).map(list)),
       pins: pinsOf(pins),
     };
@@ -127,12 +138,6 @@ export class RedisControlStore implements ControlStore {
     return nodes.sort((a, b) => a.number - b.number);
   }
 
-  private mapOf(version: number, bytes: unknown): BucketMap | null {
-    assert(Buffer.isBuffer(bytes), 'the connection gives strings as buffers');
-    if (bytes.length === 0) return null;
-    return BucketMap.fromBytes(version, Math.log2(bytes.length / ENTRY_BYTES), bytes);
-  }
-
   /** About the cluster that was found; the store refuses when it holds another. */
   private ask(called: ControlFunction, args: readonly (string | number | Buffer)[]): Promise<unknown> {
     if (this.cluster === null) return Promise.reject(new Error('the store holds another cluster, or none'));
@@ -151,6 +156,23 @@ export class RedisControlStore implements ControlStore {
       return this.calls.call(name, this.keys, values);
     }
   }
+}
+
+function mapOf(version: number, bytes: unknown): BucketMap | null {
+  assert(Buffer.isBuffer(bytes), 'the connection gives strings as buffers');
+  if (bytes.length === 0) return null;
+  return BucketMap.fromBytes(version, Math.log2(bytes.length / ENTRY_BYTES), bytes);
+}
+
+/** Null when nothing has: a later change of a bucket stands behind an earlier one. */
+function changed(map: BucketMap | null, version: number, changes: unknown): BucketMap | null {
+  assert(Buffer.isBuffer(changes), 'the connection gives strings as buffers');
+  if (map === null || changes.length === 0) return null;
+  const entries = new Map<number, BucketEntry>();
+  for (let at = 0; at < changes.length; at += 4 + ENTRY_BYTES) {
+    entries.set(changes.readUInt32LE(at), { owner: changes.readUInt32LE(at + 4), next: changes.readUInt32LE(at + 8), epoch: changes.readUInt32LE(at + 12) });
+  }
+  return map.replaced(version, entries);
 }
 
 /** 32 bits each, little-endian. @throws RangeError for what does not fit */

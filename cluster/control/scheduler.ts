@@ -15,7 +15,7 @@ import type { AllocationInput } from '../allocation.ts';
 import { controlLimits } from './control-store.ts';
 import type { ControlStore } from './control-store.ts';
 import type { Liveness } from './liveness.ts';
-import type { ClusterState } from './membership.ts';
+import type { ClusterNode, ClusterState } from './membership.ts';
 import type { ControlTiming } from './timing.ts';
 
 export interface SchedulerOptions {
@@ -44,6 +44,8 @@ export class Scheduler {
   private readonly options: SchedulerOptions;
   private term: number | null = null;
   private living = '';
+  /** Of which `living` was made. */
+  private nodes: readonly ClusterNode[] = [];
   private livingSinceMs = 0;
 
   constructor(options: SchedulerOptions) {
@@ -85,6 +87,8 @@ export class Scheduler {
   }
 
   private watchLiving({ nodes, nowMs }: ClusterState): void {
+    if (nodes === this.nodes) return;
+    this.nodes = nodes;
     const living = nodes.filter(({ alive }) => alive).map(({ number }) => number).join();
     if (living === this.living) return;
     this.living = living;
