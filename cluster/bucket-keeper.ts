@@ -138,11 +138,15 @@ export class BucketKeeper {
     }
   }
 
-  /** Buckets that are this node's by the map or are here, ascending; of the others there is nothing to do. */
+  /** Buckets that are this node's by the map or are here; of the others there is nothing to do. */
   private concerned(): number[] {
     const { owners, engine } = this.parts;
-    for (const index of this.here) if (!engine.owns(index)) this.here.delete(index);
-    return [...new Set([...owners.own, ...this.here])].sort((a, b) => a - b);
+    const concerned = [...owners.own];
+    for (const index of this.here) {
+      if (!engine.owns(index)) this.here.delete(index);
+      else if (!owners.own.has(index)) concerned.push(index);
+    }
+    return concerned;
   }
 
   private failed(error: unknown): void {

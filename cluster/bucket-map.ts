@@ -41,7 +41,7 @@ export interface Assignment {
 
 export const ENTRY_BYTES = 12;
 const WORDS = 3;
-const CHUNK_BITS = 8;
+const CHUNK_BITS = 6;
 const CHUNK = 2 ** CHUNK_BITS;
 const OWNER = 0;
 const NEXT = 1;
@@ -51,12 +51,15 @@ export class BucketMap {
   /** 0 for a map that nobody has seen yet. */
   readonly version: number;
   readonly bits: number;
-  /** Entries of 256 buckets each; one that is in two maps is written no more. */
+  /** How many buckets there are. */
+  readonly size: number;
+  /** Entries of 64 buckets each; one that is in two maps is written no more. */
   private readonly chunks: Uint32Array[];
 
   private constructor(version: number, bits: number, chunks: Uint32Array[]) {
     this.version = version;
     this.bits = bits;
+    this.size = 2 ** bits;
     this.chunks = chunks;
   }
 
@@ -87,11 +90,6 @@ export class BucketMap {
     return bytes;
   }
 
-  /** How many buckets there are. */
-  get size(): number {
-    return 2 ** this.bits;
-  }
-
   ownerOf(index: number): number {
     return this.word(index, OWNER);
   }
@@ -118,8 +116,9 @@ export class BucketMap {
   diff(older: BucketMap | null): number[] {
     const changed: number[] = [];
     if (older === this) return changed;
-    for (const [i, words] of this.chunks.entries()) {
-      const before = older?.chunks[i] ?? null;
+    for (let i = 0; i < this.chunks.length; i++) {
+      const words = this.chunks[i]!;
+      const before = older === null ? null : older.chunks[i] ?? null;
       if (words === before) continue;
       for (let at = 0; at < words.length; at += WORDS) if (!sameEntry(words, before, at)) changed.push(i * CHUNK + at / WORDS);
     }
@@ -157,6 +156,6 @@ export class BucketMap {
 }
 
 function sameEntry(words: Uint32Array, older: Uint32Array | null, at: number): boolean {
-  for (let i = at; i < at + WORDS; i++) if (words[i] !== (older === null ? 0 : older[i])) return false;
-  return true;
+  if (older === null) return words[at] === 0 && words[at + NEXT] === 0 && words[at + EPOCH] === 0;
+  return words[at] === older[at] && words[at + NEXT] === older[at + NEXT] && words[at + EPOCH] === older[at + EPOCH];
 }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 
 import { ENTRY_BYTES, NO_NODE } from '../../cluster/bucket-map.ts';
 import type { BucketMap } from '../../cluster/bucket-map.ts';
-import type { BeatAnswer, ControlStore, NodeInfo, PublishAnswer } from '../../cluster/control/control-store.ts';
+import type { Beat, BeatAnswer, ControlStore, NodeInfo, PublishAnswer } from '../../cluster/control/control-store.ts';
 import { MemoryControl, MemoryControlStore } from '../../cluster/control/memory-store.ts';
 import type { ClusterNode } from '../../cluster/control/membership.ts';
 import type { ControlTiming } from '../../cluster/control/timing.ts';
@@ -18,7 +18,7 @@ import { Random } from '../../runtime/actor/testing/random-actor.ts';
 import { ServiceRecord } from './service-record.ts';
 import type { Costs } from './simulated-engine.ts';
 import { SimulatedNode } from './simulated-node.ts';
-import { StoreMeter } from './store-meter.ts';
+import { ChangeWeights, StoreMeter } from './store-meter.ts';
 
 export interface ClusterSettings {
   readonly seed: number;
@@ -53,9 +53,12 @@ export class SimulatedCluster {
   private readonly control = new MemoryControl();
   private readonly processes: SimulatedNode[] = [];
   private readonly isMoving: Uint8Array;
+  private readonly changes = new ChangeWeights();
   private readonly digest = createHash('sha256');
   private readonly infos = new Map<string, NodeInfo>();
   private recordBytes: number | null = null;
+  private readonly owned = new WeakMap<BucketMap, boolean>();
+  private readonly byNumber = new Map<number, SimulatedNode>();
   private lastLearnedMs = 0;
 
   constructor(settings: ClusterSettings) {
@@ -125,8 +128,8 @@ export class SimulatedCluster {
   }
 
   living(number: number): SimulatedNode | undefined {
-    for (const node of this.nodes.values()) if (node.number === number && node.isUp) return node;
-    return undefined;
+    const node = this.byNumber.get(number);
+    return node?.isUp === true ? node : undefined;
   }
 
   schedulerId(): string | null {
@@ -145,14 +148,26 @@ export class SimulatedCluster {
     return info;
   }
 
-  /** One message to every other node. */
-  tellMapChanged(from: SimulatedNode, version: number): void {
+  /** A message to each of these. */
+  tellMapChanged(numbers: ReadonlySet<number>, version: number): void {
     this.time.later(this.random.below(3), () => {
-      for (const node of this.nodes.values()) if (node !== from) node.hearOfMap(version);
+      for (const number of numbers) this.living(number)?.hearOfMap(version);
     });
   }
 
-  learned(version: number): void {
+  /** Looked for once for all nodes that know this map. */
+  isEveryBucketOwned(map: BucketMap): boolean {
+    let isSo = this.owned.get(map);
+    if (isSo === undefined) {
+      isSo = true;
+      for (let index = 0; isSo && index < map.size; index++) isSo = map.ownerOf(index) !== NO_NODE && map.epochOf(index) !== 0;
+      this.owned.set(map, isSo);
+    }
+    return isSo;
+  }
+
+  learned(node: SimulatedNode, version: number): void {
+    this.byNumber.set(node.number, node);
     if (version === this.map?.version) this.lastLearnedMs = this.time.nowMs;
   }
 
@@ -210,16 +225,19 @@ export class SimulatedCluster {
 
   private async observe(name: keyof ControlStore, args: readonly unknown[], work: () => Promise<unknown>): Promise<unknown> {
     const answer = await this.oracle.observe(name, args, work);
-    if (name === 'beat') this.countBeat(answer as BeatAnswer);
+    if (name === 'beat') this.countBeat((args[0] as Beat).knownMapVersion, answer as BeatAnswer);
     else if (name === 'publish' && (answer as PublishAnswer).kind !== 'published') this.meter.count('publish refused', 1, 0);
     else this.meter.count(name, 1, 0);
     return answer;
   }
 
-  private countBeat(answer: BeatAnswer): void {
+  private countBeat(known: number, answer: BeatAnswer): void {
     if (answer.kind !== 'ok') return;
-    const mapBytes = answer.map === null ? 0 : answer.map.size * ENTRY_BYTES;
-    this.meter.count(mapBytes > 0 ? 'beat with map' : 'beat', 1, mapBytes, answer.nodes.length * this.nodeRecordBytes());
+    const nodeBytes = answer.nodes.length * this.nodeRecordBytes();
+    const changes = answer.map === null ? 0 : this.changes.bytesSince(known, answer.map);
+    if (answer.map === null) this.meter.count('beat', 1, 0, nodeBytes);
+    else if (changes === null) this.meter.count('beat with map', 1, answer.map.size * ENTRY_BYTES, nodeBytes);
+    else this.meter.count('beat with changes', 1, changes, nodeBytes);
   }
 
   /** About, of one node in the answer to a beat: its names and numbers, and its info as JSON. */
@@ -229,6 +247,7 @@ export class SimulatedCluster {
   }
 
   private mapChanged(map: BucketMap, changed: readonly number[]): void {
+    this.changes.note(map.version, changed.length);
     this.mapVersions++;
     this.record.lastChangeMs = this.time.nowMs;
     for (const index of changed) {

@@ -4,13 +4,13 @@
  */
 
 import { BucketKeeper } from '../../cluster/bucket-keeper.ts';
-import { NO_NODE } from '../../cluster/bucket-map.ts';
 import { BucketOwners } from '../../cluster/bucket-owners.ts';
 import { ControlPlane } from '../../cluster/control/control-plane.ts';
 import { distantStore } from '../../cluster/control/testing/distant-store.ts';
 import type { NodeSight } from '../../cluster/control/testing/oracle.ts';
 import { ProcessTime } from '../../cluster/control/testing/virtual-time.ts';
 import type { ClusterNode } from '../../cluster/control/membership.ts';
+import { audienceOf, concernedBy } from '../../cluster/map-news.ts';
 import { TroupeError } from '../../runtime/codec/errors.ts';
 import { SimulatedEngine } from './simulated-engine.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
@@ -52,7 +52,7 @@ export class SimulatedNode {
       owners: this.owners, engine: this.engine, pauseMaxMs: settings.pauseMaxMs, clock: this.time, scheduler: this.time, log: silent,
       accept: async (opened) => {
         const outcomes = await this.plane.accept(opened);
-        cluster.tellMapChanged(this, (this.plane.state?.map.version ?? 0) + 1);
+        this.tellMapChanged(this.mapVersion + 1, []);
         return outcomes;
       },
       handOver: (number, indexes) => this.handOver(number, indexes),
@@ -86,7 +86,7 @@ export class SimulatedNode {
     }
     while (this.mapVersion === 0) await this.time.sleep(LOOK_EVERY_MS);
     const untilMs = this.time.monotonic() + 10_000;
-    while (this.time.monotonic() < untilMs && !this.isEveryBucketOwned()) await this.time.sleep(LOOK_EVERY_MS);
+    while (this.time.monotonic() < untilMs && !this.cluster.isEveryBucketOwned(this.owners.map)) await this.time.sleep(LOOK_EVERY_MS);
   }
 
   /** As a node does that is told to end: hands over what it has, within its time, and leaves. */
@@ -129,13 +129,14 @@ export class SimulatedNode {
       events: {
         onMap: (map, self) => {
           this.owners.update(map, self.number);
-          cluster.learned(map.version);
+          cluster.learned(this, map.version);
           this.keeper.sync();
         },
         onNodes: (nodes: readonly ClusterNode[]) => {
           for (const node of nodes) if (!node.alive && alive.has(node.number)) cluster.declaredDead(node);
           alive = new Set(nodes.filter((node) => node.alive).map((node) => node.number));
         },
+        onPublished: (version, changes, before) => this.tellMapChanged(version, concernedBy(before, changes)),
         onLead: (term) => {
           this.term = term;
           if (term !== null) cluster.oracle.checkLead(term, `${id} ${ordinal}`);
@@ -155,9 +156,8 @@ export class SimulatedNode {
     await this.time.sleep(this.cluster.random.below(3));
   }
 
-  private isEveryBucketOwned(): boolean {
-    const { map } = this.owners;
-    for (let index = 0; index < map.size; index++) if (map.ownerOf(index) === NO_NODE || map.epochOf(index) === 0) return false;
-    return true;
+  /** MAP_CHANGED */
+  private tellMapChanged(version: number, concerned: Iterable<number>): void {
+    if (this.plane.state !== null) this.cluster.tellMapChanged(audienceOf(this.plane.state, concerned), version);
   }
 }

@@ -1,4 +1,10 @@
-/** Counts what is asked of the store, by kind and by second of virtual time, and the bytes of the answers. */
+/**
+ * Counts what is asked of the store, by kind and by second of virtual time, and the bytes of the answers. The store in memory gives every map as a
+ * whole and for nothing; what the one in Redis would send is weighed here, by its rules.
+ */
+
+import { ENTRY_BYTES } from '../../cluster/bucket-map.ts';
+import type { BucketMap } from '../../cluster/bucket-map.ts';
 
 export interface StoreFigures {
   readonly callsPerSecondMean: number;
@@ -46,5 +52,30 @@ export class StoreMeter {
       mapBytes: this.mapBytes,
       nodeBytes: this.nodeBytes,
     };
+  }
+}
+
+/** Of cluster/control/lua/common.lua: versions that can be caught up with, and bytes a change. */
+const CHANGES_KEPT = 1_024;
+const CHANGE_BYTES = 4 + ENTRY_BYTES;
+
+/** What it takes to get from one version of the map to another. */
+export class ChangeWeights {
+  /** Buckets changed, by version. */
+  private readonly changed = new Map<number, number>();
+
+  note(version: number, buckets: number): void {
+    this.changed.set(version, buckets);
+    this.changed.delete(version - CHANGES_KEPT);
+  }
+
+  /** Null when the whole map is sent. */
+  bytesSince(known: number, map: BucketMap): number | null {
+    if (!this.changed.has(known) || map.version - known >= CHANGES_KEPT) return null;
+    let bytes = 0;
+    for (let version = known + 1; version <= map.version; version++) {
+      bytes += (this.changed.get(version) ?? Infinity) * CHANGE_BYTES;
+    }
+    return bytes < map.size * ENTRY_BYTES ? bytes : null;
   }
 }

@@ -10,9 +10,6 @@
  * B4  A node that was replaced by a newer incarnation beats no more.
  * B5  A store that was emptied is given the cluster again, under its own id: who is there and who should own what is found out anew, and the
  *     journal's epochs and incarnations see to it that nobody takes an emptied log for a sound one.
- * B6  Beats out of turn are kept apart, the further the more nodes there are: all of them hear of a change at once, and would ask the store at once.
- *     The scheduler does not wait: on what it sees, everything else waits. [A thousand nodes, each twenty milliseconds after it has heard of
- *     one of a hundred changes a second: fifty thousand beats a second.]
  */
 
 import type { Clock, Log, Scheduler as Timers } from '../../runtime/actor/seams.ts';
@@ -107,7 +104,7 @@ export class Membership {
 
   /** Something changed that others should learn, or this node: beats before its time. */
   beatSoon(): void {
-    if (this.round === null) this.beatAfter(this.gapMs());
+    if (this.round === null) this.beatAfter(this.options.timing.beatGapMinMs);
     else this.isWantedAgain = true;
   }
 
@@ -142,14 +139,8 @@ export class Membership {
       if (isClusterLost(error)) await this.foundAgain();
     }
     this.round = null;
-    this.beatAfter(this.isWantedAgain ? this.gapMs() : this.options.timing.heartbeatMs);
-  }
-
-  /** B6 */
-  private gapMs(): number {
-    const { beatGapMinMs, heartbeatMs, beatsPerSecondMax } = this.options.timing;
-    if (this.current === null || this.current.lead.node === this.number) return beatGapMinMs;
-    return Math.min(heartbeatMs, Math.max(beatGapMinMs, (1_000 * this.current.nodes.length) / beatsPerSecondMax));
+    const { beatGapMinMs, heartbeatMs } = this.options.timing;
+    this.beatAfter(this.isWantedAgain ? beatGapMinMs : heartbeatMs);
   }
 
   /** B5 */

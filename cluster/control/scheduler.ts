@@ -12,6 +12,7 @@
 import type { Log } from '../../runtime/actor/seams.ts';
 import { allocate } from '../allocation.ts';
 import type { AllocationInput } from '../allocation.ts';
+import type { Assignment, BucketMap } from '../bucket-map.ts';
 import { controlLimits } from './control-store.ts';
 import type { ControlStore } from './control-store.ts';
 import type { Liveness } from './liveness.ts';
@@ -26,6 +27,7 @@ export interface SchedulerOptions {
   readonly costs?: () => ArrayLike<number> | null;
   /** The term, when this node comes into office; null when it is no longer. */
   readonly onLead: (term: number | null) => void;
+  readonly onPublished: (version: number, changes: readonly Assignment[], before: BucketMap) => void;
 }
 
 /** What `allocate` and `plan` need of a cluster. */
@@ -71,7 +73,9 @@ export class Scheduler {
     const changes = allocate(allocationOf(state, timing, costs?.() ?? null));
     if (changes.length === 0) return false;
     // Refused or not, the next beat shows how things stand (E2).
-    await store.publish(state.lead, state.map.version, changes.slice(0, controlLimits.bucketsPerCallMax));
+    const some = changes.slice(0, controlLimits.bucketsPerCallMax);
+    const { kind, mapVersion } = await store.publish(state.lead, state.map.version, some);
+    if (kind === 'published') this.options.onPublished(mapVersion, some, state.map);
     return true;
   }
 

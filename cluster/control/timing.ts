@@ -13,8 +13,6 @@ export interface ControlTiming {
   readonly callTimeMaxMs: number;
   /** Beats out of turn, because something changed, keep this distance. */
   readonly beatGapMinMs: number;
-  /** Beats out of turn of all nodes together are about so many at most; the distance between those of one node grows with their number. */
-  readonly beatsPerSecondMax: number;
   /** While no living node owns anything, buckets are given out once no node has come or gone for so long: a cluster starts as a whole. */
   readonly settleMs: number;
   /** A node that has been dead for so long is struck out. */
@@ -28,7 +26,6 @@ export const controlDefaults: ControlTiming = {
   leaseTtlMs: 2_000,
   callTimeMaxMs: 1_000,
   beatGapMinMs: 20,
-  beatsPerSecondMax: 5_000,
   settleMs: 1_000,
   forgetAfterMs: 10 * 60_000,
   movesPerRoundMax: 16,
@@ -42,7 +39,6 @@ export function checkTiming(timing: ControlTiming): void {
   // A healthy node whose call was given up must beat again before its lease ends.
   assert(timing.callTimeMaxMs + timing.heartbeatMs < timing.leaseTtlMs, 'leaseTtlMs is longer than a call and a heartbeat');
   assert(timing.beatGapMinMs <= timing.heartbeatMs);
-  assert(timing.beatsPerSecondMax >= 1);
   assert(timing.forgetAfterMs > timing.leaseTtlMs, 'nobody is struck out before it is dead');
   assert(timing.movesPerRoundMax >= 1 && timing.movesInFlightMax >= 1);
 }

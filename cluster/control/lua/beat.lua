@@ -41,7 +41,7 @@ local function changes_since(keys, known, mark, version)
   if not found[1] or string.sub(found[1], 1, #head) ~= head then return nil end
   local parts = {}
   for i = 2, #slots do
-    local from = found[i] and string.match(found[i], '^' .. (known + i - 1) .. ':%x+:%+()')
+    local from = found[i] and string.match(found[i], '^' .. (known + i - 1) .. ':%x+:()')
     if not from then return nil end
     parts[#parts + 1] = string.sub(found[i], from)
   end

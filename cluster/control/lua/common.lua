@@ -15,9 +15,8 @@ Every function takes the same KEYS, all in one slot:
   6 drains        hash: number -> 1 where an operator wants the node emptied
   7 pins          hash: bucket -> number
   8 map           string: owner, next and epoch of each bucket, 32 bits each, little-endian
-  9 changes       hash, a ring: version modulo CHANGES_KEPT -> version:mark:, then + and what it changed (index, owner, next and epoch, 32 bits
-                  each), or - when that was too much. A cache: who finds a version missing takes the map. [A node of another version of Troupe has
-                  changed the map.]
+  9 changes       hash, a ring: version modulo CHANGES_KEPT -> version:mark: and what it changed (index, owner, next and epoch, 32 bits
+                  each). A cache: who finds a version missing takes the map. [A node of another version of Troupe has changed the map.]
 
 The mark of a version is a hash over all changes that led to it: it is kept in `cluster`, and tells maps apart that got the same version because the
 store went back (C6). Changes are given only to who has the map that they were made to.
@@ -30,8 +29,8 @@ local CLUSTER, NODES, INCARNATIONS, BEATS, INFOS, DRAINS, PINS, MAP, CHANGES = 1
 local ENTRY_BYTES = 12
 local ENTRY = '<I4I4I4'
 local NO_NODE = 0
--- Versions of the map that can be caught up with, and the most buckets that one of them may have changed.
-local CHANGES_KEPT, CHANGED_MAX = 256, 512
+-- Versions of the map that can be caught up with. Each changes as many buckets as a call carries at most: 64 KiB.
+local CHANGES_KEPT = 1024
 
 local function number_of(keys, field)
   return tonumber(redis.call('HGET', keys[CLUSTER], field))
@@ -59,8 +58,7 @@ local function note_changes(keys, version, entries)
   local changes = table.concat(packed)
   local mark = redis.sha1hex((redis.call('HGET', keys[CLUSTER], 'mark') or '') .. ':' .. version .. ':' .. changes)
   redis.call('HSET', keys[CLUSTER], 'mark', mark)
-  local kept = #entries > CHANGED_MAX and '-' or '+' .. changes
-  redis.call('HSET', keys[CHANGES], version % CHANGES_KEPT, version .. ':' .. mark .. ':' .. kept)
+  redis.call('HSET', keys[CHANGES], version % CHANGES_KEPT, version .. ':' .. mark .. ':' .. changes)
 end
 
 -- Writes entries {index, owner, next, epoch} under one new version; keeps the version when there is none. Answers the version.
