@@ -77,10 +77,7 @@ class Round {
     this.map = map;
     this.owner = new Uint32Array(map.size);
     this.next = new Uint32Array(map.size);
-    for (let index = 0; index < map.size; index++) {
-      this.owner[index] = map.ownerOf(index);
-      this.next[index] = map.nextOf(index);
-    }
+    map.copyTo(this.owner, this.next);
     this.costs = input.costs === undefined ? null : withIdleCost(input.costs, map.size);
     for (const { number } of nodes) this.living.add(number);
     this.takers = nodes.filter((node) => node.weight > 0 && !node.draining)
@@ -158,10 +155,12 @@ class Round {
 
   changes(): Assignment[] {
     const changes: Assignment[] = [];
+    const before = { owner: new Uint32Array(this.map.size), next: new Uint32Array(this.map.size) };
+    this.map.copyTo(before.owner, before.next);
     for (let index = 0; index < this.owner.length; index++) {
       const owner = this.owner[index]!;
       const next = this.next[index]!;
-      if (owner !== this.map.ownerOf(index) || next !== this.map.nextOf(index)) changes.push({ index, owner, next });
+      if (owner !== before.owner[index] || next !== before.next[index]) changes.push({ index, owner, next });
     }
     return changes;
   }

@@ -102,6 +102,17 @@ export class BucketMap {
     return this.word(index, EPOCH);
   }
 
+  /** Owner and next of every bucket, for who looks at all of them. */
+  copyTo(owners: Uint32Array, nexts: Uint32Array): void {
+    let index = 0;
+    for (const words of this.chunks) {
+      for (let at = 0; at < words.length; at += WORDS, index++) {
+        owners[index] = words[at + OWNER]!;
+        nexts[index] = words[at + NEXT]!;
+      }
+    }
+  }
+
   entryOf(index: number): BucketEntry {
     return { owner: this.ownerOf(index), next: this.nextOf(index), epoch: this.epochOf(index) };
   }

@@ -63,7 +63,8 @@ export class BucketOwners {
   private become(self: number): void {
     this.self = self;
     this.ownByMap.clear();
-    for (let index = 0; index < this.map.size; index++) this.sort(index);
+    if (self === NO_NODE) return;
+    for (let index = 0; index < this.map.size; index++) if (this.map.ownerOf(index) === self) this.ownByMap.add(index);
   }
 
   private sort(index: number): void {

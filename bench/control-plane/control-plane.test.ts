@@ -79,7 +79,7 @@ await t.test('the least that must move', async (t) => {
   t.equal(leastMoves(map, [1, 2]), 2, 'of 3');
   t.equal(leastMoves(map, [1, 2, 3, 4]), 2);
   t.equal(leastMoves(map, [1, 2, 3, 4, 5]), 2, 'three of five may have two');
-  t.equal(leastMovesOfRestart(100, 10, 3), 110, 'one is left for the last turn');
+  t.equal(leastMovesOfRestart(100, 10, 10, 3), 110, 'one is left for the last turn');
 });
 
 await t.test('a bucket is without owner from when nobody could append until somebody serves', async (t) => {

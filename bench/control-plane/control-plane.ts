@@ -27,7 +27,7 @@ export async function benchControlPlane(args: string[]): Promise<number> {
 /** All that was asked for, one after the other in one cluster. It is founded in any case. */
 export async function simulate(options: ControlPlaneOptions, tell: (result: ScenarioResult) => void): Promise<ScenarioResult[]> {
   const results: ScenarioResult[] = [];
-  const course = { cluster: new SimulatedCluster(options.cluster), nodes: options.nodes, atOnce: options.atOnce, startMs: options.startMs };
+  const course = { cluster: new SimulatedCluster(options.cluster), nodes: options.nodes, atOnce: options.atOnce, restarts: options.restarts, startMs: options.startMs };
   for (const name of new Set<ControlPlaneOptions['scenarios'][number]>(['found', ...options.scenarios])) {
     await runScenario(name, course, (result) => {
       results.push(result);

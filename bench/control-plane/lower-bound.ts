@@ -16,7 +16,7 @@ export function leastMoves(before: BucketMap, living: readonly number[]): number
   return before.size - kept;
 }
 
-/** Every bucket leaves its node when that is restarted, and those who were last have nothing until others give them their share. */
-export function leastMovesOfRestart(buckets: number, nodes: number, atOnce: number): number {
-  return buckets + ((nodes - 1) % atOnce + 1) * Math.floor(buckets / nodes);
+/** Every bucket of those that are restarted leaves its node then, and those who were last have nothing until others give them their share. */
+export function leastMovesOfRestart(buckets: number, nodes: number, restarts: number, atOnce: number): number {
+  return Math.floor((buckets * restarts) / nodes) + ((restarts - 1) % atOnce + 1) * Math.floor(buckets / nodes);
 }

@@ -16,6 +16,8 @@ export interface ControlPlaneOptions {
   readonly scenarios: readonly ScenarioName[];
   /** Of a rolling restart. */
   readonly atOnce: number;
+  /** How many nodes of it are restarted. */
+  readonly restarts: number;
   readonly startMs: number;
   readonly jsonReport: boolean;
 }
@@ -33,7 +35,8 @@ with a store in memory and engines that only take time. bench/README.md says how
   --seed <n>             all that happens follows from it and the options            (1)
   --scenarios <list>     of ${scenarioNames.slice(0, 5).join(', ')},
                          ${scenarioNames.slice(5).join(', ')}  (all)
-  --at-once <k>          nodes that a rolling restart ends at a time                 (10)
+  --at-once <k>          nodes that a rolling restart ends at a time                 (20)
+  --restarts <n>         nodes that it restarts                                      (all)
   --start-time <ms>      of a node's process, from its end to its first beat         (2000)
   --moves-per-round <n>  that the scheduler begins                                   (${controlDefaults.movesPerRoundMax})
   --moves-in-flight <n>  in the whole cluster                                        (${controlDefaults.movesInFlightMax})
@@ -51,7 +54,8 @@ export function parseControlPlaneOptions(args: string[]): ControlPlaneOptions {
       buckets: { type: 'string', default: '65536' },
       seed: { type: 'string', default: '1' },
       scenarios: { type: 'string', default: scenarioNames.join() },
-      'at-once': { type: 'string', default: '10' },
+      'at-once': { type: 'string' },
+      restarts: { type: 'string' },
       'start-time': { type: 'string', default: '2000' },
       'moves-per-round': { type: 'string', default: String(controlDefaults.movesPerRoundMax) },
       'moves-in-flight': { type: 'string', default: String(controlDefaults.movesInFlightMax) },
@@ -87,7 +91,8 @@ export function parseControlPlaneOptions(args: string[]): ControlPlaneOptions {
       drainTimeMaxMs: defaults.drainTimeMaxMs,
     },
     scenarios: values.scenarios.split(',').map(parseScenario),
-    atOnce: count('at-once', values['at-once'], 1, Math.floor(nodes / 2)),
+    atOnce: count('at-once', values['at-once'] ?? String(Math.min(20, Math.floor(nodes / 2))), 1, Math.floor(nodes / 2)),
+    restarts: count('restarts', values.restarts ?? String(nodes), 1, nodes),
     startMs: count('start-time', values['start-time'], 0, 600_000),
     jsonReport: values.json,
   };

@@ -13,6 +13,7 @@ export interface Course {
   readonly cluster: SimulatedCluster;
   readonly nodes: number;
   readonly atOnce: number;
+  readonly restarts: number;
   readonly startMs: number;
 }
 
@@ -81,9 +82,9 @@ export async function runScenario(name: ScenarioName, course: Course, tell: (res
       return lose([cluster.schedulerId()!], 'the elected scheduler is killed');
     case 'rolling-restart':
       return tell(await measure(name, course, {
-        text: `all nodes are restarted, ${course.atOnce} at a time`,
+        text: `${course.restarts >= ids.length ? 'all' : course.restarts} nodes are restarted, ${course.atOnce} at a time`,
         happens: () => restartAll(course),
-        least: leastMovesOfRestart(2 ** cluster.settings.bucketBits, ids.length, course.atOnce),
+        least: leastMovesOfRestart(2 ** cluster.settings.bucketBits, ids.length, Math.min(course.restarts, ids.length), course.atOnce),
       }));
     case 'store-away':
       return tell(await measure(name, course, { text: `the store is away for ${OUTAGE_MS / 1_000} s`, happens: () => loseStore(cluster) }));
@@ -141,8 +142,8 @@ async function startAll(cluster: SimulatedCluster, ids: readonly string[], sprea
   }));
 }
 
-async function restartAll({ cluster, atOnce, startMs }: Course): Promise<void> {
-  const ids = [...cluster.nodes.keys()].sort();
+async function restartAll({ cluster, atOnce, restarts, startMs }: Course): Promise<void> {
+  const ids = [...cluster.nodes.keys()].sort().slice(0, restarts);
   for (let from = 0; from < ids.length; from += atOnce) {
     await Promise.all(ids.slice(from, from + atOnce).map(async (id) => {
       await cluster.end(id);

@@ -51,7 +51,11 @@ export class SimulatedCluster {
   mapVersions = 0;
   private readonly time = new VirtualTime();
   private readonly control = new MemoryControl();
-  private readonly processes: SimulatedNode[] = [];
+  /** Those that run, by their ordinals. */
+  private readonly processes = new Map<number, SimulatedNode>();
+  private started = 0;
+  /** Of processes that have ended. */
+  private readonly ended = { handOffs: 0, aborted: 0 };
   private readonly isMoving: Uint8Array;
   private readonly changes = new ChangeWeights();
   private readonly digest = createHash('sha256');
@@ -100,8 +104,8 @@ export class SimulatedCluster {
 
   /** Resolves when the node is ready. */
   start(id: string): Promise<void> {
-    const node = new SimulatedNode(this, id, this.processes.length);
-    this.processes.push(node);
+    const node = new SimulatedNode(this, id, this.started++);
+    this.processes.set(node.ordinal, node);
     this.nodes.set(id, node);
     this.note('start', node.ordinal);
     return node.start();
@@ -111,7 +115,7 @@ export class SimulatedCluster {
     const node = this.nodes.get(id)!;
     this.note('kill', node.ordinal);
     node.kill();
-    this.nodes.delete(id);
+    this.forget(node);
   }
 
   /** Resolves when the node has handed over what it had, and has left. */
@@ -119,12 +123,12 @@ export class SimulatedCluster {
     const node = this.nodes.get(id)!;
     this.note('end', node.ordinal);
     await node.end();
-    this.nodes.delete(id);
+    this.forget(node);
     this.note('ended', node.ordinal);
   }
 
   process(ordinal: number): SimulatedNode | undefined {
-    return this.processes[ordinal];
+    return this.processes.get(ordinal);
   }
 
   living(number: number): SimulatedNode | undefined {
@@ -209,12 +213,20 @@ export class SimulatedCluster {
 
   /** Of all processes that ever ran. */
   handOffStat(): { readonly handOffs: number; readonly aborted: number } {
-    return this.processes.reduce((sum, { keeper: { stat } }) => ({ handOffs: sum.handOffs + stat.handOffs, aborted: sum.aborted + stat.aborted }), { handOffs: 0, aborted: 0 });
+    return [...this.processes.values()].reduce((sum, { keeper: { stat } }) => ({ handOffs: sum.handOffs + stat.handOffs, aborted: sum.aborted + stat.aborted }), this.ended);
   }
 
   /** Of all that has happened so far. */
   trace(): string {
     return this.digest.copy().digest('hex').slice(0, 16);
+  }
+
+  private forget({ id, ordinal, number, keeper: { stat } }: SimulatedNode): void {
+    this.nodes.delete(id);
+    this.processes.delete(ordinal);
+    this.byNumber.delete(number);
+    this.ended.handOffs += stat.handOffs;
+    this.ended.aborted += stat.aborted;
   }
 
   private isAtRest(): boolean {

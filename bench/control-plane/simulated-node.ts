@@ -119,7 +119,7 @@ export class SimulatedNode {
   private controlPlane(): ControlPlane {
     const { cluster, id, ordinal, time } = this;
     const { settings, network, near } = cluster;
-    let alive = new Set<number>();
+    const dead = new Set<number>();
     return new ControlPlane({
       store: distantStore(near, network, time, () => (this.wellSinceMs = network.time.nowMs)),
       config: { id: 'c-1', bucketBits: settings.bucketBits },
@@ -133,8 +133,11 @@ export class SimulatedNode {
           this.keeper.sync();
         },
         onNodes: (nodes: readonly ClusterNode[]) => {
-          for (const node of nodes) if (!node.alive && alive.has(node.number)) cluster.declaredDead(node);
-          alive = new Set(nodes.filter((node) => node.alive).map((node) => node.number));
+          for (const node of nodes) {
+            if (node.alive) dead.delete(node.number);
+            else if (!dead.has(node.number)) cluster.declaredDead(node);
+            if (!node.alive) dead.add(node.number);
+          }
         },
         onPublished: (version, changes, before) => this.tellMapChanged(version, concernedBy(before, changes)),
         onLead: (term) => {

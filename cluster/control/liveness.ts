@@ -28,7 +28,7 @@ export class Liveness {
   private readonly leaseTtlMs: number;
   /** In the order of the last answer, in which every beat finds them again. */
   private seen: Seen[] = [];
-  private byNumber = new Map<number, Seen>();
+  private readonly byNumber = new Map<number, Seen>();
   /** When the last beat was answered; null after one that failed. */
   private observedAt: number | null = null;
 
@@ -71,8 +71,14 @@ export class Liveness {
   private take(pulses: readonly Pulse[]): void {
     // L4: whose counter was never seen has been silent for no time.
     this.seen = pulses.map(({ number, counter }) => this.byNumber.get(number) ?? { number, counter: counter - 1, silentMs: 0 });
-    this.byNumber = new Map(this.seen.map((node) => [node.number, node]));
+    for (const node of this.seen) if (!this.byNumber.has(node.number)) this.byNumber.set(node.number, node);
+    if (this.byNumber.size > this.seen.length) this.forgetOthers();
     this.changes++;
+  }
+
+  private forgetOthers(): void {
+    const shown = new Set(this.seen.map(({ number }) => number));
+    for (const number of this.byNumber.keys()) if (!shown.has(number)) this.byNumber.delete(number);
   }
 
   private hear(node: Seen, counter: number, passedMs: number | null): void {

@@ -207,9 +207,11 @@ export class Membership {
     const { changes } = this.liveness;
     if (changes === this.livenessChanges && records.length === before.length && records.every((record, i) => isSame(record, before[i]!))) return before;
     this.livenessChanges = changes;
-    const known = new Map(before.map((node) => [node.number, node]));
+    let at = 0;
     return records.map((record) => {
-      const old = known.get(record.number);
+      // Both are in the order of numbers.
+      while (at < before.length && before[at]!.number < record.number) at++;
+      const old = before[at];
       const alive = this.liveness.isAlive(record.number);
       if (old !== undefined && old.alive === alive && isSame(record, old)) return old;
       const { id, number, incarnation, info, drainWanted } = record;

@@ -45,7 +45,7 @@ export function allocationOf(state: ClusterState, timing: ControlTiming, costs: 
 export class Scheduler {
   private readonly options: SchedulerOptions;
   private term: number | null = null;
-  private living = '';
+  private living: readonly number[] = [];
   /** Of which `living` was made. */
   private nodes: readonly ClusterNode[] = [];
   private livingSinceMs = 0;
@@ -93,8 +93,8 @@ export class Scheduler {
   private watchLiving({ nodes, nowMs }: ClusterState): void {
     if (nodes === this.nodes) return;
     this.nodes = nodes;
-    const living = nodes.filter(({ alive }) => alive).map(({ number }) => number).join();
-    if (living === this.living) return;
+    const living = nodes.filter(({ alive }) => alive).map(({ number }) => number);
+    if (living.length === this.living.length && living.every((number, i) => number === this.living[i])) return;
     this.living = living;
     this.livingSinceMs = nowMs;
   }
