@@ -30,11 +30,11 @@ export const controlPlaneHelp = `Usage: npm run bench -- control-plane [options]
 A cluster of a size that no one machine holds, simulated in one thread on virtual time: the product's own control plane, allocation and hand-off,
 with a store in memory and engines that only take time. bench/README.md says how to read the result.
 
-  --nodes <n>            when all have joined, ${NODES_MIN} to ${controlLimits.nodesMax}                             (1000)
-  --buckets <n>          a power of two, at most ${2 ** controlLimits.bucketBitsMax}                           (65536)
+  --nodes <n>            when all have joined, ${NODES_MIN} to ${controlLimits.nodesMax}                            (1000)
+  --buckets <n>          a power of two, at most ${2 ** controlLimits.bucketBitsMax}                        (65536)
   --seed <n>             all that happens follows from it and the options            (1)
-  --scenarios <list>     of ${scenarioNames.slice(0, 5).join(', ')},
-                         ${scenarioNames.slice(5).join(', ')}  (all)
+  --scenarios <list>     of ${scenarioNames.slice(0, 5).join(', ')},     (all)
+                         ${scenarioNames.slice(5).join(', ')}
   --at-once <k>          nodes that a rolling restart ends at a time                 (20)
   --restarts <n>         nodes that it restarts                                      (all)
   --start-time <ms>      of a node's process, from its end to its first beat         (2000)

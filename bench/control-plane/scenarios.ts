@@ -61,7 +61,7 @@ export async function runScenario(name: ScenarioName, course: Course, tell: (res
   const some = (count: number): string[] => Array.from({ length: count }, () => ids.splice(cluster.random.below(ids.length), 1)[0]!);
   const lose = async (lost: readonly string[], text: string): Promise<void> => {
     tell(await measure(name, course, { text, happens: () => lost.forEach((id) => cluster.kill(id)) }));
-    tell(await measure(`${name} back`, course, { text: 'and comes back', happens: () => startAll(cluster, lost, START_SPREAD_MS) }));
+    tell(await measure(`${name} back`, course, { text: lost.length === 1 ? 'and comes back' : 'and come back', happens: () => startAll(cluster, lost, START_SPREAD_MS) }));
   };
   switch (name) {
     case 'found':
