@@ -67,14 +67,17 @@ class Round {
   private readonly takers: Taker[];
   private readonly takerOf = new Map<number, Taker>();
   private readonly orphans: number[] = [];
+  /** Owned by nodes that should have none. */
+  private stranded = 0;
   private movesLeft: number;
   private handOffsLeft: number;
 
   constructor(input: AllocationInput) {
     const { map, nodes } = input;
     this.map = map;
-    this.owner = Uint32Array.from({ length: map.size }, (_, index) => map.ownerOf(index));
-    this.next = Uint32Array.from({ length: map.size }, (_, index) => map.nextOf(index));
+    this.owner = new Uint32Array(map.size);
+    this.next = new Uint32Array(map.size);
+    map.copyTo(this.owner, this.next);
     this.costs = input.costs === undefined ? null : withIdleCost(input.costs, map.size);
     for (const { number } of nodes) this.living.add(number);
     this.takers = nodes.filter((node) => node.weight > 0 && !node.draining)
@@ -90,13 +93,13 @@ class Round {
   repair(): void {
     const { owner, next } = this;
     for (let index = 0; index < owner.length; index++) {
-      if (next[index] === owner[index] || !this.takerOf.has(next[index]!)) next[index] = NO_NODE;
+      if (next[index] !== NO_NODE && (next[index] === owner[index] || !this.takerOf.has(next[index]!))) next[index] = NO_NODE;
       if (!this.living.has(owner[index]!)) {
         owner[index] = next[index]!;
         next[index] = NO_NODE;
       }
       if (owner[index] === NO_NODE) this.orphans.push(index);
-      else this.addLoad(this.goalOf(index), this.costOf(index));
+      else if (!this.addLoad(this.goalOf(index), this.costOf(index))) this.stranded++;
       if (next[index] !== NO_NODE) this.handOffsLeft--;
     }
   }
@@ -104,11 +107,15 @@ class Round {
   giveOut(): void {
     // The costliest first: the cheap ones then fill what is uneven.
     if (this.costs !== null) this.orphans.sort((a, b) => this.costOf(b) - this.costOf(a) || a - b);
+    // With equal costs the order of takers changes at one place a step.
+    const queue = this.costs === null && this.orphans.length > 0 ? new IdlestFirst(this.takers) : null;
     for (const index of this.orphans) {
-      const to = this.takerOf.get(this.pins.get(index) ?? NO_NODE) ?? this.idlest(this.costOf(index));
+      const pinned = this.takerOf.get(this.pins.get(index) ?? NO_NODE) ?? null;
+      const to = pinned ?? (queue === null ? this.idlest(this.costOf(index)) : queue.first());
       if (to === null) return;
       this.owner[index] = to.number;
       to.load += this.costOf(index);
+      queue?.grew(to);
     }
   }
 
@@ -119,6 +126,7 @@ class Round {
   }
 
   emptyDraining(): void {
+    if (this.stranded === 0) return;
     for (let index = 0; index < this.owner.length && this.movesLeft > 0; index++) {
       if (this.owner[index] === NO_NODE || this.takerOf.has(this.goalOf(index))) continue;
       const to = this.idlest(this.costOf(index));
@@ -128,7 +136,7 @@ class Round {
   }
 
   balance(): void {
-    if (this.takers.length < 2) return;
+    if (this.takers.length < 2 || this.movesLeft <= 0 || this.isEven()) return;
     const movable = this.movable();
     const tolerance = this.costs === null ? 0 : (COST_TOLERANCE_RATIO * sum(this.takers, 'load')) / sum(this.takers, 'weight');
     while (this.movesLeft > 0) {
@@ -138,12 +146,21 @@ class Round {
     }
   }
 
+  /** Seen from the loads alone, no move of a bucket would help: the usual case, and found without looking at buckets. */
+  private isEven(): boolean {
+    if (this.costs !== null) return false;
+    const to = this.idlest(1)!;
+    return !this.takers.some((from) => from !== to && from.load > 0 && Math.max((from.load - 1) / from.weight, (to.load + 1) / to.weight) < (from.load / from.weight) * (1 - EPSILON));
+  }
+
   changes(): Assignment[] {
     const changes: Assignment[] = [];
+    const before = { owner: new Uint32Array(this.map.size), next: new Uint32Array(this.map.size) };
+    this.map.copyTo(before.owner, before.next);
     for (let index = 0; index < this.owner.length; index++) {
       const owner = this.owner[index]!;
       const next = this.next[index]!;
-      if (owner !== this.map.ownerOf(index) || next !== this.map.nextOf(index)) changes.push({ index, owner, next });
+      if (owner !== before.owner[index] || next !== before.next[index]) changes.push({ index, owner, next });
     }
     return changes;
   }
@@ -218,10 +235,52 @@ class Round {
     return this.costs === null ? 1 : this.costs[index]!;
   }
 
-  private addLoad(number: number, cost: number): void {
+  /** Whether it is a taker. */
+  private addLoad(number: number, cost: number): boolean {
     const taker = this.takerOf.get(number);
     if (taker !== undefined) taker.load += cost;
+    return taker !== undefined;
   }
+}
+
+/** Takers by who would be least busy with one bucket more, then by number: a heap. [65,536 buckets for a thousand nodes, each looked for among all.] */
+class IdlestFirst {
+  private readonly heap: Taker[];
+  private readonly places = new Map<Taker, number>();
+
+  constructor(takers: readonly Taker[]) {
+    this.heap = [...takers].sort((a, b) => (isIdler(a, b) ? -1 : 1));
+    for (const [at, taker] of this.heap.entries()) this.places.set(taker, at);
+  }
+
+  first(): Taker | null {
+    return this.heap[0] ?? null;
+  }
+
+  /** It has more to do than before. */
+  grew(taker: Taker): void {
+    let at = this.places.get(taker)!;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= this.heap.length) break;
+      if (child + 1 < this.heap.length && isIdler(this.heap[child + 1]!, this.heap[child]!)) child++;
+      if (!isIdler(this.heap[child]!, taker)) break;
+      this.put(this.heap[child]!, at);
+      at = child;
+    }
+    this.put(taker, at);
+  }
+
+  private put(taker: Taker, at: number): void {
+    this.heap[at] = taker;
+    this.places.set(taker, at);
+  }
+}
+
+function isIdler(a: Taker, b: Taker): boolean {
+  const left = (a.load + 1) / a.weight;
+  const right = (b.load + 1) / b.weight;
+  return left < right || (left === right && a.number < b.number);
 }
 
 interface Taker {

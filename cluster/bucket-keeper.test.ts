@@ -23,6 +23,8 @@ class Rig {
   readonly calls: string[] = [];
   /** What the store answers to `accept`. */
   outcome: AcceptOutcome = 'accepted';
+  storeTakesMs = 0;
+  isStoreAway = false;
   failures = 0;
   /** Handing over would take longer than the budget. */
   isSlow = false;
@@ -58,6 +60,8 @@ class Rig {
       },
       accept: async (opened: readonly Opened[]) => {
         this.calls.push(`accept ${opened.map(({ index }) => index).join()}`);
+        if (this.storeTakesMs > 0) await sleep(this.storeTakesMs);
+        if (this.isStoreAway) throw new Error('the store does not answer');
         return opened.map(() => this.outcome);
       },
       handOver: async (node, indexes) => void this.calls.push(`tell ${node} ${indexes.join()}`),
@@ -138,6 +142,20 @@ t.test('what another node has taken is opened again only by a map that was fetch
   await sleep(5);
   await rig.keeper.idle();
   t.same(rig.take().slice(0, 1), ['open 0']);
+});
+
+t.test('what the store is being told is not told again meanwhile, and what it did not take in is', async (t) => {
+  const rig = new Rig();
+  rig.storeTakesMs = 20;
+  await rig.map({ owner: SELF, next: NO_NODE, epoch: 0 });
+  t.same(rig.take(), ['open 0', 'accept 0']);
+  rig.isStoreAway = true;
+  await rig.map({ owner: SELF, next: NO_NODE, epoch: 0 });
+  t.same(rig.take(), ['accept 0']);
+  rig.isStoreAway = false;
+  await sleep(300);
+  await rig.keeper.idle();
+  t.same(rig.take(), ['accept 0']);
 });
 
 t.test('what could not be opened is tried again, whoever asked for it', async (t) => {

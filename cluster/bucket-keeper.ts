@@ -61,8 +61,13 @@ export class BucketKeeper {
   private readonly parts: BucketKeeperParts;
   /** Opened here, and not yet in the map as this node's: bucket -> epoch. */
   private readonly toAccept = new Map<number, number>();
+  /** What the store is being told at the moment: bucket -> epoch. */
+  private readonly telling = new Map<number, number>();
+  private told: Promise<void> = Promise.resolve();
   /** Under way in `open`. */
   private readonly opening = new Set<number>();
+  /** The engine was asked to open them, and has them, unless they were given up or taken since. */
+  private readonly here = new Set<number>();
   /** Taken by another node; the map was not fetched since (K4). */
   private readonly doubtful = new Set<number>();
   private isAsking = false;
@@ -110,7 +115,7 @@ export class BucketKeeper {
     const given: number[] = [];
     const moved: number[] = [];
     const moving = new Map<number, number[]>();
-    for (let index = 0; index < owners.map.size; index++) {
+    for (const index of this.concerned()) {
       const { owner, next, epoch } = owners.map.entryOf(index);
       const isHere = engine.owns(index);
       if (owner !== owners.self) {
@@ -131,6 +136,17 @@ export class BucketKeeper {
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  /** Buckets that are this node's by the map or are here; of the others there is nothing to do. */
+  private concerned(): number[] {
+    const { owners, engine } = this.parts;
+    const concerned = [...owners.own];
+    for (const index of this.here) {
+      if (!engine.owns(index)) this.here.delete(index);
+      else if (!owners.own.has(index)) concerned.push(index);
+    }
+    return concerned;
   }
 
   private failed(error: unknown): void {
@@ -166,7 +182,10 @@ export class BucketKeeper {
     const missing = indexes.filter((index) => !this.parts.engine.owns(index));
     if (missing.length === 0) return;
     const since = this.parts.clock.monotonic();
-    for (const index of missing) this.opening.add(index);
+    for (const index of missing) {
+      this.opening.add(index);
+      this.here.add(index);
+    }
     const opened = await this.parts.engine.acquire(missing).finally(() => {
       for (const index of missing) this.opening.delete(index);
     });
@@ -177,10 +196,24 @@ export class BucketKeeper {
     this.accept().catch((error: unknown) => this.failed(error));
   }
 
-  private async accept(): Promise<void> {
-    if (this.toAccept.size === 0) return;
-    const opened = [...this.toAccept].map(([index, epoch]) => ({ index, epoch }));
-    const outcomes = await this.parts.accept(opened);
+  /** What is being said already is not said again, but waited for. */
+  private accept(): Promise<void> {
+    const opened = [...this.toAccept].filter(([index, epoch]) => this.telling.get(index) !== epoch).map(([index, epoch]) => ({ index, epoch }));
+    if (opened.length > 0) this.told = this.tell(opened);
+    return this.told;
+  }
+
+  private async tell(opened: readonly Opened[]): Promise<void> {
+    for (const { index, epoch } of opened) this.telling.set(index, epoch);
+    try {
+      const outcomes = await this.parts.accept(opened);
+      await this.learnOutcomes(opened, outcomes);
+    } finally {
+      for (const { index, epoch } of opened) if (this.telling.get(index) === epoch) this.telling.delete(index);
+    }
+  }
+
+  private async learnOutcomes(opened: readonly Opened[], outcomes: readonly AcceptOutcome[]): Promise<void> {
     const unnamed: number[] = [];
     for (let i = 0; i < opened.length; i++) {
       const { index, epoch } = opened[i]!;

@@ -19,6 +19,7 @@ export class BucketOwners {
   /** This node's number; NO_NODE until it has joined. */
   self = NO_NODE;
   private readonly hints = new Map<number, Hint>();
+  private readonly ownByMap = new Set<number>();
   private readonly clock: Pick<Clock, 'monotonic'>;
 
   constructor(bits: number, clock: Pick<Clock, 'monotonic'>) {
@@ -43,12 +44,31 @@ export class BucketOwners {
     else this.hints.set(index, { owner, untilMs: this.clock.monotonic() + HINT_MS });
   }
 
+  /** Buckets that the map gives to this node, in no order. */
+  get own(): ReadonlySet<number> {
+    return this.ownByMap;
+  }
+
   /** Takes a newer map; answers which buckets changed. */
   update(map: BucketMap, self: number): number[] {
     const changed = map.diff(this.map);
     this.map = map;
-    this.self = self;
     for (const index of changed) this.hints.delete(index);
+    if (self === this.self) for (const index of changed) this.sort(index);
+    else this.become(self);
     return changed;
+  }
+
+  /** Under another number, nothing that was this node's is. */
+  private become(self: number): void {
+    this.self = self;
+    this.ownByMap.clear();
+    if (self === NO_NODE) return;
+    for (let index = 0; index < this.map.size; index++) if (this.map.ownerOf(index) === self) this.ownByMap.add(index);
+  }
+
+  private sort(index: number): void {
+    if (this.self !== NO_NODE && this.map.ownerOf(index) === this.self) this.ownByMap.add(index);
+    else this.ownByMap.delete(index);
   }
 }

@@ -44,6 +44,7 @@ import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
 import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
 import { checkColdFolder, refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
+import { audienceOf, concernedBy } from './map-news.ts';
 import { MessageCourier } from './message-courier.ts';
 import { timingOf, tlsOf, witnessFolder } from './node-settings.ts';
 import { Peers } from './peers.ts';
@@ -211,9 +212,9 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     },
   });
   await whenStoreAnswers(log, ending, () => deployments.follow());
-  const tellMapChanged = (): void => {
-    const version: MapChangedValue = plane.state?.map.version ?? 0;
-    for (const { peer } of peers.others()) peer.tell(MAP_CHANGED, version + 1);
+  const tellMapChanged = (version: MapChangedValue, concerned: Iterable<number>): void => {
+    if (plane.state === null) return;
+    for (const number of audienceOf(plane.state, concerned)) peers.peerOf(number)?.tell(MAP_CHANGED, version);
   };
   const keeper = new BucketKeeper({
     owners,
@@ -229,7 +230,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     },
     accept: async (opened) => {
       const outcomes = await plane.accept(opened);
-      tellMapChanged();
+      tellMapChanged(owners.map.version + 1, []);
       router.ownersChanged(opened.map(({ index }) => index));
       return outcomes;
     },
@@ -262,6 +263,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
         engine.messages.outbox.ownersChanged(changed);
       },
       onNodes: (nodes) => peers.update(nodes),
+      onPublished: (version, changes, before) => tellMapChanged(version, concernedBy(before, changes)),
       onForeign: () => fail(new TroupeError('ROLLED_BACK', 'the store was emptied, and holds another cluster by now', { hint: 'Restore the store; or, if what it holds now is what counts, start this node with another --data.' })),
       onReplaced: () => fail(new TroupeError('CONFIG_INVALID', `another process runs as node ${id}`, { hint: 'Give every node a name of its own with --node.' })),
       onLead: (term) => log.info({ term }, term === null ? 'no longer scheduler' : 'this node is the scheduler'),

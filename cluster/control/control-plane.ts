@@ -7,6 +7,7 @@ import type { Clock, Log, Scheduler as Timers } from '../../runtime/actor/seams.
 import { TroupeError } from '../../runtime/codec/errors.ts';
 import { plan } from '../allocation.ts';
 import type { PlannedRound } from '../allocation.ts';
+import type { Assignment, BucketMap } from '../bucket-map.ts';
 import { checkFounded, controlLimits } from './control-store.ts';
 import type { AcceptOutcome, ClusterConfig, ClusterRecord, ControlStore, NodeInfo, NodeRef, Opened, OperatorAnswer, ReleaseOutcome } from './control-store.ts';
 import type { Liveness } from './liveness.ts';
@@ -19,6 +20,8 @@ import type { ControlTiming } from './timing.ts';
 export interface ControlEvents extends MembershipEvents {
   /** The term, when this node comes into office as scheduler; null when it is no longer. */
   onLead(term: number | null): void;
+  /** This node, as scheduler, has changed the map that was `before`. */
+  onPublished?(version: number, changes: readonly Assignment[], before: BucketMap): void;
 }
 
 export interface ControlPlaneOptions {
@@ -51,7 +54,7 @@ export class ControlPlane {
       throw new TroupeError('CONFIG_INVALID', `${JSON.stringify(options.id)} is no id of a node: 1 to 64 letters, digits, dots, hyphens and underscores`);
     }
     checkTiming(options.timing);
-    const scheduler = new Scheduler({ ...options, onLead: (term) => options.events.onLead(term) });
+    const scheduler = new Scheduler({ ...options, onLead: (term) => options.events.onLead(term), onPublished: (...published) => options.events.onPublished?.(...published) });
     this.options = options;
     this.membership = new Membership({ ...options, foundAgain: () => this.foundAgain(), turn: (state, liveness) => scheduler.turn(state, liveness) });
   }

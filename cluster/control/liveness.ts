@@ -17,13 +17,18 @@ export interface Pulse {
 }
 
 interface Seen {
+  readonly number: number;
   counter: number;
   silentMs: number;
 }
 
 export class Liveness {
+  /** Counts up whenever a node comes, goes, dies or comes back to life. */
+  changes = 0;
   private readonly leaseTtlMs: number;
-  private seen = new Map<number, Seen>();
+  /** In the order of the last answer, in which every beat finds them again. */
+  private seen: Seen[] = [];
+  private readonly byNumber = new Map<number, Seen>();
   /** When the last beat was answered; null after one that failed. */
   private observedAt: number | null = null;
 
@@ -34,12 +39,8 @@ export class Liveness {
   /** A beat of our own was answered, at `nowMs` of the monotonic clock, with these counters. */
   observe(nowMs: number, pulses: readonly Pulse[]): void {
     const passedMs = this.observedMsSince(nowMs);
-    const seen = new Map<number, Seen>();
-    for (const { number, counter } of pulses) {
-      const before = this.seen.get(number);
-      seen.set(number, { counter, silentMs: before === undefined || before.counter !== counter ? 0 : this.silenceAfter(before, passedMs) });
-    }
-    this.seen = seen;
+    if (!this.isOfSameNodes(pulses)) this.take(pulses);
+    for (let i = 0; i < pulses.length; i++) this.hear(this.seen[i]!, pulses[i]!.counter, passedMs);
     this.observedAt = nowMs;
   }
 
@@ -50,13 +51,41 @@ export class Liveness {
 
   /** False for a node that was not in the last answer. */
   isAlive(number: number): boolean {
-    const node = this.seen.get(number);
+    const node = this.byNumber.get(number);
     return node !== undefined && node.silentMs < this.leaseTtlMs;
   }
 
   /** Observed time since its counter last changed. */
   silentMs(number: number): number {
-    return this.seen.get(number)?.silentMs ?? 0;
+    return this.byNumber.get(number)?.silentMs ?? 0;
+  }
+
+  private isOfSameNodes(pulses: readonly Pulse[]): boolean {
+    const { seen } = this;
+    if (seen.length !== pulses.length) return false;
+    for (let i = 0; i < seen.length; i++) if (seen[i]!.number !== pulses[i]!.number) return false;
+    return true;
+  }
+
+  /** Others are there than before. */
+  private take(pulses: readonly Pulse[]): void {
+    // L4: whose counter was never seen has been silent for no time.
+    this.seen = pulses.map(({ number, counter }) => this.byNumber.get(number) ?? { number, counter: counter - 1, silentMs: 0 });
+    for (const node of this.seen) if (!this.byNumber.has(node.number)) this.byNumber.set(node.number, node);
+    if (this.byNumber.size > this.seen.length) this.forgetOthers();
+    this.changes++;
+  }
+
+  private forgetOthers(): void {
+    const shown = new Set(this.seen.map(({ number }) => number));
+    for (const number of this.byNumber.keys()) if (!shown.has(number)) this.byNumber.delete(number);
+  }
+
+  private hear(node: Seen, counter: number, passedMs: number | null): void {
+    const wasAlive = node.silentMs < this.leaseTtlMs;
+    node.silentMs = node.counter === counter ? this.silenceAfter(node, passedMs) : 0;
+    node.counter = counter;
+    if (wasAlive !== node.silentMs < this.leaseTtlMs) this.changes++;
   }
 
   /** Null when the time since the last answer does not count (L2). */

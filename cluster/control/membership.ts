@@ -77,7 +77,8 @@ export class Membership {
   private counter = 0;
   private map: BucketMap | null = null;
   private current: ClusterState | null = null;
-  private shownNodes = '';
+  /** As of the last answer. */
+  private livenessChanges = 0;
   private isFailing = false;
   private isEnded = false;
   /** The round that runs, if any. */
@@ -186,9 +187,11 @@ export class Membership {
     }
     this.map = map;
     const self = { id, number: view.number };
-    this.current = { self, lead: view.lead, map, nodes: this.nodesOf(view.nodes), pins: view.pins, nowMs };
+    const before = this.current?.nodes ?? [];
+    const nodes = this.nodesOf(view.nodes, before);
+    this.current = { self, lead: view.lead, map, nodes, pins: view.pins, nowMs };
     if (view.map !== null) events.onMap(map, self);
-    this.showNodes();
+    if (nodes !== before && !areShownAlike(nodes, before)) events.onNodes(nodes);
     return this.current;
   }
 
@@ -199,26 +202,38 @@ export class Membership {
     this.liveness.missed();
   }
 
-  private nodesOf(records: readonly NodeRecord[]): ClusterNode[] {
-    return records.map(({ id, number, incarnation, info, drainWanted }) => ({
-      id, number, incarnation, info,
-      draining: info.draining || drainWanted,
-      alive: this.liveness.isAlive(number),
-    }));
-  }
-
-  private showNodes(): void {
-    const nodes = this.current!.nodes;
-    const shown = JSON.stringify(nodes.map((node) => ({ ...node, info: { ...node.info, load: 0 } })));
-    if (shown === this.shownNodes) return;
-    this.shownNodes = shown;
-    this.options.events.onNodes(nodes);
+  /** What is as before is the same object as before, the list too: there are many, most of the time nothing changes, and every beat asks. */
+  private nodesOf(records: readonly NodeRecord[], before: readonly ClusterNode[]): readonly ClusterNode[] {
+    const { changes } = this.liveness;
+    if (changes === this.livenessChanges && records.length === before.length && records.every((record, i) => isSame(record, before[i]!))) return before;
+    this.livenessChanges = changes;
+    let at = 0;
+    return records.map((record) => {
+      // Both are in the order of numbers.
+      while (at < before.length && before[at]!.number < record.number) at++;
+      const old = before[at];
+      const alive = this.liveness.isAlive(record.number);
+      if (old !== undefined && old.alive === alive && isSame(record, old)) return old;
+      const { id, number, incarnation, info, drainWanted } = record;
+      return { id, number, incarnation, info, draining: info.draining || drainWanted, alive };
+    });
   }
 
   private failed(error: unknown): void {
     if (!this.isFailing) this.options.log.warn({ error }, 'the control plane does not answer; going on with what is known');
     this.isFailing = true;
   }
+}
+
+/** Whether the store says of this node what it said before. A number belongs to one incarnation of one id (C3). */
+function isSame({ number, info, drainWanted }: NodeRecord, node: ClusterNode): boolean {
+  return node.number === number && node.info === info && node.draining === (info.draining || drainWanted);
+}
+
+/** Load aside. */
+function areShownAlike(nodes: readonly ClusterNode[], before: readonly ClusterNode[]): boolean {
+  const shown = ({ info, ...node }: ClusterNode): string => JSON.stringify([node, { ...info, load: 0 }]);
+  return nodes.length === before.length && nodes.every((node, i) => node === before[i] || shown(node) === shown(before[i]!));
 }
 
 /** What `beat` is rejected with by a store that was emptied, or is another one's (control-store.ts). */

@@ -58,6 +58,8 @@ export class MemoryControlStore implements ControlStore {
     if (node === undefined || node.incarnation !== incarnation) {
       if (node !== undefined && number !== NO_NODE && number < node.number) return { kind: 'replaced' };
       if (node === undefined && cluster.nodes.size >= controlLimits.nodesMax) return { kind: 'full' };
+      // Who joins stands last: in the order of numbers.
+      cluster.nodes.delete(id);
       node = { id, number: ++cluster.numbers, incarnation, counter: 0, info, drainWanted: false };
     }
     node = { ...node, counter: node.counter + 1, info };
@@ -69,7 +71,7 @@ export class MemoryControlStore implements ControlStore {
       lead: cluster.lead,
       mapVersion: cluster.map.version,
       map: cluster.map.version === knownMapVersion ? null : cluster.map,
-      nodes: [...cluster.nodes.values()].sort((a, b) => a.number - b.number),
+      nodes: [...cluster.nodes.values()],
       pins: new Map(cluster.pins),
     };
   }

@@ -89,6 +89,74 @@ await t.test('an incarnation leaves nothing behind', async (t) => {
   t.equal(await redis.command('HLEN', `{${namespace}}:drains`), 0);
 });
 
+/** How many bytes the answers to beats had for the map: of the whole, and of changes. */
+class Weighed extends IoredisCalls {
+  whole = 0;
+  changes = 0;
+
+  override async call(name: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {
+    const answer = await super.call(name, keys, args);
+    this.whole = 0;
+    this.changes = 0;
+    if (name.includes('_beat_')) [this.whole, this.changes] = (answer as Buffer[]).slice(7, 9).map((bytes) => bytes.length) as [number, number];
+    return answer;
+  }
+}
+
+await t.test('who has a map is given what changed since, and the whole when that is unknown, too much, or was made to another map', async (t) => {
+  const { namespace, store: make } = place();
+  const store = make();
+  const lead = await leadOf(store, 11);
+  const weighed = await new Weighed(redis.port).open();
+  t.teardown(() => weighed.close());
+  const other = new RedisControlStore(weighed, namespace);
+  await other.found({ id: 'c-1', bucketBits: 11 });
+  let known = BucketMap.empty(11);
+  const look = async (): Promise<[whole: number, changes: number]> => {
+    const answer = await other.beat({ id: 'b', incarnation: 'b-1', number: NO_NODE, info: infoOf('b'), knownMapVersion: known.version });
+    if (answer.kind === 'ok' && answer.map !== null) known = answer.map;
+    const truth = await store.beat({ id: 'a', incarnation: 'a-1', number: lead.node, info: infoOf('a'), knownMapVersion: 0 });
+    t.same(truth.kind === 'ok' ? truth.map!.diff(known) : null, []);
+    return [weighed.whole, weighed.changes];
+  };
+  const give = async (...indexes: readonly number[]): Promise<void> => {
+    const version = await versionOf(store);
+    t.match(await store.publish(lead, version, indexes.map((index) => ({ index, owner: lead.node, next: NO_NODE }))), { kind: 'published' });
+  };
+  const bytes = 2_048 * 12;
+  t.same(await look(), [bytes, 0], 'none is known');
+  await give(1, 2);
+  t.same(await look(), [bytes, 0], 'of a founded cluster nothing changed, so there is no mark');
+  await give(3);
+  await give(2_047);
+  await store.accept({ id: 'a', number: lead.node }, [{ index: 3, epoch: 9 }]);
+  t.same(await look(), [0, 3 * 16]);
+  t.same(await look(), [0, 0], 'nothing has changed');
+  await give(...Array.from({ length: 1_900 }, (_, i) => 100 + i));
+  t.same(await look(), [bytes, 0], 'more than the map itself');
+  await give(4);
+  t.same(await look(), [0, 16]);
+  for (let i = 0; i < 1_024; i++) await give(i);
+  t.same(await look(), [bytes, 0], 'more versions than are kept');
+
+  // The store goes back, and comes to the same version another way.
+  const places = ['cluster', 'map', 'changes'].map((key) => `{${namespace}}:${key}`);
+  const saved = await Promise.all(places.map((key) => redis.commandBytes('DUMP', key)));
+  await give(5);
+  t.same(await look(), [0, 16]);
+  for (const [i, key] of places.entries()) await redis.command('RESTORE', key, '0', saved[i] as Buffer, 'REPLACE');
+  await give(6);
+  await give(7);
+  t.same(await look(), [bytes, 0], 'changes of a map that this node never had');
+
+  // A node of another version of Troupe changes the map, and knows nothing of marks.
+  await redis.command('HINCRBY', `{${namespace}}:cluster`, 'version', '1');
+  await give(8);
+  t.same(await look(), [bytes, 0], 'a version is missing');
+  await give(9);
+  t.same(await look(), [0, 16]);
+});
+
 await t.test('a server that is short of memory still takes beats', async (t) => {
   const store = place().store();
   const lead = await leadOf(store);

@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict';
 
 import { BucketMap, ENTRY_BYTES, NO_NODE } from '../bucket-map.ts';
-import type { Assignment } from '../bucket-map.ts';
+import type { Assignment, BucketEntry } from '../bucket-map.ts';
 import { checkCallSize, CONTROL_FORMAT, controlLimits } from './control-store.ts';
 import type {
   AcceptOutcome, Beat, BeatAnswer, CampaignAnswer, ClusterConfig, ClusterRecord, ControlStore, Lead, NodeInfo, NodeRecord, NodeRef, Opened,
@@ -27,7 +27,7 @@ export interface RedisCalls {
   load(library: string, key: string): Promise<unknown>;
 }
 
-const keyNames = ['cluster', 'nodes', 'incarnations', 'beats', 'infos', 'drains', 'pins', 'map'] as const;
+const keyNames = ['cluster', 'nodes', 'incarnations', 'beats', 'infos', 'drains', 'pins', 'map', 'changes'] as const;
 
 /** In the order that every function expects (lua/common.lua). */
 export function controlKeys(namespace: string): string[] {
@@ -40,6 +40,12 @@ export class RedisControlStore implements ControlStore {
   private readonly keys: readonly string[];
   private readonly library: ControlLibrary;
   private cluster: ClusterRecord | null = null;
+  /** That was answered last: what changed since is all that is asked for. */
+  private map: BucketMap | null = null;
+  /** Of that map, as the store has it (lua/common.lua). */
+  private mark = '';
+  /** What nodes tell about themselves, as it was last answered: it seldom changes, and every beat answers it. */
+  private infos = new Map<string, NodeInfo>();
 
   constructor(calls: RedisCalls, namespace: string, library: ControlLibrary = controlLibrary) {
     this.calls = calls;
@@ -57,18 +63,25 @@ export class RedisControlStore implements ControlStore {
   async beat({ id, incarnation, number, info, knownMapVersion }: Beat): Promise<BeatAnswer> {
     const json = JSON.stringify(info);
     if (Buffer.byteLength(json) > controlLimits.infoBytesMax) throw new RangeError(`a node's info has at most ${controlLimits.infoBytesMax} bytes`);
-    const answer = list(await this.ask('beat', [id, incarnation, number, json, knownMapVersion, controlLimits.nodesMax]));
+    // Whoever asks may know another map than the one that was answered last.
+    const known = this.map !== null && this.map.version === knownMapVersion ? this.map : null;
+    const answer = list(await this.ask('beat', [id, incarnation, number, json, knownMapVersion, controlLimits.nodesMax, known === null ? '' : this.mark]));
     const kind = text(answer[0]);
     if (kind === 'replaced' || kind === 'full') return { kind };
-    const [, ownNumber, counter, term, lead, version, map, nodes, pins] = answer;
+    const [, ownNumber, counter, term, lead, version, mark, map, changes, nodes, pins] = answer;
+    const newer = mapOf(integer(version), map) ?? changed(known, integer(version), changes);
+    if (newer !== null) {
+      this.map = newer;
+      this.mark = text(mark);
+    }
     return {
       kind: 'ok',
       number: integer(ownNumber),
       counter: integer(counter),
       lead: { term: integer(term), node: integer(lead) },
       mapVersion: integer(version),
-      map: this.mapOf(integer(version), map),
-      nodes: nodesOf(list(nodes).map(list)),
+      map: newer,
+      nodes: this.nodesOf(list(nodes).map(list)),
       pins: pinsOf(pins),
     };
   }
@@ -113,10 +126,16 @@ export class RedisControlStore implements ControlStore {
     return text(await this.ask('pin', [index, id ?? '', controlLimits.pinsMax])) as OperatorAnswer;
   }
 
-  private mapOf(version: number, bytes: unknown): BucketMap | null {
-    assert(Buffer.isBuffer(bytes), 'the connection gives strings as buffers');
-    if (bytes.length === 0) return null;
-    return BucketMap.fromBytes(version, Math.log2(bytes.length / ENTRY_BYTES), bytes);
+  private nodesOf([ids, numbers, incarnations, counters, infos, drains]: readonly unknown[][]): NodeRecord[] {
+    const known = new Map<string, NodeInfo>();
+    const nodes = ids!.map((id, i): NodeRecord => {
+      const json = text(infos![i]);
+      const info = known.get(json) ?? this.infos.get(json) ?? infoOf(json);
+      known.set(json, info);
+      return { id: text(id), number: integer(numbers![i]), incarnation: text(incarnations![i]), counter: integer(counters![i]), info, drainWanted: drains![i] !== null };
+    });
+    this.infos = known;
+    return nodes.sort((a, b) => a.number - b.number);
   }
 
   /** About the cluster that was found; the store refuses when it holds another. */
@@ -139,23 +158,28 @@ export class RedisControlStore implements ControlStore {
   }
 }
 
+function mapOf(version: number, bytes: unknown): BucketMap | null {
+  assert(Buffer.isBuffer(bytes), 'the connection gives strings as buffers');
+  if (bytes.length === 0) return null;
+  return BucketMap.fromBytes(version, Math.log2(bytes.length / ENTRY_BYTES), bytes);
+}
+
+/** Null when nothing has: a later change of a bucket stands behind an earlier one. */
+function changed(map: BucketMap | null, version: number, changes: unknown): BucketMap | null {
+  assert(Buffer.isBuffer(changes), 'the connection gives strings as buffers');
+  if (map === null || changes.length === 0) return null;
+  const entries = new Map<number, BucketEntry>();
+  for (let at = 0; at < changes.length; at += 4 + ENTRY_BYTES) {
+    entries.set(changes.readUInt32LE(at), { owner: changes.readUInt32LE(at + 4), next: changes.readUInt32LE(at + 8), epoch: changes.readUInt32LE(at + 12) });
+  }
+  return map.replaced(version, entries);
+}
+
 /** 32 bits each, little-endian. @throws RangeError for what does not fit */
 function words(values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length);
   values.forEach((value, i) => bytes.writeUInt32LE(value, 4 * i));
   return bytes;
-}
-
-function nodesOf([ids, numbers, incarnations, counters, infos, drains]: readonly unknown[][]): NodeRecord[] {
-  const nodes = ids!.map((id, i): NodeRecord => ({
-    id: text(id),
-    number: integer(numbers![i]),
-    incarnation: text(incarnations![i]),
-    counter: integer(counters![i]),
-    info: infoOf(text(infos![i])),
-    drainWanted: drains![i] !== null,
-  }));
-  return nodes.sort((a, b) => a.number - b.number);
 }
 
 /** A node of another version may say more, or less. */

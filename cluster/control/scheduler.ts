@@ -12,10 +12,11 @@
 import type { Log } from '../../runtime/actor/seams.ts';
 import { allocate } from '../allocation.ts';
 import type { AllocationInput } from '../allocation.ts';
+import type { Assignment, BucketMap } from '../bucket-map.ts';
 import { controlLimits } from './control-store.ts';
 import type { ControlStore } from './control-store.ts';
 import type { Liveness } from './liveness.ts';
-import type { ClusterState } from './membership.ts';
+import type { ClusterNode, ClusterState } from './membership.ts';
 import type { ControlTiming } from './timing.ts';
 
 export interface SchedulerOptions {
@@ -26,6 +27,7 @@ export interface SchedulerOptions {
   readonly costs?: () => ArrayLike<number> | null;
   /** The term, when this node comes into office; null when it is no longer. */
   readonly onLead: (term: number | null) => void;
+  readonly onPublished: (version: number, changes: readonly Assignment[], before: BucketMap) => void;
 }
 
 /** What `allocate` and `plan` need of a cluster. */
@@ -43,7 +45,9 @@ export function allocationOf(state: ClusterState, timing: ControlTiming, costs: 
 export class Scheduler {
   private readonly options: SchedulerOptions;
   private term: number | null = null;
-  private living = '';
+  private living: readonly number[] = [];
+  /** Of which `living` was made. */
+  private nodes: readonly ClusterNode[] = [];
   private livingSinceMs = 0;
 
   constructor(options: SchedulerOptions) {
@@ -69,7 +73,9 @@ export class Scheduler {
     const changes = allocate(allocationOf(state, timing, costs?.() ?? null));
     if (changes.length === 0) return false;
     // Refused or not, the next beat shows how things stand (E2).
-    await store.publish(state.lead, state.map.version, changes.slice(0, controlLimits.bucketsPerCallMax));
+    const some = changes.slice(0, controlLimits.bucketsPerCallMax);
+    const { kind, mapVersion } = await store.publish(state.lead, state.map.version, some);
+    if (kind === 'published') this.options.onPublished(mapVersion, some, state.map);
     return true;
   }
 
@@ -85,8 +91,10 @@ export class Scheduler {
   }
 
   private watchLiving({ nodes, nowMs }: ClusterState): void {
-    const living = nodes.filter(({ alive }) => alive).map(({ number }) => number).join();
-    if (living === this.living) return;
+    if (nodes === this.nodes) return;
+    this.nodes = nodes;
+    const living = nodes.filter(({ alive }) => alive).map(({ number }) => number);
+    if (living.length === this.living.length && living.every((number, i) => number === this.living[i])) return;
     this.living = living;
     this.livingSinceMs = nowMs;
   }

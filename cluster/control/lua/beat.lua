@@ -1,8 +1,10 @@
 -- Counts this node's counter up, keeps its info, and answers what the cluster looks like. A node without a number joins, and so does one
 -- whose record is gone or older than itself (C3, C6).
 --
--- ARGV: cluster id, node id, incarnation, number (0 to join), info, version of the map that is known (0 for none), most nodes there may be
--- Answers {'replaced'}, {'full'}, or {'ok', number, counter, term, lead, version, map or '', nodes, pins}: nodes as columns
+-- ARGV: cluster id, node id, incarnation, number (0 to join), info, version of the map that is known (0 for none), most nodes there may be,
+-- mark of the map that is known ('' to get a whole one)
+-- Answers {'replaced'}, {'full'}, or {'ok', number, counter, term, lead, version, mark, map or '', changes or '', nodes, pins}: changes that lead from
+-- the map that is known to this one, in their order (index, owner, next, epoch, 32 bits each), in place of the map; nodes as columns
 -- {ids, numbers, incarnations, counters, infos, drains}, pins as HGETALL gives them.
 local function join(keys, id, incarnation, registered)
   local number = tostring(redis.call('HINCRBY', keys[CLUSTER], 'numbers', 1))
@@ -29,6 +31,25 @@ local function columns(keys)
   }
 end
 
+-- Nil when they are not all there, or were made to another map, or are more than the map itself.
+local function changes_since(keys, known, mark, version)
+  if mark == '' or known >= version or version - known >= CHANGES_KEPT then return nil end
+  local slots = {}
+  for v = known, version do slots[#slots + 1] = v % CHANGES_KEPT end
+  local found = redis.call('HMGET', keys[CHANGES], unpack(slots))
+  local head = known .. ':' .. mark .. ':'
+  if not found[1] or string.sub(found[1], 1, #head) ~= head then return nil end
+  local parts = {}
+  for i = 2, #slots do
+    local from = found[i] and string.match(found[i], '^' .. (known + i - 1) .. ':%x+:()')
+    if not from then return nil end
+    parts[#parts + 1] = string.sub(found[i], from)
+  end
+  local changes = table.concat(parts)
+  if #changes >= redis.call('STRLEN', keys[MAP]) then return nil end
+  return changes
+end
+
 register('beat', function(keys, args)
   local id, incarnation = args[2], args[3]
   local registered = redis.call('HGET', keys[NODES], id)
@@ -41,8 +62,11 @@ register('beat', function(keys, args)
   end
   local counter = redis.call('HINCRBY', keys[BEATS], number, 1)
   redis.call('HSET', keys[INFOS], number, args[5])
-  local cluster = redis.call('HMGET', keys[CLUSTER], 'term', 'lead', 'version')
-  local map = ''
-  if cluster[3] ~= args[6] then map = redis.call('GET', keys[MAP]) end
-  return {'ok', number, counter, cluster[1], cluster[2], cluster[3], map, columns(keys), redis.call('HGETALL', keys[PINS])}
+  local cluster = redis.call('HMGET', keys[CLUSTER], 'term', 'lead', 'version', 'mark')
+  local map, changes = '', ''
+  if cluster[3] ~= args[6] then
+    changes = changes_since(keys, tonumber(args[6]), args[8], tonumber(cluster[3])) or ''
+    if changes == '' then map = redis.call('GET', keys[MAP]) end
+  end
+  return {'ok', number, counter, cluster[1], cluster[2], cluster[3], cluster[4] or '', map, changes, columns(keys), redis.call('HGETALL', keys[PINS])}
 end)

@@ -15,15 +15,22 @@ Every function takes the same KEYS, all in one slot:
   6 drains        hash: number -> 1 where an operator wants the node emptied
   7 pins          hash: bucket -> number
   8 map           string: owner, next and epoch of each bucket, 32 bits each, little-endian
+  9 changes       hash, a ring: version modulo CHANGES_KEPT -> version:mark: and what it changed (index, owner, next and epoch, 32 bits
+                  each). A cache: who finds a version missing takes the map. [A node of another version of Troupe has changed the map.]
+
+The mark of a version is a hash over all changes that led to it: it is kept in `cluster`, and tells maps apart that got the same version because the
+store went back (C6). Changes are given only to who has the map that they were made to.
 
 and the cluster's id as the first of ARGV, save for `found`. No key expires, and no function asks for the time (C1). Errors are answered only
 before the first write (C2): a Lua function is atomic, but is not rolled back.
 ]]
 
-local CLUSTER, NODES, INCARNATIONS, BEATS, INFOS, DRAINS, PINS, MAP = 1, 2, 3, 4, 5, 6, 7, 8
+local CLUSTER, NODES, INCARNATIONS, BEATS, INFOS, DRAINS, PINS, MAP, CHANGES = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local ENTRY_BYTES = 12
 local ENTRY = '<I4I4I4'
 local NO_NODE = 0
+-- Versions of the map that can be caught up with. Each changes as many buckets as a call carries at most: 64 KiB.
+local CHANGES_KEPT = 1024
 
 local function number_of(keys, field)
   return tonumber(redis.call('HGET', keys[CLUSTER], field))
@@ -44,6 +51,16 @@ local function entry_of(keys, index)
   return struct.unpack(ENTRY, redis.call('GETRANGE', keys[MAP], index * ENTRY_BYTES, (index + 1) * ENTRY_BYTES - 1))
 end
 
+-- Keeps what a version changed, in the place of what the version did that had it before.
+local function note_changes(keys, version, entries)
+  local packed = {}
+  for i = 1, #entries do packed[i] = struct.pack('<I4I4I4I4', unpack(entries[i])) end
+  local changes = table.concat(packed)
+  local mark = redis.sha1hex((redis.call('HGET', keys[CLUSTER], 'mark') or '') .. ':' .. version .. ':' .. changes)
+  redis.call('HSET', keys[CLUSTER], 'mark', mark)
+  redis.call('HSET', keys[CHANGES], version % CHANGES_KEPT, version .. ':' .. mark .. ':' .. changes)
+end
+
 -- Writes entries {index, owner, next, epoch} under one new version; keeps the version when there is none. Answers the version.
 local function write_entries(keys, entries)
   if #entries == 0 then return number_of(keys, 'version') end
@@ -51,7 +68,9 @@ local function write_entries(keys, entries)
     local e = entries[i]
     redis.call('SETRANGE', keys[MAP], e[1] * ENTRY_BYTES, struct.pack(ENTRY, e[2], e[3], e[4]))
   end
-  return redis.call('HINCRBY', keys[CLUSTER], 'version', 1)
+  local version = redis.call('HINCRBY', keys[CLUSTER], 'version', 1)
+  note_changes(keys, version, entries)
+  return version
 end
 
 -- What one incarnation of a node has left behind, besides its place in `nodes`.

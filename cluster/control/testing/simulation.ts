@@ -1,19 +1,12 @@
 /**
  * A cluster in one thread, from a seed: nodes on a store in memory, on virtual time, while processes are killed, suspended and started anew and the
- * store is away. An oracle that shares nothing with what it checks looks at every call that takes effect and at all that nodes conclude.
- *
- * O1  Terms, numbers and versions of the map grow, and a map that differs has another version.
- * O2  A map is published by the scheduler in office, for the version that it read.
- * O3  A node changes by itself only buckets for which the map named it.
- * O4  A term has one scheduler.
- * O5  A node that is well is declared dead by nobody, whatever becomes of the store.
- * O6  When faults are over, all buckets are soon held by living nodes, evenly, and all nodes know it.
+ * store is away. The oracle (oracle.ts) looks at every call that takes effect and at all that nodes conclude.
  */
 
 import { Random } from '../../../runtime/actor/testing/random-actor.ts';
 import { BucketMap, NO_NODE } from '../../bucket-map.ts';
 import { ControlPlane } from '../control-plane.ts';
-import type { Beat, ControlStore, Lead, NodeRef } from '../control-store.ts';
+import type { Beat, ControlStore, NodeRef } from '../control-store.ts';
 import { Liveness } from '../liveness.ts';
 import { MemoryControl, MemoryControlStore } from '../memory-store.ts';
 import type { ClusterNode } from '../membership.ts';
@@ -21,6 +14,7 @@ import { controlDefaults } from '../timing.ts';
 import { infoOf } from './contract.ts';
 import { distantStore } from './distant-store.ts';
 import type { Network } from './distant-store.ts';
+import { Oracle } from './oracle.ts';
 import { ProcessTime, VirtualTime } from './virtual-time.ts';
 
 export interface SimulationSettings {
@@ -127,15 +121,14 @@ export class Simulation {
   readonly settings: SimulationSettings;
   readonly random: Random;
   readonly network: Network;
-  readonly complaints: string[] = [];
   /** How often each kind of fault struck; a run without faults shows nothing. */
   readonly faults: Record<string, number> = {};
   private readonly time = new VirtualTime();
   private readonly control = new MemoryControl();
+  private readonly oracle = new Oracle(this.control, this.time);
   private readonly near: ControlStore;
   private readonly processes = new Map<string, Process>();
   private readonly epochs: number[] = [];
-  private readonly schedulers = new Map<number, string>();
   private incarnations = 0;
 
   constructor(settings: SimulationSettings) {
@@ -162,7 +155,7 @@ export class Simulation {
     for (const [id, process] of this.processes) await this.near.drain(id, false).then(() => (process.isDraining = false));
     await this.time.pass(calmForMs);
     this.checkEnd();
-    return this.complaints;
+    return this.oracle.complaints;
   }
 
   /** Where the run has led to, to be compared with another of the same seed. */
@@ -176,22 +169,19 @@ export class Simulation {
   }
 
   complain(what: string): void {
-    this.complaints.push(`${(this.time.nowMs / 1_000).toFixed(3)} s: ${what}`);
+    this.oracle.complain(what);
   }
 
   /** O5 */
   onDeclaredDead(node: ClusterNode): void {
     const process = this.processes.get(node.id);
     if (process === undefined || !process.isUp || process.time.isSuspended || process.number !== node.number) return;
-    const { leaseTtlMs, callTimeMaxMs, heartbeatMs } = controlDefaults;
-    if (this.time.nowMs - process.wellSinceMs > leaseTtlMs + callTimeMaxMs + heartbeatMs) this.complain(`O5 ${node.id} is well and was declared dead`);
+    this.oracle.checkDeclaredDead(node.id, process.wellSinceMs);
   }
 
   /** O4 */
   onLead(term: number, who: string): void {
-    const other = this.schedulers.get(term) ?? who;
-    this.schedulers.set(term, who);
-    if (other !== who) this.complain(`O4 term ${term} belongs to ${other} and to ${who}`);
+    this.oracle.checkLead(term, who);
   }
 
   private start(id: string): void {
@@ -260,41 +250,14 @@ export class Simulation {
     return [...this.processes].find(([, process]) => process.number === node)?.[0];
   }
 
-  /** O1, O2, O3 */
   private async observe(name: keyof ControlStore, args: readonly unknown[], work: () => Promise<unknown>): Promise<unknown> {
-    const before = this.control.save();
-    const answer = await work();
-    const after = this.control.cluster;
-    if (before === null || after === null) return answer;
-    if (after.lead.term < before.lead.term || after.numbers < before.numbers || after.map.version < before.map.version) this.complain(`O1 ${name} went back`);
-    const changed = after.map.diff(before.map);
-    if (changed.length > 0 && after.map.version === before.map.version) this.complain(`O1 ${name} changed the map and not its version`);
+    const answer = await this.oracle.observe(name, args, work);
     if (name === 'beat') this.suspendScheduler((args[0] as Beat).id);
-    if (name === 'publish' && changed.length > 0) {
-      const [lead, baseVersion] = args as [Lead, number];
-      if (lead.term !== before.lead.term || lead.node !== before.lead.node) this.complain('O2 published by a deposed scheduler');
-      if (baseVersion !== before.map.version) this.complain('O2 published for an older map');
-    } else if (changed.length > 0) {
-      const { number } = args[0] as NodeRef;
-      for (const index of changed) if (before.map.ownerOf(index) !== number && before.map.nextOf(index) !== number) this.complain(`O3 ${name} of bucket ${index} by ${number}`);
-    }
     return answer;
   }
 
   /** O6 */
   private checkEnd(): void {
-    const { map, lead } = this.control.cluster!;
-    const counts = new Map([...this.processes.values()].map((process): [number, number] => [process.number, 0]));
-    for (let index = 0; index < map.size; index++) {
-      const owner = map.ownerOf(index);
-      if (map.phaseOf(index) !== 'held' || !counts.has(owner)) this.complain(`O6 bucket ${index} is ${map.phaseOf(index)} by ${owner}`);
-      else counts.set(owner, counts.get(owner)! + 1);
-    }
-    const numbers = [...counts.values()];
-    if (Math.max(...numbers) - Math.min(...numbers) > 1) this.complain(`O6 uneven: ${numbers.join()}`);
-    for (const [id, process] of this.processes) {
-      if (process.map?.version !== map.version || process.map.diff(map).length > 0) this.complain(`O6 ${id} knows another map`);
-      if ((process.term !== null) !== (process.number === lead.node)) this.complain(`O6 ${id} is wrong about its office`);
-    }
+    this.oracle.checkRest([...this.processes].map(([id, { number, map, term }]) => ({ id, number, map, isInOffice: term !== null })));
   }
 }

@@ -10,7 +10,7 @@ interface Due {
 
 export class VirtualTime implements Pick<Clock, 'monotonic'>, Pick<Scheduler, 'later'> {
   nowMs = 0;
-  /** The latest first. */
+  /** A binary heap: who is due next is first. Of a thousand nodes, thousands of things are due. */
   private readonly due: Due[] = [];
   private order = 0;
 
@@ -19,23 +19,46 @@ export class VirtualTime implements Pick<Clock, 'monotonic'>, Pick<Scheduler, 'l
   }
 
   later(delayMs: number, task: () => void): void {
+    const { due } = this;
     const entry = { atMs: this.nowMs + delayMs, order: this.order++, task };
-    let at = this.due.length;
-    while (at > 0 && isBefore(this.due[at - 1]!, entry)) at--;
-    this.due.splice(at, 0, entry);
+    let at = due.length;
+    due.push(entry);
+    for (let parent = (at - 1) >> 1; at > 0 && isBefore(entry, due[parent]!); parent = (at - 1) >> 1) {
+      due[at] = due[parent]!;
+      at = parent;
+    }
+    due[at] = entry;
   }
 
   /** Lets so much time pass. */
   async pass(durationMs: number): Promise<void> {
     const untilMs = this.nowMs + durationMs;
     await settled();
-    for (let next = this.due.at(-1); next !== undefined && next.atMs <= untilMs; next = this.due.at(-1)) {
-      this.due.pop();
+    while (this.due.length > 0 && this.due[0]!.atMs <= untilMs) {
+      const next = this.takeFirst();
       this.nowMs = next.atMs;
       next.task();
       await settled();
     }
     this.nowMs = untilMs;
+  }
+
+  private takeFirst(): Due {
+    const { due } = this;
+    const first = due[0]!;
+    const last = due.pop()!;
+    if (due.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= due.length) break;
+      if (child + 1 < due.length && isBefore(due[child + 1]!, due[child]!)) child++;
+      if (!isBefore(due[child]!, last)) break;
+      due[at] = due[child]!;
+      at = child;
+    }
+    due[at] = last;
+    return first;
   }
 }
 
