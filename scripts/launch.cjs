@@ -135,6 +135,9 @@ function environment(root) {
   // Large arrays in huge pages, where the C library is glibc: with many actors the processor else spends its time looking pages up
   // (measured: four per cent more commands). Others ignore the variable.
   if (env.GLIBC_TUNABLES === undefined) env.GLIBC_TUNABLES = 'glibc.malloc.hugetlb=1';
+  // What Node makes of our sources (types stripped, code compiled) is kept from one process to the next: a node needs half the processor time
+  // to start, a command two thirds. Whoever may write there may write the sources, too; sandboxes have no environment, and do without.
+  if (env.NODE_COMPILE_CACHE === undefined) env.NODE_COMPILE_CACHE = path.join(root, 'node_modules', '.cache', 'troupe-compiled');
   env.PATH = first.concat(env.PATH === undefined ? [] : [env.PATH]).join(path.delimiter);
   return env;
 }

@@ -4,6 +4,7 @@
  * acknowledged is lost by that either.
  */
 
+import { flushCompileCache } from 'node:module';
 import path from 'node:path';
 
 import type { Command } from 'commander';
@@ -75,6 +76,8 @@ async function runNode(settings: Settings, demo: boolean, terminal: Terminal): P
   try {
     if (demo) await deployDemo(node, log);
     announce(settings, node, demo, terminal);
+    // Kept at once, where the launcher has named a place for it: a node may end without a chance to.
+    flushCompileCache();
   } catch (error) {
     await node.close();
     throw error;
