@@ -28,7 +28,7 @@ interface Way {
   disturbance(): Disturbance;
 }
 
-interface FaultWorkload {
+export interface FaultWorkload {
   readonly name: string;
   readonly summary: string;
   readonly description: string;
@@ -47,10 +47,18 @@ function fault(workload: FaultWorkload): Workload {
     name, summary,
     help: `Usage: troupe bench ${name} [options]\n\n${description}\n\nWhat happens:\n${help}\n${clientLoadHelp}\n${commonHelp}\nOther defaults here: ${common}.\n`,
     async run(args) {
-      const { common: options, values } = parseOptions(args, { ...clientLoadConfig, ...config }, defaults);
-      return runSuite({ workload: name, args, options, cases: casesOf(workload, options, values), loops: [], goals: () => [] });
+      const { options, cases } = planOf(workload, args);
+      return runSuite({ workload: name, args, options, cases, loops: [], goals: () => [] });
     },
   };
+}
+
+/** @throws Error with the option that makes no sense */
+export function planOf(workload: FaultWorkload, args: readonly string[]): { options: CommonOptions; cases: CasePlan[] } {
+  const { common, values } = parseOptions(args, { ...clientLoadConfig, ...workload.config }, workload.defaults);
+  const cases = casesOf(workload, common, values);
+  if (cases.length === 0) throw new Error('--subjects, --distribution and the like leave nothing to be run');
+  return { options: common, cases };
 }
 
 function casesOf(workload: FaultWorkload, options: CommonOptions, values: Values): CasePlan[] {
@@ -88,7 +96,7 @@ async function runOn(name: ProductName, { spec }: NamedLoad, way: Way, strikes: 
   }
 }
 
-export const kill = fault({
+export const kills: FaultWorkload = {
   name: 'kill',
   summary: 'kill -9 of a node, while clients go on',
   description: `A node of a cluster is killed in the middle of the measured time, and started again. For how long did its buckets not answer, what did clients
@@ -107,9 +115,9 @@ see of it, and was everything applied once all the same?`,
       name: which, parameters: { which, downSeconds: downMs / 1_000 }, disturbance: () => new Kill(which, downMs),
     }));
   },
-});
+};
 
-export const handOff = fault({
+export const handOffs: FaultWorkload = {
   name: 'hand-off',
   summary: 'a node is emptied and filled again, while clients go on',
   description: `A node of a cluster hands over all its buckets because an operator wants it (troupe nodes drain), and takes its share again. For how long did each
@@ -126,9 +134,9 @@ bucket stand still, and what did clients see of it?`,
     const probes = count(values, 'probes', 1, 4_096);
     return [{ name: '', parameters: { probes }, disturbance: () => new HandOff(probes) }];
   },
-});
+};
 
-export const deploy = fault({
+export const deployments: FaultWorkload = {
   name: 'deploy',
   summary: 'new versions of the behaviours, while clients go on',
   description: `A new version of behaviors/bench goes into service every few seconds. How long does a deployment take, until every node serves it in every bucket, and what did
@@ -140,4 +148,8 @@ clients see of it?`,
   config: { every: { type: 'string', default: '2' } },
   defaults: { subjects: 'embedded,cluster', nodes: '3', duration: '20', baselines: 'none' },
   waysOf: () => [{ name: '', parameters: {}, disturbance: () => new Deploy() }],
-});
+};
+
+export const kill = fault(kills);
+export const handOff = fault(handOffs);
+export const deploy = fault(deployments);
