@@ -2,10 +2,11 @@
 
 import { controlPlane } from './control-plane/control-plane.ts';
 import { benchCompare } from './report/compare-command.ts';
+import { deploy, handOff, kill } from './workload/faults.ts';
 import { connections, counter, read, sends } from './workload/plain.ts';
 import type { Workload } from './workload/workload.ts';
 
-const workloads: readonly Workload[] = [counter, read, sends, connections, controlPlane];
+const workloads: readonly Workload[] = [counter, read, sends, connections, kill, handOff, deploy, controlPlane];
 
 const help = `Usage: troupe bench <workload> [options]
        troupe bench compare <a.json> <b.json>
