@@ -1,10 +1,11 @@
 /** `troupe bench <workload> [options]`: the entry. What runs is in workload/, what compares in report/. */
 
 import { benchCompare } from './report/compare-command.ts';
+import { activation } from './workload/activation.ts';
 import { connections, counter, read, sends } from './workload/plain.ts';
 import type { Workload } from './workload/workload.ts';
 
-const workloads: readonly Workload[] = [counter, read, sends, connections];
+const workloads: readonly Workload[] = [counter, read, sends, connections, activation];
 
 const help = `Usage: troupe bench <workload> [options]
        troupe bench compare <a.json> <b.json>
