@@ -3,9 +3,10 @@
 import { benchCompare } from './report/compare-command.ts';
 import { activation } from './workload/activation.ts';
 import { connections, counter, read, sends } from './workload/plain.ts';
+import { shop } from './workload/shop.ts';
 import type { Workload } from './workload/workload.ts';
 
-const workloads: readonly Workload[] = [counter, read, sends, connections, activation];
+const workloads: readonly Workload[] = [counter, read, sends, connections, activation, shop];
 
 const help = `Usage: troupe bench <workload> [options]
        troupe bench compare <a.json> <b.json>

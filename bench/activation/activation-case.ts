@@ -5,26 +5,24 @@
  * The nodes' code is warm: others were woken in the same way before, which is not counted.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { COUNTER_TYPE } from '../driver/format.ts';
 import type { Expected, Loop } from '../driver/load.ts';
 import type { DriverTotals } from '../driver/protocol.ts';
 import { Histogram } from '../driver/histogram.ts';
 import { RemoteDriver } from '../driver/remote.ts';
-import type { CasePlan, CaseRound, RoundContext } from '../harness/case.ts';
+import type { CasePlan, RoundContext } from '../harness/case.ts';
 import { usageNow } from '../harness/costs.ts';
 import { latencyOf } from '../harness/latency.ts';
 import { jobOf, plainLoad } from '../harness/load-spec.ts';
 import type { LoadSpec } from '../harness/load-spec.ts';
 import { runReport } from '../harness/loaded-run.ts';
 import type { RunSettings } from '../harness/loaded-run.ts';
+import { onServers } from '../harness/on-servers.ts';
 import { checkState, isClean, mergeTotals } from '../oracle/state.ts';
 import type { Check, Latency, RunReport } from '../report/report.ts';
 import type { RunningProcess } from '../subject/subject.ts';
-import { Servers, isServerRole } from '../subject/servers.ts';
-import type { ServerKind } from '../subject/servers.ts';
+import { isServerRole } from '../subject/servers.ts';
+import type { ServerKind, Servers } from '../subject/servers.ts';
 import { SleepingActors, WARM_UP_PREFIX } from './sleeping-actors.ts';
 import type { Tier } from './sleeping-actors.ts';
 
@@ -54,19 +52,6 @@ export function activationCase(kind: ServerKind, spec: ActivationSpec, nodes: nu
       return activation.measure();
     }),
   };
-}
-
-/** Fresh servers for one round, which are gone behind it. */
-export async function onServers(kind: ServerKind, { root, options }: RoundContext, body: (servers: Servers, directory: string) => Promise<RunReport>): Promise<CaseRound> {
-  const directory = mkdtempSync(join(root, `${kind}-`));
-  const servers = await Servers.open(kind, directory, options);
-  try {
-    const run = await body(servers, directory);
-    return { durability: await servers.nodes[0]!.durability(), run };
-  } finally {
-    await servers.close();
-    if (!options.keep) rmSync(directory, { recursive: true, force: true });
-  }
 }
 
 export function settingsOf({ round, options: { seed, drivers, warmUpMs, durationMs }, signal }: RoundContext): RunSettings {

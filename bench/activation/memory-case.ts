@@ -14,13 +14,14 @@ import type { CasePlan } from '../harness/case.ts';
 import { usageNow } from '../harness/costs.ts';
 import { runReport } from '../harness/loaded-run.ts';
 import type { RunSettings } from '../harness/loaded-run.ts';
+import { onServers } from '../harness/on-servers.ts';
 import { isClean } from '../oracle/state.ts';
 import type { Check, Figure, RunReport } from '../report/report.ts';
 import { freePort } from '../../runtime/faults/node-process.ts';
 import { sampleProcess } from '../../runtime/faults/proc.ts';
 import { isServerRole } from '../subject/servers.ts';
 import type { ServerKind, Servers } from '../subject/servers.ts';
-import { onServers, settingsOf, sweep } from './activation-case.ts';
+import { settingsOf, sweep } from './activation-case.ts';
 import { heapAfterCollection, inspectorArgs } from './node-heap.ts';
 import { SleepingActors, WARM_UP_PREFIX } from './sleeping-actors.ts';
 

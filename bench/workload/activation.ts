@@ -7,11 +7,10 @@ import type { CasePlan } from '../harness/case.ts';
 import { commonHelp, count, namesOf, parseOptions, seconds, text } from '../harness/options.ts';
 import type { CommonOptions, Values } from '../harness/options.ts';
 import { runSuite } from '../harness/suite.ts';
-import { middle } from '../report/summary.ts';
-import type { CaseReport, GoalReport, RunReport } from '../report/report.ts';
-import { serverKinds } from '../subject/servers.ts';
-import type { ServerKind } from '../subject/servers.ts';
+import type { CaseReport, GoalReport } from '../report/report.ts';
+import { goal, medianOf } from './goals.ts';
 import { shapeOf } from './load-options.ts';
+import { kindsOf } from './server-kinds.ts';
 import type { Workload } from './workload.ts';
 
 const HOT_P50_MAX_MS = 1;
@@ -79,15 +78,6 @@ function casesOf(common: CommonOptions, values: Values): CasePlan[] {
   return cases;
 }
 
-/** Servers that are started here: another's cannot be ended, nor can its logs be read. */
-export function kindsOf({ subjects }: CommonOptions): ServerKind[] {
-  return subjects.map((subject) => {
-    const kind = serverKinds.find((one) => one === subject);
-    if (kind === undefined) throw new Error(`--subjects ${subject}: wanted is one of ${serverKinds.join(', ')}, which are started here`);
-    return kind;
-  });
-}
-
 function activationGoals(cases: readonly CaseReport[]): GoalReport[] {
   return cases.flatMap((one): GoalReport[] => {
     const { id, load, parameters } = one;
@@ -100,13 +90,4 @@ function activationGoals(cases: readonly CaseReport[]): GoalReport[] {
       ? [goal(`${id}: p50 in ms, below ${HOT_P50_MAX_MS}`, medianOf(one, ({ latencyMs }) => latencyMs?.p50 ?? null), HOT_P50_MAX_MS)]
       : [goal(`${id}: p99 in ms, below ${COLD_P99_MAX_MS}`, medianOf(one, ({ latencyMs }) => latencyMs?.p99 ?? null), COLD_P99_MAX_MS)];
   });
-}
-
-export function goal(text: string, value: number | null, below: number): GoalReport {
-  return { text, value, isReached: value === null ? null : value < below };
-}
-
-function medianOf({ runs }: CaseReport, of: (run: RunReport) => number | null): number | null {
-  const values = runs.map(of);
-  return values.some((value) => value === null) ? null : middle(values as number[]);
 }
