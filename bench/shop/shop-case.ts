@@ -11,6 +11,7 @@ import type { Usage } from '../harness/costs.ts';
 import { latencyOf } from '../harness/latency.ts';
 import { runReport } from '../harness/loaded-run.ts';
 import { onServers } from '../harness/on-servers.ts';
+import { LogProof } from '../oracle/log-proof.ts';
 import type { Check, Figure, Mark, RunReport } from '../report/report.ts';
 import type { RunningProcess } from '../subject/subject.ts';
 import { isServerRole } from '../subject/servers.ts';
@@ -18,7 +19,6 @@ import type { ServerKind, Servers } from '../subject/servers.ts';
 import { productId } from './customers.ts';
 import type { CustomersTotals, Settled, ShopJob } from './protocol.ts';
 import { RemoteCustomers } from './remote.ts';
-import { ShopProof } from './shop-proof.ts';
 import { ShopTimes } from './shop-times.ts';
 
 export interface ShopSpec extends Omit<ShopJob, 'urls' | 'seed'> {
@@ -82,7 +82,7 @@ export async function runShop(servers: Servers, directory: string, spec: ShopSpe
     const settled = await customers.settle(spec.paymentTimeSeconds * 1_000 + SETTLE_MAX_MS);
     onProgress('reading the logs');
     const times = new ShopTimes();
-    const check = await checkOf(totals, settled, new ShopProof(servers, directory, (record) => times.record(record)));
+    const check = await checkOf(totals, settled, new LogProof(servers, directory, (record) => times.record(record)));
     if (check.passed) times.settle();
     return report(round, check, ran, totals, settled, times);
   } finally {
@@ -109,7 +109,7 @@ async function measure(servers: Servers, directory: string, customers: RemoteCus
   return { fromMs, toMs, before, after, offSales };
 }
 
-async function checkOf({ unanswered, errors, answered, placed }: CustomersTotals, { violations, totals }: Settled, proof: ShopProof): Promise<Check> {
+async function checkOf({ unanswered, errors, answered, placed }: CustomersTotals, { violations, totals }: Settled, proof: LogProof): Promise<Check> {
   if (unanswered > 0) return { passed: false, detail: `${unanswered} customers have not come to their end` };
   if (errors.length > 0) return { passed: false, detail: `refused: ${JSON.stringify(Object.fromEntries(errors))}` };
   const findings = [...violations, ...(await proof.findingsAtRest(answered))];

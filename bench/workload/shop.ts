@@ -28,7 +28,7 @@ const TIMES_COUNTER_MAX = 3;
 const CLIENTS_MAX = 8;
 const COUNTER_NONE = 'none';
 
-const config = {
+export const shopConfig = {
   customers: { type: 'string', default: '256' },
   rate: { type: 'string', default: '' },
   products: { type: 'string', default: '50' },
@@ -66,7 +66,7 @@ export const shop: Workload = {
   summary: 'the whole flow of orders, with payments, expiries and products that go off sale',
   help,
   async run(args) {
-    const { common, values } = parseOptions(args, config, { baselines: 'none' });
+    const { common, values } = parseOptions(args, shopConfig, { baselines: 'none' });
     return runSuite({ workload: 'shop', args, options: common, cases: casesOf(common, values), loops: [], goals: shopGoals });
   },
 };

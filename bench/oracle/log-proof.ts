@@ -1,7 +1,10 @@
 /**
- * The check of a shop at rest, by those who check it after faults, too: final states must add up (Q1-Q4 of runtime/demo/shop-conservation.ts, in the
- * customers' process), every record of every log must follow from those before it (C1-C8 of runtime/faults/messages/messages-check.ts), and every
- * actor's state must be the fold of its events. None of them shares code with the engine but the hash that chains the records.
+ * The check of actors that talk to each other, at rest, by those who check it after faults, too: every record of every log must follow from those
+ * before it, every message have had its effect once, every broadcast have reached whoever was linked (C1-C8 of
+ * runtime/faults/messages/messages-check.ts), and the state of every actor of the shop be the fold of its events. It shares nothing with the engine
+ * but the hash that chains the records.
+ *
+ * It reads all logs from their beginning, once: what was demoted from Redis is out of its reach.
  */
 
 import { lookAtBuckets, readStoredLog, standingOf } from '../../cluster/faults/store-log.ts';
@@ -20,7 +23,7 @@ const STILL_MAX_MS = 60_000;
 const TIMER_GRACE_MS = 10_000;
 const BUCKET_BITS = 8;
 
-export class ShopProof {
+export class LogProof {
   readonly check: MessagesCheck;
   private readonly findings = new Findings();
   private readonly servers: Servers;
