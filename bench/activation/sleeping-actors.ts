@@ -41,7 +41,7 @@ const BALLAST_PREFIX = 'ballast-';
 /** The least that a node takes. */
 const RESIDENT_MAX = 16;
 const BALLAST_ACTORS = 2_560;
-const BALLAST_VALUE_BYTES = 4_096;
+const BALLAST_VALUE_BYTES = 2_048;
 /** A record holds them twice, in the command and in the event. */
 const BALLAST_BYTES = BALLAST_ACTORS * BALLAST_VALUE_BYTES * 2;
 const COLD_MAX_MS = 60_000;

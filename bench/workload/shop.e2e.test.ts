@@ -15,7 +15,7 @@ import { parseOptions } from '../harness/options.ts';
 import type { CommonOptions } from '../harness/options.ts';
 import type { RunSettings } from '../harness/loaded-run.ts';
 import type { RunReport } from '../report/report.ts';
-import { askEach, BROADCAST_BEHAVIORS } from '../../runtime/faults/broadcast-actors.ts';
+import { BROADCAST_BEHAVIORS } from '../../runtime/faults/broadcast-actors.ts';
 import { breakShop } from '../../runtime/faults/off-sale/broken-shop.ts';
 import { CPU_PER_TURN, runShop } from '../shop/shop-case.ts';
 import type { Servers } from '../subject/servers.ts';
@@ -50,27 +50,24 @@ function figure({ figures }: RunReport, name: string): number {
 
 t.test('actors that sleep are brought into memory, and hold what they held', async (t) => {
   const settings: RunSettings = { round: 1, seed: 1, drivers: 1, warmUpMs: 0, durationMs: 0, prefix: '', signal: new AbortController().signal };
-  const spec = { actors: 200, warmUpActors: 50, connections: 2, inFlight: 2 } as const;
-  const cold = await on(here(t), async (servers, directory) => {
-    const activation = new Activation(servers, directory, { ...spec, tier: 'cold', request: 'increment' }, settings);
+  const runs: RunReport[] = [];
+  const again = await on(here(t), async (servers, directory) => {
+    const activation = new Activation(servers, directory, { actors: 200, warmUpActors: 50, connections: 2, inFlight: 2, tier: 'cold', request: 'increment' }, settings);
     await activation.prepare();
+    runs.push(await activation.measure());
+    // What they hold now is not what they were given at first.
+    await servers.end();
+    await servers.start();
     return activation.measure();
   });
+  const cold = runs[0]!;
   t.match(cold.check, { passed: true, detail: /^200 actors were brought into memory; 200 actors hold/ });
   t.equal(figure(cold, 'actors brought into memory'), 200);
   t.ok(figure(cold, 'cold bytes') > 0, 'they were cold');
   t.ok(cold.latencyMs!.p50 > 0);
-
-  const falsified = await on(here(t), async (servers, directory) => {
-    const activation = new Activation(servers, directory, { ...spec, tier: 'hot', request: 'get' }, settings);
-    await activation.prepare();
-    const body = Uint8Array.of(8, 1);
-    await askEach(servers.ports[0]!, 1, (link) => link.command({ id: '0', key: '', to: 'bench.v1.Counter:c-7', name: 'Increment', body }), () => undefined);
-    return activation.measure();
-  });
-  t.notOk(falsified.check.passed, falsified.check.detail);
-  t.equal(falsified.latencyMs, null);
-  t.same(falsified.figures, []);
+  t.match(again.check, { passed: false, detail: /^state differs/ });
+  t.equal(again.latencyMs, null);
+  t.same(again.figures, []);
 });
 
 t.test('what an actor weighs', async (t) => {
