@@ -14,6 +14,7 @@ import type { Test } from 'tap';
 import { connect } from '../../runtime/client/client.ts';
 import { LossyProxy } from '../../runtime/client/proxy.ts';
 import { startEmbedded } from '../subject/embedded.ts';
+import { CarefulClient } from './careful-client.ts';
 import type { ClientJob } from './protocol.ts';
 import { RemoteClientDriver } from './remote.ts';
 
@@ -68,6 +69,23 @@ t.test('an open loop through connections that are lost: all is applied once, and
   const verdict = await driver.verify(totals.counts, totals.sums);
   t.same([verdict.mismatches, verdict.failures], [[], []]);
   t.equal(verdict.actorsChecked, totals.counts.filter((count) => count > 0).length);
+});
+
+t.test('what the client gives up with an unknown outcome goes on under its key, and is counted', async (t) => {
+  const proxy = new LossyProxy(port);
+  const careful = new CarefulClient([`ws://127.0.0.1:${await proxy.listen()}`], 'careful', { deadlineMs: 200 });
+  t.teardown(async () => {
+    careful.close();
+    await proxy.close();
+  });
+  await careful.client.ready();
+  proxy.isDeaf = true;
+  const outcome = careful.send<{ value: string }>('bench.v1.Counter:careful', 'Increment', { by: 3 });
+  while (careful.givenUp.size === 0) await sleep(10);
+  proxy.isDeaf = false;
+  t.match(await outcome, { is: 'done', seq: 1, reply: { value: /^3$/ } }, 'it was applied when nobody heard of it, and only then');
+  t.same([...careful.givenUp.keys()], ['DEADLINE_EXCEEDED']);
+  t.match(await careful.send('bench.v1.Counter:careful', 'Decrement', {}), { is: 'refused', error: { code: 'UNKNOWN_COMMAND' } });
 });
 
 t.test('a closed loop; and one increment that is not in the book', async (t) => {

@@ -75,6 +75,6 @@ function shareOfLoop(loop: Loop, drivers: number): Loop {
 }
 
 /** Part `index` of `total` shared evenly among `parts`. */
-function share(total: number, parts: number, index: number): number {
+export function share(total: number, parts: number, index: number): number {
   return Math.floor(total / parts) + (index < total % parts ? 1 : 0);
 }

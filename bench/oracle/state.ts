@@ -6,10 +6,12 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { RemoteClientDriver } from '../client-driver/remote.ts';
 import { COUNTER_TYPE } from '../driver/format.ts';
 import type { DrivenType } from '../driver/format.ts';
 import type { DriverTotals } from '../driver/protocol.ts';
 import type { RemoteDriver } from '../driver/remote.ts';
+import type { Verdict } from '../driver/verify.ts';
 import type { Check } from '../report/report.ts';
 import { effectsOf } from './effects.ts';
 
@@ -50,7 +52,16 @@ export function isClean(totals: readonly DriverTotals[]): string | null {
 }
 
 export async function checkState(driver: RemoteDriver, type: DrivenType, counts: Float64Array, sums: Float64Array): Promise<Check> {
-  const verdict = await driver.verify(type, counts, sums);
+  return checkOf(await driver.verify(type, counts, sums), counts);
+}
+
+/** What client drivers have sent. */
+export async function checkClients(driver: RemoteClientDriver, totals: readonly DriverTotals[]): Promise<Check> {
+  const { counts, sums } = mergeTotals(totals);
+  return checkOf(await driver.verify(counts, sums), counts);
+}
+
+function checkOf(verdict: Verdict, counts: Float64Array): Check {
   if (verdict.mismatches.length > 0 || verdict.failures.length > 0) {
     return { passed: false, detail: `state differs from what was acknowledged: ${JSON.stringify({ ...verdict })}` };
   }

@@ -2,12 +2,12 @@
 
 import { join } from 'node:path';
 
-import { local } from '../driver/endpoint.ts';
-import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
+import { BENCH_BEHAVIORS, freePort } from '../../runtime/faults/node-process.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { ProductOptions } from './embedded.ts';
 import { rolesOf } from './embedded.ts';
-import type { RunningProcess, Subject } from './subject.ts';
+import { SubjectNode } from './node.ts';
+import type { ProductSubject, RunningProcess } from './subject.ts';
 
 export type RedisFsync = 'everysec' | 'always' | 'no';
 
@@ -16,33 +16,36 @@ export interface ClusterOptions extends ProductOptions {
   readonly fsync: RedisFsync;
 }
 
-export async function startCluster(name: 'redis' | 'cluster', directory: string, options: ClusterOptions): Promise<Subject> {
+export async function startCluster(name: 'redis' | 'cluster', directory: string, options: ClusterOptions): Promise<ProductSubject> {
   const redis = await startRedis({ appendonly: true, appendfsync: options.fsync });
-  const nodes: NodeProcess[] = [];
+  const nodes: SubjectNode[] = [];
   const stop = async (): Promise<void> => {
     for (const node of nodes.toReversed()) await node.stop();
     await redis.remove();
   };
   try {
     for (let i = 1; i <= options.nodes; i++) {
-      const node = new NodeProcess({
+      const node = await SubjectNode.start({
+        name: `n${i}`,
         data: join(directory, `data-${i}`),
-        port: await freePort(),
-        adminPort: await freePort(),
         nodeArgs: options.nodeArgs,
         startArgs: ['--redis', redis.url, '--node', `n${i}`, '--cluster-port', String(await freePort()), ...options.startArgs],
         log: join(directory, `node-${i}.log`),
       });
       nodes.push(node);
-      await node.ready();
+      await node.process.ready();
     }
-    await nodes[0]!.deploy(BENCH_BEHAVIORS);
+    await nodes[0]!.process.deploy(BENCH_BEHAVIORS);
     return {
       name,
-      endpoints: nodes.map(({ port }) => local(port)),
-      durability: await nodes[0]!.durability(),
+      nodes,
+      endpoints: nodes.map(({ endpoint }) => endpoint),
+      durability: await nodes[0]!.process.durability(),
       keepsState: true,
-      processes: () => [{ role: 'redis', pid: redis.pid }, ...nodes.flatMap((node, i) => numbered(rolesOf(node.pid), nodes.length > 1 ? ` ${i + 1}` : ''))],
+      processes: () => [
+        { role: 'redis', pid: redis.pid },
+        ...nodes.flatMap((node, i) => (node.isRunning ? numbered(rolesOf(node.process.pid), nodes.length > 1 ? ` ${i + 1}` : '') : [])),
+      ],
       stop,
     };
   } catch (error) {

@@ -2,10 +2,10 @@
 
 import { join } from 'node:path';
 
-import { local } from '../driver/endpoint.ts';
-import { BENCH_BEHAVIORS, NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
+import { BENCH_BEHAVIORS } from '../../runtime/faults/node-process.ts';
 import { descendantsOf, sampleProcess } from '../../runtime/faults/proc.ts';
-import type { RunningProcess, Subject } from './subject.ts';
+import { SubjectNode } from './node.ts';
+import type { ProductSubject, RunningProcess } from './subject.ts';
 
 export interface ProductOptions {
   /** Arguments for the Node binary, for example --cpu-prof. */
@@ -14,29 +14,29 @@ export interface ProductOptions {
   readonly startArgs: readonly string[];
 }
 
-export async function startEmbedded(directory: string, options: ProductOptions): Promise<Subject> {
-  const node = new NodeProcess({
+export async function startEmbedded(directory: string, options: ProductOptions): Promise<ProductSubject> {
+  const node = await SubjectNode.start({
+    name: 'embedded',
     data: join(directory, 'data'),
-    port: await freePort(),
-    adminPort: await freePort(),
     nodeArgs: options.nodeArgs,
     startArgs: options.startArgs,
     log: join(directory, 'node.log'),
   });
   try {
-    await node.ready();
-    await node.deploy(BENCH_BEHAVIORS);
+    await node.process.ready();
+    await node.process.deploy(BENCH_BEHAVIORS);
   } catch (error) {
     await node.stop();
     throw error;
   }
   return {
     name: 'embedded',
-    endpoints: [local(node.port)],
-    durability: await node.durability(),
+    nodes: [node],
+    endpoints: [node.endpoint],
+    durability: await node.process.durability(),
     keepsState: true,
-    processes: () => rolesOf(node.pid),
-    stop: async () => void (await node.stop()),
+    processes: () => (node.isRunning ? rolesOf(node.process.pid) : []),
+    stop: () => node.stop(),
   };
 }
 

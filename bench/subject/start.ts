@@ -4,7 +4,7 @@ import { startCluster } from './cluster.ts';
 import type { RedisFsync } from './cluster.ts';
 import { startEmbedded } from './embedded.ts';
 import { startEcho, startFloor } from './subject.ts';
-import type { Subject, SubjectName } from './subject.ts';
+import type { ProductSubject, Subject, SubjectName } from './subject.ts';
 import { targetAt } from './target.ts';
 
 export interface SubjectOptions {
@@ -21,19 +21,23 @@ export const baselineNames: readonly SubjectName[] = ['echo', 'floor'];
 export const subjectNames: readonly SubjectName[] = ['embedded', 'redis', 'cluster', 'target'];
 
 export async function startSubject(name: SubjectName, directory: string, options: SubjectOptions): Promise<Subject> {
-  const { nodeArgs, startArgs, redisFsync: fsync } = options;
   switch (name) {
     case 'echo':
       return startEcho();
     case 'floor':
       return startFloor(directory);
     case 'embedded':
-      return startEmbedded(directory, { nodeArgs, startArgs });
     case 'redis':
-      return startCluster('redis', directory, { nodeArgs, startArgs, fsync, nodes: 1 });
     case 'cluster':
-      return startCluster('cluster', directory, { nodeArgs, startArgs, fsync, nodes: options.nodes });
+      return startProduct(name, directory, options);
     case 'target':
       return targetAt(options.target);
   }
+}
+
+export type ProductName = 'embedded' | 'redis' | 'cluster';
+
+export function startProduct(name: ProductName, directory: string, { nodeArgs, startArgs, redisFsync: fsync, nodes }: SubjectOptions): Promise<ProductSubject> {
+  if (name === 'embedded') return startEmbedded(directory, { nodeArgs, startArgs });
+  return startCluster(name, directory, { nodeArgs, startArgs, fsync, nodes: name === 'redis' ? 1 : nodes });
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import { local } from '../driver/endpoint.ts';
 import type { Endpoint } from '../driver/endpoint.ts';
+import type { SubjectNode } from './node.ts';
 
 export type SubjectName = 'echo' | 'floor' | 'embedded' | 'redis' | 'cluster' | 'target';
 
@@ -25,6 +26,11 @@ export interface Subject {
   readonly keepsState: boolean;
   processes(): RunningProcess[];
   stop(): Promise<void>;
+}
+
+/** Ours, started here. */
+export interface ProductSubject extends Subject {
+  readonly nodes: readonly SubjectNode[];
 }
 
 const STOP_MAX_MS = 10_000;
