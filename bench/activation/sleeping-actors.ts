@@ -69,9 +69,9 @@ export class SleepingActors {
 
   /** Resolves when they sleep, on nodes that run. `nodeArgs`: of those nodes. */
   async prepare(nodeArgs: readonly string[] = []): Promise<void> {
-    const { servers, options } = this;
-    await servers.start(this.fillArgs());
-    await servers.nodes[0]!.deploy(BENCH_BEHAVIORS);
+    const { servers, options, settings: { signal } } = this;
+    await servers.start(signal, this.fillArgs());
+    await servers.deploy(BENCH_BEHAVIORS);
     const driver = new RemoteDriver();
     try {
       this.expected = await this.give(driver, '', { actors: options.actors });
@@ -86,7 +86,7 @@ export class SleepingActors {
     this.snapshots = await servers.metric('troupe_engine_snapshots_total');
     if (options.takesSnapshots && this.snapshots < options.actors) throw new Error(`${options.actors} actors were to have a snapshot, and ${this.snapshots} were taken`);
     await servers.end();
-    await servers.start(this.tierArgs(), nodeArgs);
+    await servers.start(signal, this.tierArgs(), nodeArgs);
     this.activatedBefore = await this.activations();
   }
 

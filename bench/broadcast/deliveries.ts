@@ -23,6 +23,13 @@ export class Deliveries {
     (this.heardMs[before] ??= []).push(nowMs);
   }
 
+  /** What keeps so many broadcasts from having reached so many actors, each once; null when nothing does. */
+  missing(linked: number, times: number): string | null {
+    const each = this.heardMs.map(({ length }) => length);
+    if (this.told === times && each.length === times && each.every((count) => count === linked)) return null;
+    return `${this.told} of ${times} broadcasts have reached ${each.join(', ') || 'none'} of ${linked} linked actors, by the logs`;
+  }
+
   lastOf(broadcast: number): number {
     return this.heardMs[broadcast]?.reduce((a, b) => Math.max(a, b), 0) ?? 0;
   }

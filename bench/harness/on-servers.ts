@@ -14,7 +14,7 @@ export async function onServers(kind: ServerKind, { root, options }: Pick<RoundC
   const servers = await Servers.open(kind, directory, options);
   try {
     const run = await body(servers, directory);
-    return { durability: await servers.nodes[0]!.durability(), run };
+    return { durability: await servers.durability(), run };
   } finally {
     await servers.close();
     if (!options.keep) rmSync(directory, { recursive: true, force: true });

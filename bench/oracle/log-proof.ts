@@ -54,7 +54,7 @@ export class LogProof {
 
   private async readFolder(): Promise<void> {
     const { servers, directory, check } = this;
-    await new NodeLogs(servers.data, directory).readSuspended(servers.nodes[0]!.pid, check);
+    await new NodeLogs(servers.data, directory).readSuspended(servers.nodes[0]!.process.pid, check);
   }
 
   private async readStore(port: number): Promise<void> {

@@ -69,8 +69,8 @@ interface Ran {
 export async function runShop(servers: Servers, directory: string, spec: ShopSpec, context: Pick<RoundContext, 'round' | 'options' | 'signal' | 'onProgress'>): Promise<RunReport> {
   const { behaviors, offSalePercent, ...job } = spec;
   const { round, options: { seed, warmUpMs }, signal, onProgress } = context;
-  await servers.start(servers.kind === 'embedded' ? [] : WHOLE_LOGS);
-  await servers.nodes[0]!.deploy(behaviors);
+  await servers.start(signal, servers.kind === 'embedded' ? [] : WHOLE_LOGS);
+  await servers.deploy(behaviors);
   const customers = new RemoteCustomers();
   try {
     await customers.start({ ...job, urls: servers.ports.map((port) => `ws://127.0.0.1:${port}`), seed: seed * 1_009 + round });

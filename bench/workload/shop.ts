@@ -97,7 +97,8 @@ export function specsOf(values: Values): ShopSpec[] {
 }
 
 export function shopGoals(cases: readonly CaseReport[]): GoalReport[] {
-  return cases.filter(({ workload }) => workload === 'shop').flatMap((one): GoalReport[] => {
+  // At a low rate every turn has a tick, a synchronised write and an idle node to itself; the counter is loaded as far as it goes.
+  return cases.filter(({ workload, parameters }) => workload === 'shop' && parameters['loop'] === 'closed').flatMap((one): GoalReport[] => {
     const counter = cases.find(({ workload, subject }) => workload === 'counter' && subject === one.subject);
     if (counter === undefined) return [];
     return [goal(`${one.id}: CPU of a turn (a client's command or a message), of that of ${counter.id}, below ${TIMES_COUNTER_MAX}`, ratioByRound(one, counter, cpuPerTurn)?.median ?? null, TIMES_COUNTER_MAX)];
