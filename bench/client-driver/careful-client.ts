@@ -13,7 +13,7 @@ import type { Client, ConnectOptions } from '../../runtime/client/client.ts';
 import { Sends } from './sends.ts';
 
 export type Outcome<R> =
-  | { readonly is: 'done'; readonly seq: number; readonly reply: R }
+  | { readonly is: 'done'; readonly seq: number; readonly reply: R; readonly key: string }
   /** It certainly had no effect. */
   | { readonly is: 'refused'; readonly error: TroupeClientError }
   /** The client was closed before it was known. */
@@ -44,7 +44,7 @@ export class CarefulClient {
       try {
         const triedMs = tries === 0 ? undefined : Math.ceil(performance.now() - since);
         const { seq, reply } = await this.client.send(to, command, body, triedMs === undefined ? { key } : { key, triedMs });
-        return { is: 'done', seq, reply: reply as R };
+        return { is: 'done', seq, reply: reply as R, key };
       } catch (error) {
         if (!(error instanceof TroupeClientError)) throw error;
         if (this.isClosed) return { is: 'unknown' };

@@ -54,9 +54,9 @@ export class SubjectNode {
     if (orphans.length > 0) throw new Error(`sandboxes outlived ${this.name}: ${orphans.join(', ')}`);
   }
 
-  /** Once more, on what the last process left behind. */
-  startAgain(): void {
-    if (!this.isRunning) this.running = new NodeProcess(this.settings);
+  /** Once more, on what the last process left behind; with other arguments where they are given. */
+  startAgain(args: Partial<Pick<SubjectNodeOptions, 'nodeArgs' | 'startArgs'>> = {}): void {
+    if (!this.isRunning) this.running = new NodeProcess({ ...this.settings, ...args });
   }
 
   async stop(): Promise<void> {

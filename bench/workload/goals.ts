@@ -30,6 +30,11 @@ export function ratio(text: string, of: CaseReport | undefined, to: CaseReport |
   return { text, value, isReached: value === null ? null : value >= atLeast };
 }
 
+/** A value that is to stay below another; null where it was not measured. */
+export function goal(text: string, value: number | null, below: number): GoalReport {
+  return { text, value, isReached: value === null ? null : value < below };
+}
+
 function latencyAlone(alone: CaseReport | undefined, loops: readonly LoopReport[]): GoalReport | null {
   const way = fsyncWays.blockingPreallocated;
   const sync = loops.find(({ name }) => name === FSYNC_LOOP)?.runs.filter(({ name }) => name === way).map(({ value }) => value) ?? [];
@@ -44,7 +49,7 @@ function openLoop(one: CaseReport): GoalReport {
   return { text: `${one.id}: p99 in ms, below ${LATENCY_OPEN_MAX_MS} (at half of the highest rate)`, value, isReached: value === null ? null : value < LATENCY_OPEN_MAX_MS };
 }
 
-function medianOf(one: CaseReport, of: (run: RunReport) => number | null): number | null {
+export function medianOf(one: CaseReport, of: (run: RunReport) => number | null): number | null {
   const values = one.runs.map(of);
   return values.some((value) => value === null) ? null : middle(values as number[]);
 }

@@ -7,10 +7,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import protobuf from 'protobufjs';
-
 import { Findings } from './book.ts';
-import { Link } from './link.ts';
+import { askEach, BROADCAST_BEHAVIORS, heardOf, HUB, joinBody, leaf, NO_BYTES } from './broadcast-actors.ts';
 import { memoryText, MemoryWatch, nodeMemory } from './memory.ts';
 import { NodeProcess, freePort } from './node-process.ts';
 import { diskMib } from './scale.ts';
@@ -25,23 +23,12 @@ export interface BroadcastOptions {
   readonly say: (text: string) => void;
 }
 
-const BEHAVIORS = join(import.meta.dirname, 'broadcast-behaviors');
-const HUB = 'links.v1.Hub:hub';
 const OTHERS = 1_000;
-const IN_FLIGHT = 512;
 const QUIET_MS = 5_000;
 const KILL_AFTER_SHARE = 0.3;
 // Whoever asks has the node count its actors.
 const LOOK_MS = 500;
 const TIME_MAX_MS = 1_800_000;
-
-const root = new protobuf.Root();
-root.loadSync(join(BEHAVIORS, 'proto/links/v1/links.proto'));
-const joinMessage = root.lookupType('links.v1.Join');
-const leafState = root.lookupType('links.v1.LeafState');
-const NO_BYTES = new Uint8Array(0);
-
-const leaf = (n: number): string => `links.v1.Leaf:l-${n}`;
 
 export async function runBroadcast(options: BroadcastOptions): Promise<readonly string[]> {
   const run = new Run(options);
@@ -77,10 +64,9 @@ class Run {
     this.ports.adminPort = await freePort();
     this.node = this.start();
     await this.node.ready();
-    await this.node.deploy(BEHAVIORS);
+    await this.node.deploy(BROADCAST_BEHAVIORS);
     const began = performance.now();
-    const body = joinMessage.encode({ hub: HUB }).finish();
-    await this.commands(linked, (n) => ({ to: leaf(n), name: 'Join', body }));
+    await this.commands(linked, (n) => ({ to: leaf(n), name: 'Join', body: joinBody }));
     await this.settled(0, 0);
     const seconds = (performance.now() - began) / 1_000;
     say(`${linked} actors are linked to one, after ${seconds.toFixed(1)} s; ${memoryText(nodeMemory(this.node.pid))}; ${diskMib(this.data)} MiB on disk`);
@@ -143,35 +129,15 @@ class Run {
   private async check(times: number): Promise<void> {
     const { linked } = this.options;
     let wrong = 0;
-    await this.ask(linked, (link, n) => link.get(String(n), leaf(n)), (n, body) => {
-      const { heard } = leafState.decode(body) as unknown as { heard: number };
+    await askEach(this.ports.port, linked, (link, n) => link.get(String(n), leaf(n)), (n, body) => {
+      const heard = heardOf(body);
       if (heard !== times && wrong++ < 10) this.findings.add(`${leaf(n)} was told ${heard} times, not ${times}`);
     });
     this.options.say(`  ${linked - wrong} of ${linked} were told ${times === 1 ? 'once' : `${times} times`}`);
   }
 
   private async commands(count: number, command: (n: number) => { to: string; name: string; body: Uint8Array }): Promise<void> {
-    await this.ask(count, (link, n) => link.command({ id: String(n), key: '', ...command(n) }), () => {});
-  }
-
-  private async ask(count: number, one: (link: Link, n: number) => void, answered: (n: number, body: Uint8Array) => void): Promise<void> {
-    const link = await Link.open(this.node.port, 64);
-    let sent = 0;
-    let done = 0;
-    await new Promise<void>((resolve, reject) => {
-      link.onLost = () => reject(new Error('the connection was lost'));
-      link.onAnswer = (answer) => {
-        if (answer.done === undefined) {
-          reject(new Error(`${answer.error?.code}: ${answer.error?.message}`));
-          return;
-        }
-        answered(Number(answer.id), answer.done.body ?? NO_BYTES);
-        if (sent < count) one(link, sent++);
-        else if (++done === Math.min(count, IN_FLIGHT)) resolve();
-      };
-      while (sent < Math.min(count, IN_FLIGHT)) one(link, sent++);
-    });
-    link.close();
+    await askEach(this.ports.port, count, (link, n) => link.command({ id: String(n), key: '', ...command(n) }), () => {});
   }
 
   private start(): NodeProcess {
