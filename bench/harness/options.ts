@@ -28,31 +28,47 @@ export interface CommonOptions extends SubjectOptions {
   readonly out: string | null;
 }
 
-export const commonHelp = `Servers and repetition:
-  --subjects <list>      of embedded (one node by itself), redis (one node on Redis), cluster (--nodes on one Redis),
-                         target (a cluster that runs)                               (embedded)
-  --baselines <list>     of echo, floor, floor-redis, floor-redis-events; measured beside them; or none  (echo,floor)
-  --peers <list>         of restate, workerd: other servers that keep counters durably, measured beside (counter only).
-                         They are installed by you; bench/README.md says how        (none)
-  --peer-folder <dir>    where their node_modules are; --restate <path> and --workerd <path> name programs
-  --nodes <n>            of cluster                                                 (2)
-  --redis-fsync <when>   appendfsync of the Redis: everysec, always, no             (everysec)
-  --target <url>         gateway of a node of a running cluster, ws://host:port; once for each of its nodes. It must have
-                         behaviors/bench deployed; actors are left behind in it
-  --rounds <n>           every case once a round, on a fresh server; medians are reported  (3)
-  --duration <s>         measured time of one run                                   (5)
-  --warm-up <s>          before it, not counted                                     (3)
-  --drivers <n>          driver processes                                           (1)
-  --seed <n>             of all choices                                             (1)
-  --node-args <args>     for the Node binary of the node, e.g. --node-args=--cpu-prof
-  --start-args <args>    further arguments for troupe start
+interface HelpLine {
+  readonly option: keyof typeof commonConfig;
+  readonly value?: string;
+  readonly text: string;
+}
 
-Output:
-  --out <path>           writes the report to <path>.json and <path>.html
-  --json                 the report as JSON on stdout, instead of tables
-  --data <dir>           where data directories are made                            (the system's temporary directory)
-  --keep                 keep the data directories and the nodes' logs
-`;
+const serverLines: readonly HelpLine[] = [
+  { option: 'subjects', value: '<list>', text: 'of embedded (one node by itself), redis (one node on Redis), cluster (--nodes on one Redis), target' },
+  { option: 'baselines', value: '<list>', text: 'of echo, floor, floor-redis, floor-redis-events; measured beside them; or none' },
+  { option: 'peers', value: '<list>', text: 'of restate, workerd: other servers that keep counters durably, for shapes with one in flight. Installed by you: bench/README.md' },
+  { option: 'peer-folder', value: '<dir>', text: 'where their node_modules are; --restate <path> and --workerd <path> name programs' },
+  { option: 'nodes', value: '<n>', text: 'of cluster' },
+  { option: 'redis-fsync', value: '<when>', text: 'appendfsync of the Redis: everysec, always, no' },
+  { option: 'target', value: '<url>', text: 'gateway of a running cluster, ws://host:port, once for each node; behaviors/bench is deployed; actors stay in it' },
+  { option: 'rounds', value: '<n>', text: 'every case once a round, on a fresh server; medians are reported' },
+  { option: 'duration', value: '<s>', text: 'measured time of one run' },
+  { option: 'warm-up', value: '<s>', text: 'before it, not counted' },
+  { option: 'drivers', value: '<n>', text: 'driver processes' },
+  { option: 'seed', value: '<n>', text: 'of all choices' },
+  { option: 'node-args', value: '<args>', text: 'for the Node binary of the node, e.g. --node-args=--cpu-prof' },
+  { option: 'start-args', value: '<args>', text: 'further arguments for troupe start' },
+];
+
+const outputLines: readonly HelpLine[] = [
+  { option: 'out', value: '<path>', text: 'writes the report to <path>.json and <path>.html' },
+  { option: 'json', text: 'the report as JSON on stdout, instead of tables' },
+  { option: 'data', value: '<dir>', text: "where data directories are made; the system's temporary directory otherwise" },
+  { option: 'keep', text: "keep the data directories and the nodes' logs" },
+];
+
+/** With the defaults of this workload, and without what has no meaning for it. */
+export function commonHelp(defaults: Readonly<Record<string, string>> = {}, without: readonly (keyof typeof commonConfig)[] = []): string {
+  const shown = (lines: readonly HelpLine[]): string => lines.filter(({ option }) => !without.includes(option)).map((line) => helpLine(line, defaults)).join('\n');
+  return `Servers and repetition:\n${shown(serverLines)}\n\nOutput:\n${shown(outputLines)}\n`;
+}
+
+function helpLine({ option, value, text: says }: HelpLine, defaults: Readonly<Record<string, string>>): string {
+  const preset = defaults[option] ?? ('default' in commonConfig[option] ? commonConfig[option].default : '');
+  const head = `  --${option}${value === undefined ? '' : ` ${value}`}`.padEnd(HELP_INDENT);
+  return `${head} ${says}${preset === '' || preset === false ? '' : ` (${preset})`}`;
+}
 
 const commonConfig = {
   subjects: { type: 'string', default: 'embedded' },
@@ -76,6 +92,8 @@ const commonConfig = {
   json: { type: 'boolean', default: false },
   out: { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
+
+const HELP_INDENT = 24;
 
 export type Values = Readonly<Record<string, string | boolean | string[] | undefined>>;
 

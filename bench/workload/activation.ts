@@ -43,8 +43,8 @@ Load (a list, by commas, makes a case of each):
   --live <n>             actors of which the memory is weighed; 0 leaves it out     (50000)
   --rest <s>             before memory is looked at                                 (5)
 
-${commonHelp}
---duration, --warm-up, --drivers and --baselines have no meaning here: a run is as long as it takes to ask all actors.
+${commonHelp({}, ['peers', 'peer-folder', 'baselines', 'drivers', 'target', 'duration', 'warm-up'])}
+A run is as long as it takes to ask all actors.
 `;
 
 export const activation: Workload = {

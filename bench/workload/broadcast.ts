@@ -25,9 +25,9 @@ Load (a list, by commas, makes a case of each):
   --broadcasts <n>       one behind the other; one more comes first, not counted    (10)
   --beside <n>           increments a second by other clients                       (500)
 
-${commonHelp}
+${commonHelp({}, ['peers', 'peer-folder', 'baselines', 'drivers', 'target', 'warm-up'])}
 A "command" of the tables is a delivery; its latency counts from the hub's command. --duration is how long the other clients are watched without
-broadcasts; --warm-up, --drivers and --baselines have no meaning here.
+broadcasts.
 `;
 
 export const broadcast: Workload = {

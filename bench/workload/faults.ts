@@ -41,11 +41,10 @@ export interface FaultWorkload {
 }
 
 function fault(workload: FaultWorkload): Workload {
-  const { name, summary, description, help, config, defaults } = workload;
-  const common = Object.entries(defaults).filter(([option]) => !(option in config)).map(([option, value]) => `--${option} ${value}`).join(', ');
+  const { name, summary, description, help, defaults } = workload;
   return {
     name, summary,
-    help: `Usage: troupe bench ${name} [options]\n\n${description}\n\nWhat happens:\n${help}\n${clientLoadHelp}\n${commonHelp}\nOther defaults here: ${common}.\n`,
+    help: `Usage: troupe bench ${name} [options]\n\n${description}\n\nWhat happens:\n${help}\n${clientLoadHelp}\n${commonHelp(defaults, ['peers', 'peer-folder', 'baselines', 'target'])}`,
     async run(args) {
       const { options, cases } = planOf(workload, args);
       return runSuite({ workload: name, args, options, cases, loops: [], goals: () => [] });

@@ -35,7 +35,7 @@ const searchHelp = `Search:
 `;
 
 function plain({ name, summary, description, request, defaults }: PlainWorkload): Workload {
-  const help = `Usage: troupe bench ${name} [options]\n\n${description}\n\n${loadHelp}${name === 'sends' ? fanOutHelp : ''}\n${searchHelp}\n${commonHelp}`;
+  const help = `Usage: troupe bench ${name} [options]\n\n${description}\n\n${loadHelp}${name === 'sends' ? fanOutHelp : ''}\n${searchHelp}\n${commonHelp(defaults, name === 'counter' ? [] : ['peers', 'peer-folder'])}`;
   return {
     name, summary, help,
     async run(args) {

@@ -57,8 +57,8 @@ Load (a list, by commas, makes a case of each):
   --payment-time <s>     after which an unpaid order expires                        (5)
   --counter <c>x<n>      shape of the counter beside it; none leaves it out         (64x16)
 
-${commonHelp}
---baselines and --drivers have no meaning for the shop; its customers are one process, with our own client.
+${commonHelp({}, ['peers', 'peer-folder', 'baselines', 'drivers', 'target'])}
+Customers are one process, with our own client.
 `;
 
 export const shop: Workload = {
