@@ -3,13 +3,14 @@
 import { controlPlane } from './control-plane/control-plane.ts';
 import { benchCompare } from './report/compare-command.ts';
 import { activation } from './workload/activation.ts';
+import { goals } from './workload/all-goals.ts';
 import { broadcast } from './workload/broadcast.ts';
 import { deploy, handOff, kill } from './workload/faults.ts';
 import { connections, counter, read, sends } from './workload/plain.ts';
 import { shop } from './workload/shop.ts';
 import type { Workload } from './workload/workload.ts';
 
-const workloads: readonly Workload[] = [counter, read, sends, connections, activation, shop, broadcast, kill, handOff, deploy, controlPlane];
+const workloads: readonly Workload[] = [goals, counter, read, sends, connections, activation, shop, broadcast, kill, handOff, deploy, controlPlane];
 
 const help = `Usage: troupe bench <workload> [options]
        troupe bench compare <a.json> <b.json>

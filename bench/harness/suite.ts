@@ -52,8 +52,8 @@ export function runSuite(plan: SuitePlan): Promise<number> {
       for (const one of plan.cases) reports.push(await runCase(one, round));
       rounds.push(reports);
     }
-    const cases = mergeRounds(rounds, (reports) => reports.flatMap(({ runs }) => runs), (first, runs): CaseReport => ({ ...first, runs }));
-    const merged = mergeRounds(loops, (reports) => reports.flatMap(({ runs }) => runs), (first, runs): LoopReport => ({ ...first, runs }));
+    const cases = mergeRounds(rounds);
+    const merged = mergeRounds(loops);
     return { cases, loops: merged, goals: plan.goals(cases, merged), isPassed: cases.every(({ runs }) => runs.every(({ check }) => check.passed)) };
   }, plan.cases.length * options.rounds);
 }
@@ -102,7 +102,7 @@ function outcomeOf(run: RunReport): string {
   return run.commandsPerSecond === null ? `CHECK FAILED: ${run.check.detail}` : `${Math.round(run.commandsPerSecond).toLocaleString('en-US')}/s, p99 ${run.latencyMs!.p99.toFixed(2)} ms`;
 }
 
-/** Of several rounds of the same list, each entry as one. */
-function mergeRounds<T, R>(rounds: readonly (readonly T[])[], runsOf: (of: readonly T[]) => R[], join: (first: T, runs: R[]) => T): T[] {
-  return (rounds[0] ?? []).map((first, i) => join(first, runsOf(rounds.map((round) => round[i]!))));
+/** Of several rounds of the same list, each entry with the runs of all. */
+export function mergeRounds<R, T extends { readonly runs: readonly R[] }>(rounds: readonly (readonly T[])[]): T[] {
+  return (rounds[0] ?? []).map((first, i) => ({ ...first, runs: rounds.flatMap((round) => round[i]!.runs) }));
 }

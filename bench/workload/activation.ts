@@ -18,7 +18,7 @@ const COLD_P99_MAX_MS = 5;
 const LIVE_BYTES_MAX = 1_024;
 const ALONE = '1x1';
 
-const config = {
+export const activationConfig = {
   actors: { type: 'string', default: '20000' },
   tiers: { type: 'string', default: 'hot,cold' },
   requests: { type: 'string', default: 'get,command' },
@@ -52,12 +52,12 @@ export const activation: Workload = {
   summary: 'actors that are not in memory: how long they take to answer, and what they weigh',
   help,
   async run(args) {
-    const { common, values } = parseOptions(args, config, { baselines: 'none' });
-    return runSuite({ workload: 'activation', args, options: common, cases: casesOf(common, values), loops: [], goals: activationGoals });
+    const { common, values } = parseOptions(args, activationConfig, { baselines: 'none' });
+    return runSuite({ workload: 'activation', args, options: common, cases: activationCases(common, values), loops: [], goals: activationGoals });
   },
 };
 
-function casesOf(common: CommonOptions, values: Values): CasePlan[] {
+export function activationCases(common: CommonOptions, values: Values): CasePlan[] {
   const kinds = kindsOf(common);
   const actors = count(values, 'actors', 1, 10_000_000);
   const warmUpActors = count(values, 'warm-up-actors', 16, 1_000_000);
@@ -78,7 +78,7 @@ function casesOf(common: CommonOptions, values: Values): CasePlan[] {
   return cases;
 }
 
-function activationGoals(cases: readonly CaseReport[]): GoalReport[] {
+export function activationGoals(cases: readonly CaseReport[]): GoalReport[] {
   return cases.flatMap((one): GoalReport[] => {
     const { id, load, parameters } = one;
     if (load === 'memory') {

@@ -17,13 +17,12 @@ import type { CommonOptions } from '../harness/options.ts';
 import { runCases } from '../harness/suite.ts';
 import type { RunCase } from '../harness/suite.ts';
 import type { CaseReport, RunReport } from '../report/report.ts';
-import { shapeOf } from './load-options.ts';
+import { OPEN_IN_FLIGHT_MAX, shapeOf } from './load-options.ts';
 
 const PRECISION = 0.03;
 const LOWERED_TO = 0.95;
 const REACHED_RATIO = 0.99;
 const BOUND_SHAPE = '64x16';
-const IN_FLIGHT_MAX = 512;
 
 /** Exit code 1 when no rate keeps the limit, or a check failed at the end. */
 export function findMax(workload: string, args: readonly string[], loads: readonly LoadSpec[], p99Ms: number, options: CommonOptions): Promise<number> {
@@ -85,7 +84,7 @@ function withFigure(one: CaseReport, rate: number, p99Ms: number): CaseReport {
 }
 
 function atRate(load: LoadSpec, perSecond: number): LoadSpec {
-  return { ...load, connections: load.loop.kind === 'open' ? load.connections : 64, loop: { kind: 'open', perSecond, inFlightMax: IN_FLIGHT_MAX } };
+  return { ...load, connections: load.loop.kind === 'open' ? load.connections : 64, loop: { kind: 'open', perSecond, inFlightMax: OPEN_IN_FLIGHT_MAX } };
 }
 
 /** Shapes of the closed loop are not told apart by a search. */

@@ -11,7 +11,7 @@ import { count, counts, namesOf, text, wholeNumber } from '../harness/options.ts
 import type { Values } from '../harness/options.ts';
 
 /** Of an open loop: a connection that has so many open takes no more. Below the gateway's own bound. */
-const OPEN_IN_FLIGHT_MAX = 512;
+export const OPEN_IN_FLIGHT_MAX = 512;
 const SENDS_ACTORS = COUNTERS;
 
 export const loadHelp = `Load (a list, by commas, makes a case of each):

@@ -67,11 +67,11 @@ export const shop: Workload = {
   help,
   async run(args) {
     const { common, values } = parseOptions(args, shopConfig, { baselines: 'none' });
-    return runSuite({ workload: 'shop', args, options: common, cases: casesOf(common, values), loops: [], goals: shopGoals });
+    return runSuite({ workload: 'shop', args, options: common, cases: shopCases(common, values), loops: [], goals: shopGoals });
   },
 };
 
-function casesOf(common: CommonOptions, values: Values): CasePlan[] {
+export function shopCases(common: CommonOptions, values: Values): CasePlan[] {
   const specs = specsOf(values);
   const shape = text(values, 'counter');
   return kindsOf(common).flatMap((kind) => [
