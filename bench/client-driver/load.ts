@@ -9,6 +9,7 @@
  *     loop), so that a server that stands still delays all who come meanwhile.
  */
 
+import { Arrivals } from '../driver/arrivals.ts';
 import type { DriverRandom } from '../driver/random.ts';
 import { Recorder } from '../driver/recorder.ts';
 import type { ClientLoop } from './protocol.ts';
@@ -16,9 +17,6 @@ import { SampleList } from './samples.ts';
 
 /** Resolves when the operation is over, with whether it was done. Must not reject for what a server does. */
 export type Operation = () => Promise<boolean>;
-
-const TICK_MS = 1;
-const MS_PER_S = 1_000;
 
 export class ClientLoad {
   readonly recorder = new Recorder();
@@ -28,12 +26,10 @@ export class ClientLoad {
   longestSilenceMs = 0;
   private readonly loop: ClientLoop;
   private readonly clients: number;
-  private readonly random: DriverRandom;
   private readonly operation: Operation;
   private readonly failed: (error: unknown) => void;
   private isSending = false;
-  private nextDue = 0;
-  private timer: NodeJS.Timeout | null = null;
+  private readonly arrivals: Arrivals | null;
   private beganAt = Infinity;
   private endedAt = Infinity;
   private answeredAt = 0;
@@ -41,8 +37,8 @@ export class ClientLoad {
   /** `failed` is told what an operation rejects with: a defect of the driver. */
   constructor(loop: ClientLoop, clients: number, random: DriverRandom, operation: Operation, failed: (error: unknown) => void) {
     this.loop = loop;
+    this.arrivals = loop.kind === 'open' ? new Arrivals(loop.perSecond, random, (now) => this.pump(now)) : null;
     this.clients = clients;
-    this.random = random;
     this.operation = operation;
     this.failed = failed;
   }
@@ -51,8 +47,7 @@ export class ClientLoad {
     this.isSending = true;
     const now = performance.now();
     if (this.loop.kind === 'open') {
-      this.nextDue = now + this.gap();
-      this.tick();
+      this.arrivals!.start(now);
     } else {
       for (let i = 0; i < this.loop.inFlight * this.clients; i++) this.launch(now, now);
     }
@@ -61,8 +56,7 @@ export class ClientLoad {
   /** Nothing becomes due any more. */
   stop(): void {
     this.isSending = false;
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
+    this.arrivals?.stop();
   }
 
   /** Of the measured time. */
@@ -106,21 +100,6 @@ export class ClientLoad {
   }
 
   private pump(now: number): void {
-    while (this.isSending && this.nextDue <= now) {
-      const due = this.nextDue;
-      this.nextDue += this.gap();
-      this.launch(due, now);
-    }
-  }
-
-  private tick(): void {
-    this.timer = setTimeout(() => {
-      this.pump(performance.now());
-      if (this.isSending) this.tick();
-    }, TICK_MS);
-  }
-
-  private gap(): number {
-    return this.loop.kind === 'open' ? (-Math.log(1 - this.random.unit()) * MS_PER_S) / this.loop.perSecond : 0;
+    while (this.arrivals!.isDue(now)) this.launch(this.arrivals!.take(), now);
   }
 }

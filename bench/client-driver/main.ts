@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { converse } from '../driver/conversation.ts';
 import { monotonicMs } from '../driver/monotonic.ts';
 import { DriverRandom } from '../driver/random.ts';
 import { CarefulClient } from './careful-client.ts';
@@ -21,19 +22,7 @@ let counters: Counters;
 let probes: Probes;
 let load: ClientLoad;
 
-process.on('message', (message: ToClientDriver) => {
-  handle(message).catch(failed);
-});
-// Without the harness there is nobody to report to.
-process.on('disconnect', () => process.exit(1));
-
-function tell(message: FromClientDriver): void {
-  process.send!(message);
-}
-
-function failed(error: unknown): void {
-  tell({ is: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-}
+const { tell, failed } = converse<ToClientDriver, FromClientDriver>(handle);
 
 async function handle(message: ToClientDriver): Promise<void> {
   switch (message.do) {

@@ -15,6 +15,7 @@
  * The clock is read once per socket read and once per write, not once per command.
  */
 
+import { Arrivals } from './arrivals.ts';
 import { Backlog } from './backlog.ts';
 import { choiceOf } from './choice.ts';
 import type { Choice, Distribution } from './choice.ts';
@@ -46,9 +47,6 @@ export interface Expected {
   readonly sums: Float64Array;
 }
 
-const TICK_MS = 1;
-const MS_PER_S = 1_000;
-
 /** Connections that lead to the same node, and what is due for its actors. */
 interface Group {
   readonly lines: Line[];
@@ -76,8 +74,7 @@ export class Load {
   /** By actor, the group that leads to its owner; null when any will do. */
   private readonly groupOf: Int32Array | null;
   private readonly everyone: Choice | null;
-  private nextDue = 0;
-  private timer: NodeJS.Timeout | null = null;
+  private readonly arrivals: Arrivals | null;
   private swept = 0;
   private readonly sweepOrder: Int32Array | null;
 
@@ -90,6 +87,7 @@ export class Load {
     this.counts = new Float64Array(actors);
     this.sums = new Float64Array(actors);
     this.random = new DriverRandom(options.seed);
+    this.arrivals = loop.kind === 'open' ? new Arrivals(loop.perSecond, this.random, (now) => this.pump(now)) : null;
     this.groupOf = ownerOf;
     this.sweepOrder = loop.kind === 'sweep' ? shuffled(actors, this.random) : null;
     const slots = loop.kind === 'open' ? loop.inFlightMax : loop.inFlight;
@@ -104,19 +102,14 @@ export class Load {
 
   start(): void {
     this.isSending = true;
-    if (this.options.loop.kind === 'open') {
-      this.nextDue = performance.now() + this.gap();
-      this.tick();
-    } else {
-      for (const { lines } of this.groups) for (const line of lines) line.startAll();
-    }
+    if (this.arrivals !== null) this.arrivals.start(performance.now());
+    else for (const { lines } of this.groups) for (const line of lines) line.startAll();
   }
 
   /** No request becomes due any more; those that are due are sent, and answers count until none is outstanding. */
   stop(): void {
     this.isSending = false;
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
+    this.arrivals?.stop();
   }
 
   /** Due and not sent. */
@@ -149,11 +142,11 @@ export class Load {
 
   /** Gives out what has become due. */
   pump(now: number): void {
-    if (now < this.nextDue || !this.isSending) return;
-    while (this.nextDue <= now) {
+    const { arrivals } = this;
+    if (arrivals === null || !arrivals.isDue(now)) return;
+    while (arrivals.isDue(now)) {
       const actor = this.everyone!.next();
-      this.giveOut(this.groups[this.groupOf === null ? 0 : this.groupOf[actor]!]!, actor, this.nextDue);
-      this.nextDue += this.gap();
+      this.giveOut(this.groups[this.groupOf === null ? 0 : this.groupOf[actor]!]!, actor, arrivals.take());
     }
     for (const { lines } of this.groups) for (const line of lines) line.send();
   }
@@ -169,18 +162,6 @@ export class Load {
       }
     }
     backlog.push(actor, due);
-  }
-
-  private tick(): void {
-    this.timer = setTimeout(() => {
-      this.pump(performance.now());
-      if (this.isSending) this.tick();
-    }, TICK_MS);
-  }
-
-  private gap(): number {
-    const { loop } = this.options;
-    return loop.kind === 'open' ? (-Math.log(1 - this.random.unit()) * MS_PER_S) / loop.perSecond : 0;
   }
 }
 

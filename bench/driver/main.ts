@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { converse } from './conversation.ts';
 import { Connection } from './connection.ts';
 import { actorAddress } from './format.ts';
 import type { BodyShape, Driven, FrameFormat } from './format.ts';
@@ -22,15 +23,7 @@ let open: Connection[] = [];
 let job: DriverJob;
 let load: Load;
 
-process.on('message', (message: ToDriver) => {
-  handle(message).catch((error: unknown) => tell({ is: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }));
-});
-// Without the harness there is nobody to report to.
-process.on('disconnect', () => process.exit(1));
-
-function tell(message: FromDriver): void {
-  process.send!(message);
-}
+const { tell } = converse<ToDriver, FromDriver>(handle);
 
 async function handle(message: ToDriver): Promise<void> {
   switch (message.do) {

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { converse } from '../driver/conversation.ts';
 import { CarefulClient } from '../client-driver/careful-client.ts';
 import { ClientLoad } from '../client-driver/load.ts';
 import { DriverRandom } from '../driver/random.ts';
@@ -17,19 +18,7 @@ let clients: CarefulClient[] = [];
 let customers: Customers;
 let load: ClientLoad;
 
-process.on('message', (message: ToCustomers) => {
-  handle(message).catch(failed);
-});
-// Without the harness there is nobody to report to.
-process.on('disconnect', () => process.exit(1));
-
-function tell(message: FromCustomers): void {
-  process.send!(message);
-}
-
-function failed(error: unknown): void {
-  tell({ is: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-}
+const { tell, failed } = converse<ToCustomers, FromCustomers>(handle);
 
 async function handle(message: ToCustomers): Promise<void> {
   switch (message.do) {
