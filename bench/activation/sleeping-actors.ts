@@ -4,8 +4,8 @@
  *
  * S1  Every actor has a snapshot. The nodes that fill them hold sixteen actors in memory, so that each is passivated, which takes one, as soon as some
  *     others come; behind the actors that are measured come others, so that the last of them are pushed out, too.
- * S2  *Hot* is what the nodes wrote last: log files that are still open, or Redis. *Cold* is what was sealed: behind the actors come so many bytes of
- *     others that everything that is still hot is theirs.
+ * S2  *Hot* is what the nodes wrote last: log files that are still open, or Redis. *Cold* is what was sealed: behind the actors come so many
+ *     others that everything that is still hot is theirs, which is looked at.
  * S3  After the start nobody is in memory: see `activated`, which counts from there.
  *
  * The page cache of the machine stays as it is: a disk that has to move is not measured.
@@ -15,14 +15,17 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { DOCUMENT_TYPE } from '../driver/format.ts';
+import { actorAddress, DOCUMENT_TYPE } from '../driver/format.ts';
 import type { Expected } from '../driver/load.ts';
 import { RemoteDriver } from '../driver/remote.ts';
 import { plainLoad } from '../harness/load-spec.ts';
 import type { LoadSpec } from '../harness/load-spec.ts';
 import { fill } from '../harness/loaded-run.ts';
 import type { RunSettings } from '../harness/loaded-run.ts';
+import { bucketOf } from '../../runtime/faults/messages/log-record.ts';
 import { BENCH_BEHAVIORS } from '../../runtime/faults/node-process.ts';
+import { createColdTier } from '../../runtime/journal/cold/cold-tier.ts';
+import { inspectStore } from '../../runtime/journal/redis/inspection.ts';
 import type { Servers } from '../subject/servers.ts';
 
 export const tiers = ['hot', 'cold'] as const;
@@ -40,15 +43,19 @@ export const WARM_UP_PREFIX = 'warm-';
 const BALLAST_PREFIX = 'ballast-';
 /** The least that a node takes. */
 const RESIDENT_MAX = 16;
-const BALLAST_ACTORS = 2_560;
-const BALLAST_VALUE_BYTES = 2_048;
-/** A record holds them twice, in the command and in the event. */
-const BALLAST_BYTES = BALLAST_ACTORS * BALLAST_VALUE_BYTES * 2;
+/** A record holds the value twice, in the command and in the event. */
+const BALLAST = {
+  /** More than the six files that may wait to be sealed. */
+  files: { actors: 2_560, valueBytes: 2_048 },
+  /** Every bucket keeps 64 KiB hot at least, and gets more than that even when it gets the fewest of them. */
+  store: { actors: 5_120, valueBytes: 8_192 },
+} as const;
 const COLD_MAX_MS = 60_000;
 const POLL_MS = 1_000;
 /** The least that can be set. */
 const SEAL_AT_BYTES = 2 ** 20;
 const HOT_LOG_MIB = 1;
+const BUCKET_BITS = 8;
 
 export class SleepingActors {
   /** What every actor holds. */
@@ -77,7 +84,8 @@ export class SleepingActors {
       this.expected = await this.give(driver, '', { actors: options.actors });
       await this.give(driver, WARM_UP_PREFIX, { actors: options.warmUpActors });
       if (options.tier === 'cold') {
-        await this.give(driver, BALLAST_PREFIX, { actors: BALLAST_ACTORS, type: DOCUMENT_TYPE, shape: { valueBytes: BALLAST_VALUE_BYTES, fanOut: 0 } });
+        const { actors, valueBytes } = servers.redis === null ? BALLAST.files : BALLAST.store;
+        await this.give(driver, BALLAST_PREFIX, { actors, type: DOCUMENT_TYPE, shape: { valueBytes, fanOut: 0 } });
         await this.untilCold();
       }
     } finally {
@@ -111,14 +119,40 @@ export class SleepingActors {
   /** S2 */
   private async untilCold(): Promise<void> {
     const until = performance.now() + COLD_MAX_MS;
-    // A tier that seals bucket by bucket is not done with all of them when it is done with most.
-    for (let before = Infinity; ; ) {
-      const hot = await this.servers.metric('troupe_journal_hot_bytes');
-      if (hot < BALLAST_BYTES && hot === before) return;
-      before = hot;
-      if (performance.now() > until) throw new Error(`${hot} bytes are hot ${COLD_MAX_MS} ms after ${BALLAST_BYTES} were written behind the actors`);
+    for (;;) {
+      const why = await (this.servers.redis === null ? this.hotFiles() : this.hotBuckets(this.servers.redis.port));
+      if (why === null) return;
+      if (performance.now() > until) throw new Error(`after ${COLD_MAX_MS} ms the actors are not cold: ${why}`);
       await sleep(POLL_MS, undefined, { signal: this.settings.signal });
     }
+  }
+
+  /** Files are of all buckets together, in the order of time. */
+  private async hotFiles(): Promise<string | null> {
+    const { actors, valueBytes } = BALLAST.files;
+    const behind = actors * valueBytes * 2;
+    const hot = await this.servers.metric('troupe_journal_hot_bytes');
+    return hot < behind ? null : `${hot} bytes are hot, and ${behind} were written behind them`;
+  }
+
+  /** Each bucket has a log of its own, of which the newest records stay hot. */
+  private async hotBuckets(port: number): Promise<string | null> {
+    const behind = new Array<number>(2 ** BUCKET_BITS).fill(0);
+    for (let i = 0; i < BALLAST.store.actors; i++) behind[bucketOf(actorAddress({ type: DOCUMENT_TYPE, prefix: BALLAST_PREFIX }, i), BUCKET_BITS)]!++;
+    const inspection = await inspectStore({
+      store: { addresses: [{ host: '127.0.0.1', port }] }, namespace: 'main', tier: createColdTier({ directory: this.coldFolder }), onWarning: () => undefined,
+    });
+    try {
+      const { buckets } = await inspection.stat();
+      const hot = buckets.filter(({ bucket, hotRecords }) => (hotRecords ?? 0) > behind[bucket.index]!);
+      return hot.length === 0 ? null : `${hot.length} buckets have more records hot than were written behind them`;
+    } finally {
+      await inspection.close();
+    }
+  }
+
+  private get coldFolder(): string {
+    return join(this.directory, 'cold');
   }
 
   private fillArgs(): string[] {
@@ -129,8 +163,7 @@ export class SleepingActors {
   private tierArgs(): string[] {
     if (this.options.tier === 'hot') return [];
     if (this.servers.kind === 'embedded') return ['--segment-file-bytes', String(SEAL_AT_BYTES)];
-    const cold = join(this.directory, 'cold');
-    mkdirSync(cold, { recursive: true });
-    return ['--cold', cold, '--hot-log-max-mib', String(HOT_LOG_MIB)];
+    mkdirSync(this.coldFolder, { recursive: true });
+    return ['--cold', this.coldFolder, '--hot-log-max-mib', String(HOT_LOG_MIB)];
   }
 }
