@@ -35,13 +35,13 @@ interface HelpLine {
 }
 
 const serverLines: readonly HelpLine[] = [
-  { option: 'subjects', value: '<list>', text: 'of embedded (one node by itself), redis (one node on Redis), cluster (--nodes on one Redis), target' },
+  { option: 'subjects', value: '<list>', text: 'of embedded (one node by itself), redis (one node on Redis), cluster (--nodes on one Redis)' },
   { option: 'baselines', value: '<list>', text: 'of echo, floor, floor-redis, floor-redis-events; measured beside them; or none' },
   { option: 'peers', value: '<list>', text: 'of restate, workerd: other servers that keep counters durably, for shapes with one in flight. Installed by you: bench/README.md' },
   { option: 'peer-folder', value: '<dir>', text: 'where their node_modules are; --restate <path> and --workerd <path> name programs' },
   { option: 'nodes', value: '<n>', text: 'of cluster' },
   { option: 'redis-fsync', value: '<when>', text: 'appendfsync of the Redis: everysec, always, no' },
-  { option: 'target', value: '<url>', text: 'gateway of a running cluster, ws://host:port, once for each node; behaviors/bench is deployed; actors stay in it' },
+  { option: 'target', value: '<url>', text: 'a subject that runs already: the gateway of each node, ws://host:port; behaviors/bench is deployed; actors stay in it' },
   { option: 'rounds', value: '<n>', text: 'every case once a round, on a fresh server; medians are reported' },
   { option: 'duration', value: '<s>', text: 'measured time of one run' },
   { option: 'warm-up', value: '<s>', text: 'before it, not counted' },
