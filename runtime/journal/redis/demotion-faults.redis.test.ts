@@ -163,6 +163,34 @@ await t.test('a reader that does not own the bucket reads while it is demoted', 
   t.ok(reads > 3, `${reads} reads beside ${one.demotion.demotions} demotions`);
 });
 
+await t.test('it is demoted once more while a reader notes what was demoted', async (t) => {
+  const rig = await tieredRigFor(t);
+  const volume = volumeThatFills(rig.directory);
+  const one = await rig.journal('one', { tier: volume.tier });
+  const work = await demoted(one, 5);
+  const other = await rig.journal('other');
+  volume.isFull = true;
+  await work.append(one.journal, 80);
+  const records = other.journal.readBucket(bucket, 1)[Symbol.asyncIterator]();
+  t.equal((await records.next()).value!.position, 1, 'it has looked where the log begins, and where it ends');
+  volume.isFull = false;
+  await until(() => one.journal.stat().hotBytes <= HOT_BYTES);
+  await one.demotion.idle();
+  const { links } = (other.journal as unknown as { opening: { parts: { links: { call(...args: unknown[]): Promise<unknown> } } } }).opening.parts;
+  const call = links.call.bind(links);
+  let lists = 0;
+  links.call = async (...args) => {
+    // Between the two calls that tell where the log begins, and what is cold.
+    if (args[2] === 'HVALS' && ++lists === 1) await demotesOn(t, one, work);
+    return call(...args);
+  };
+  let position = 1;
+  for (let next = await records.next(); next.done !== true; next = await records.next()) {
+    if (next.value.position !== ++position) throw new Error(`position ${next.value.position} in place of ${position}`);
+  }
+  t.ok(lists >= 2, `the list was read ${lists} times`);
+});
+
 await t.test('what is read is read under one division into hot and cold, whatever moves in between (H1)', async (t) => {
   const rig = await tieredRigFor(t);
   const tier = rig.tier();

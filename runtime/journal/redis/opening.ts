@@ -124,13 +124,17 @@ export class Opening {
   }
 
   /** A bucket as it stands, without taking its epoch: for whoever only reads. @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
-  async look(id: BucketId): Promise<HotBucket> {
+  look(id: BucketId): Promise<HotBucket> {
     const keys = bucketKeys(this.parts.namespace, id);
+    return this.unmoved(keys, (meta) => this.asFound(id, keys, meta));
+  }
+
+  /** What takes several calls to read is read again as long as its owner demotes meanwhile: the calls then do not fit together. */
+  private async unmoved<T>(keys: BucketKeys, read: (meta: FoundMeta) => Promise<T>): Promise<T> {
     for (let meta = await this.metaAt(keys); ; ) {
       try {
-        return await this.asFound(id, keys, meta);
+        return await read(meta);
       } catch (error) {
-        // Its owner has demoted what was being read.
         const now = await this.metaAt(keys);
         if (now.trimmed === meta.trimmed) throw error;
         meta = now;
@@ -155,12 +159,16 @@ export class Opening {
    * because the log went back is no damage (O2).
    * @throws TroupeError, StoreError as `look`
    */
-  async catchUp(bucket: HotBucket): Promise<HotBucket | null> {
-    const { id, keys, log } = bucket;
+  catchUp(bucket: HotBucket): Promise<HotBucket | null> {
+    const { log } = bucket;
     const before = log.trimmed;
     // As it is before the store is asked: an append may be acknowledged meanwhile.
     const known: KnownStanding = { incarnation: bucket.incarnation, epoch: bucket.epoch, position: log.position, head: { hi: log.head.hi, lo: log.head.lo } };
-    const { incarnation, position, trimmed, trimmedHead, note } = await this.metaAt(keys);
+    return this.unmoved(bucket.keys, (meta) => this.caughtUp(bucket, before, known, meta));
+  }
+
+  private async caughtUp(bucket: HotBucket, before: number, known: KnownStanding, { incarnation, position, trimmed, trimmedHead, note }: FoundMeta): Promise<HotBucket | null> {
+    const { id, keys, log } = bucket;
     if (note !== null) throw rolledBack(id, note);
     if (incarnation !== null && position !== null && sameHash(incarnation, known.incarnation) && position < known.position) {
       throw rolledBack(id, await this.noteLoss(keys.meta, known));
