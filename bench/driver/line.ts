@@ -131,7 +131,7 @@ export class Line implements AnswerSink {
 
   /** One write of everything that became sendable. */
   send(): void {
-    if (this.sendableCount === 0) return;
+    if (this.sendableCount === 0 || this.waitsForMore) return;
     const { connection, load } = this;
     const { format } = load;
     const { perFrame } = load.options;
@@ -146,6 +146,12 @@ export class Line implements AnswerSink {
     }
     this.sendableCount = 0;
     connection.flush();
+  }
+
+  /** In a closed loop a frame is filled before it is sent, as long as there are answers to come that will fill it. */
+  private get waitsForMore(): boolean {
+    const open = this.slotOpen.length - this.freeCount;
+    return !this.isOpenLoop && this.sendableCount < this.load.options.perFrame && this.sendableCount < open;
   }
 
   private write(index: number, slot: number, now: number): void {

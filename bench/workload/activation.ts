@@ -79,7 +79,7 @@ export function activationCases(common: CommonOptions, values: Values): CasePlan
 }
 
 export function activationGoals(cases: readonly CaseReport[]): GoalReport[] {
-  return cases.flatMap((one): GoalReport[] => {
+  return cases.filter(({ workload }) => workload === 'activation').flatMap((one): GoalReport[] => {
     const { id, load, parameters } = one;
     if (load === 'memory') {
       const value = medianOf(one, ({ figures }) => figures.find(({ name }) => name === PER_LIVE_ACTOR)?.value ?? null);
