@@ -121,7 +121,7 @@ export class Activation {
     return latencyOf(histogram);
   }
 
-  /** Each was activated by what it was asked, and holds what it was given, and with commands the increment that it was asked for now. */
+  /** Each was activated by what it was asked, and holds what it was given, and with commands that second increment, too. */
   private async check(driver: RemoteDriver, totals: DriverTotals, activated: number): Promise<Check> {
     const trouble = isClean([totals]);
     if (trouble !== null) return { passed: false, detail: trouble };

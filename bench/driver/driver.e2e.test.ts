@@ -167,3 +167,23 @@ t.test('in a sweep every actor has its turn once', async (t) => {
   t.same([verdict.mismatches, verdict.failures], [[], []]);
   t.ok(load.counts.every((count) => count === 1));
 });
+
+t.test('a read that does not answer what the actor holds is counted', async (t) => {
+  const standIn = new StandIn('none');
+  for (let i = 0; i < ACTORS; i++) standIn.increment(`${COUNTER_TYPE}:c-${i}`, 3, '');
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: (names) => [...names][0]! });
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  server.on('connection', (client) => client.on('message', (data: Buffer) => client.send(answerProto(standIn, data))));
+  const format = protoFormat(COUNTERS);
+  const connection = await Connection.open(local((server.address() as AddressInfo).port), format.subprotocol, false);
+  t.teardown(() => connection.close());
+  // Of two actors another value or another number is expected than they have.
+  const expected = { counts: new Float64Array(ACTORS).fill(1), sums: new Float64Array(ACTORS).fill(3) };
+  expected.sums[4] = 2;
+  expected.counts[7] = 2;
+  const load = new Load([[connection]], format, { loop: { kind: 'sweep', inFlight: 4 }, request: 'get', distribution: 'uniform', actors: ACTORS, perFrame: 1, keys: true, seed: 7 }, null, expected);
+  load.start();
+  while (!load.isSwept) await sleep(5);
+  t.equal(load.wrong, 2);
+});
