@@ -20,8 +20,8 @@ export async function openFold(bucket: Bucket, head: BucketHead, journal: Journa
   bucket.typeStrikes.clear();
   bucket.typeQuarantines.clear();
   bucket.opened(head);
-  let from = 1;
-  if (head.checkpoint !== null && restoreCheckpoint(bucket, head.checkpoint.bytes)) from = head.checkpoint.position + 1;
+  bucket.openedCheckpoint = head.checkpoint !== null && restoreCheckpoint(bucket, head.checkpoint.bytes) ? head.checkpoint.position : 0;
+  const from = bucket.openedCheckpoint + 1;
   if (from <= head.position) {
     const record = new RecordReader();
     for await (const stored of journal.readBucket(head.bucket, from, head.position + 1)) foldRecord(bucket, record.over(stored.bytes));

@@ -45,8 +45,9 @@ export class Bucket {
   position = 0;
   readonly head: MutableHash64 = { hi: 0, lo: 0 };
   durablePosition = 0;
-  /** Where the log ended when it was opened. */
+  /** Where the log ended when it was opened, and where the journal's newest checkpoint of the fold stood then; 0 when there was none to use. */
   openedPosition = 0;
+  openedCheckpoint = 0;
   /** The newest recorded time; the next decision's is not before it. */
   nowMs = 0;
   /** The recorded time of the last record encoded; decisions on their way may have a later one already, below `nowMs`. */

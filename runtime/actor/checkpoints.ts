@@ -24,7 +24,7 @@ export class Checkpoints {
     this.scheduler = scheduler;
   }
 
-  /** Of all buckets that serve here. While that is under way it begins anew. */
+  /** Of all buckets that serve here, but for those of which nothing was recorded since they were opened by one. While that is under way it begins anew. */
   take(): void {
     this.next = 0;
     if (!this.isUnderWay) this.step();
@@ -36,7 +36,8 @@ export class Checkpoints {
     let timers = 0;
     while (this.next < buckets.length && timers < limits.checkpointTimersPerTurnMax) {
       const bucket = buckets[this.next++]!;
-      if (bucket.stopped) continue;
+      // The journal gave that one out, and has it.
+      if (bucket.stopped || bucket.position === bucket.openedCheckpoint) continue;
       group.checkpoints.push(encodeCheckpoint(bucket));
       timers += bucket.timers.size;
     }

@@ -65,7 +65,7 @@ export interface BucketHead {
   readonly position: number;
   /** `chain(previous head, record bytes)`, see codec/chain.ts. */
   readonly head: Hash64;
-  /** The newest checkpoint that agrees with the log (J8): an encoded troupe.v1.BucketCheckpoint, and its position. */
+  /** The newest checkpoint that agrees with the log (J8): an encoded troupe.v1.BucketCheckpoint, to be read only, and its position. */
   readonly checkpoint: { readonly position: number; readonly bytes: Buffer } | null;
 }
 

@@ -122,6 +122,23 @@ t.test('columns of different length are refused', async (t) => {
   t.throws(() => other.restore(12, Buffer.from([5, 6]), 0, 2), /columns differ/);
 });
 
+t.test('keys that do not rise are refused', async (t) => {
+  t.throws(() => new TimerIndex().restore(11, Buffer.from([1, 0]), 0, 2), /do not rise/);
+});
+
+t.test('a checkpoint of many, and what is armed and removed behind it, in any order', async (t) => {
+  const model = new Model();
+  const index = new TimerIndex();
+  for (let n = 0; n < 5_000; n++) apply(model, index, { what: 'arm', key: 128 + n * 3, due: 1 + ((n * 7_919) % 5_003) });
+  const again = restored(index);
+  for (let n = 0; n < 5_000; n += 2) apply(model, again, { what: 'remove', key: 128 + n * 3, due: 1 });
+  // Into the slots of those that went.
+  for (let n = 0; n < 1_000; n++) apply(model, again, { what: 'arm', key: 20_000 + n, due: 1 + n });
+  agree(model, again);
+  agree(model, restored(again));
+  t.same([...restored(again).sortedKeys()], [...model.dues.keys()].sort((a, b) => a - b));
+});
+
 t.test('a key names a record and an index', async (t) => {
   t.same(timerRef(timerKey({ position: 2 ** 45, index: 99 })), { position: 2 ** 45, index: 99 });
 });

@@ -41,8 +41,6 @@ export class TimerIndex {
   private heaped = 0;
   /** Slots by key: open addressing, at most half full. */
   private table = new Int32Array(0);
-  /** Dues and keys of a checkpoint come as two columns. */
-  private restored: number[] = [];
 
   constructor() {
     this.clear();
@@ -51,7 +49,6 @@ export class TimerIndex {
   clear(): void {
     this.size = this.used = this.heaped = 0;
     this.free = EMPTY;
-    this.restored = [];
     this.allot(CAPACITY_MIN);
   }
 
@@ -137,41 +134,84 @@ export class TimerIndex {
 
   /** Keys in the order in which the timers were armed. */
   sortedKeys(): Float64Array {
-    const keys = new Float64Array(this.size);
+    return Float64Array.from(this.sortedSlots(), (slot) => this.keys[slot]!);
+  }
+
+  /** They stand in that order already, as long as no slot was used twice. */
+  private sortedSlots(): Int32Array {
+    const { keys } = this;
+    const slots = new Int32Array(this.size);
     let at = 0;
-    for (let slot = 0; slot < this.used; slot++) if (this.keys[slot]! >= 0) keys[at++] = this.keys[slot]!;
-    return keys.sort();
+    let before = -1;
+    let isSorted = true;
+    for (let slot = 0; slot < this.used; slot++) {
+      const key = keys[slot]!;
+      if (key < 0) continue;
+      slots[at++] = slot;
+      isSorted &&= key > before;
+      before = key;
+    }
+    return isSorted ? slots : slots.sort((a, b) => keys[a]! - keys[b]!);
   }
 
   // Fields 11 and 12 of troupe.v1.BucketCheckpoint.
 
   encode(wire: WireWriter): void {
     if (this.size === 0) return;
-    const keys = this.sortedKeys();
+    const slots = this.sortedSlots();
     const steps = wire.begin(11);
     let before = 0;
-    for (const key of keys) {
+    for (const slot of slots) {
+      const key = this.keys[slot]!;
       wire.varint(key - before);
       before = key;
     }
     wire.end(steps);
     const dues = wire.begin(12);
-    for (const key of keys) wire.varint(this.dueOf(key));
+    for (const slot of slots) wire.varint(this.dues[slot]!);
     wire.end(dues);
   }
 
-  /** The columns come one after the other. @throws WireError when they differ in length */
+  /**
+   * The columns come one after the other, into an index in which nothing stands yet. A node starts with a million of them: no look-up, no growth,
+   * and the heap is made of all of them at once.
+   * @throws WireError when the columns differ in length, and when keys do not rise
+   */
   restore(field: number, buffer: Buffer, from: number, to: number): void {
     const wire = new WireReader().over(buffer, from, to);
-    if (field === 11) {
-      let key = 0;
-      while (wire.at < wire.end) this.restored.push((key += wire.varint()));
-      return;
+    if (field === 11) this.restoreKeys(wire);
+    else this.restoreDues(wire);
+  }
+
+  private restoreKeys(wire: WireReader): void {
+    const count = varintsIn(wire.buffer, wire.at, wire.end);
+    let capacity = CAPACITY_MIN;
+    while (capacity < count) capacity *= 2;
+    this.used = 0;
+    this.allot(capacity);
+    const { keys, table } = this;
+    const mask = table.length - 1;
+    let key = 0;
+    for (let slot = 0; slot < count; slot++) {
+      const step = wire.varint();
+      if (step === 0) throw new WireError('keys do not rise');
+      keys[slot] = key += step;
+      let at = hashOf(key) & mask;
+      while (table[at] !== EMPTY) at = (at + 1) & mask;
+      table[at] = slot;
     }
-    let at = 0;
-    while (wire.at < wire.end && at < this.restored.length) this.arm(this.restored[at++]!, wire.varint());
-    if (wire.at < wire.end || at < this.restored.length) throw new WireError('columns differ in length');
-    this.restored = [];
+    this.used = this.size = count;
+  }
+
+  private restoreDues(wire: WireReader): void {
+    const { dues, heap, heapAt, size } = this;
+    if (varintsIn(wire.buffer, wire.at, wire.end) !== size) throw new WireError('columns differ in length');
+    for (let slot = 0; slot < size; slot++) {
+      dues[slot] = wire.varint();
+      heap[slot] = heapAt[slot] = slot;
+    }
+    this.heaped = size;
+    for (let at = (size >> 1) - 1; at >= 0; at--) this.sink(at, heap[at]!);
   }
 
   // The table. Deleting moves what stands behind it back, so that nothing is left of who went.
@@ -281,7 +321,14 @@ export class TimerIndex {
   }
 }
 
+function varintsIn(buffer: Buffer, from: number, to: number): number {
+  let count = 0;
+  for (let at = from; at < to; at++) if (buffer[at]! < 0x80) count++;
+  return count;
+}
+
 function hashOf(key: number): number {
-  const mixed = Math.imul((key >>> 0) ^ Math.imul((key / 0x1_0000_0000) | 0, 0x85eb_ca6b), 0x9e37_79b1);
+  const high = key < 0x1_0000_0000 ? 0 : Math.imul((key / 0x1_0000_0000) | 0, 0x85eb_ca6b);
+  const mixed = Math.imul((key >>> 0) ^ high, 0x9e37_79b1);
   return mixed ^ (mixed >>> 15);
 }

@@ -71,7 +71,7 @@ export class BucketState {
       epoch,
       position,
       head: { hi: head.hi, lo: head.lo },
-      checkpoint: checkpoint === null ? null : { position: checkpoint.position, bytes: Buffer.from(checkpoint.bytes) },
+      checkpoint: checkpoint === null ? null : { position: checkpoint.position, bytes: checkpoint.bytes },
     };
   }
 }

@@ -9,7 +9,7 @@ import { TroupeError } from '../../codec/errors.ts';
 import { sameHash } from '../../codec/hash64.ts';
 import { damaged } from '../sealed/damaged.ts';
 import { hashAt, wide } from '../sealed/words.ts';
-import type { BucketTable } from './bucket-table.ts';
+import type { BucketState, BucketTable, StoredCheckpoint } from './bucket-table.ts';
 import {
   CHECKPOINT_WORDS,
   ENTRY_CHECKPOINT,
@@ -31,6 +31,9 @@ import {
 import { LOG_HEADER_BYTES } from './log-file.ts';
 import type { LogFile, LogLink } from './log-file.ts';
 
+/** The newest of each bucket in a file, by word. A file holds several of each, of megabytes together when there are many timers: one is copied. */
+type CheckpointPlaces = Map<BucketState, number>;
+
 export interface ScanRules {
   /** F2; off only in the test that shows what it is for. */
   readonly chained: boolean;
@@ -45,15 +48,17 @@ export function scanLog(log: LogFile, image: FileImage, buckets: BucketTable, ne
   let at = LOG_HEADER_BYTES;
   let checksum = 0;
   const limit = next === null ? image.bytes.length : next.end;
+  const checkpoints: CheckpointPlaces = new Map();
   while (at < limit) {
     const length = verifiedLength(image, at, log.seed);
     if (length === 0 || (rules.chained && framePrevious(image, at) !== checksum)) break;
-    takeFrame(log, image, at, buckets);
+    takeFrame(log, image, at, buckets, checkpoints);
     checksum = image.words[at >> 2]!;
     at += length;
   }
   log.end = at;
   log.checksum = checksum;
+  for (const [bucket, w] of checkpoints) bucket.checkpoint = checkpointAt(image, w);
   if (at === LOG_HEADER_BYTES) throw damaged(log.path, at, 'the table of buckets cannot be read');
   if (next !== null) {
     if (at !== next.end || checksum !== next.checksum) throw damaged(log.path, at, 'the file after this one names another end');
@@ -75,7 +80,7 @@ function highestSyncedTo(log: LogFile, image: FileImage, from: number): number {
   return highest;
 }
 
-function takeFrame(log: LogFile, image: FileImage, at: number, buckets: BucketTable): void {
+function takeFrame(log: LogFile, image: FileImage, at: number, buckets: BucketTable, checkpoints: CheckpointPlaces): void {
   if (frameVersion(image, at) > FRAME_VERSION) {
     throw new TroupeError('JOURNAL_VERSION', `${log.path} has a frame of format ${frameVersion(image, at)}, this is ${FRAME_VERSION}`);
   }
@@ -85,13 +90,13 @@ function takeFrame(log: LogFile, image: FileImage, at: number, buckets: BucketTa
   const entries = words[(at >> 2) + 6]!;
   let w = (at + FRAME_HEADER_BYTES) >> 2;
   for (let i = 0; i < entries; i++) {
-    takeEntry(log, image, w, buckets);
+    takeEntry(log, image, w, buckets, checkpoints);
     w += entryWords(words, w);
   }
   log.index.add(words, at >> 2, at, (bits, index) => buckets.get(bits, index)!.slot);
 }
 
-function takeEntry(log: LogFile, image: FileImage, w: number, buckets: BucketTable): void {
+function takeEntry(log: LogFile, image: FileImage, w: number, buckets: BucketTable, checkpoints: CheckpointPlaces): void {
   const { words } = image;
   const bits = entryBits(words, w);
   const index = words[w + 1]!;
@@ -119,13 +124,23 @@ function takeEntry(log: LogFile, image: FileImage, w: number, buckets: BucketTab
       return;
     }
     case ENTRY_CHECKPOINT: {
-      const from = (w + CHECKPOINT_WORDS) << 2;
-      const bytes = image.bytes.subarray(from, from + words[w + 6]!);
-      const position = wide(words, w + 2);
-      if (bucket === undefined || position > bucket.position || crc32(bytes) !== words[w + 7]) return;
-      bucket.checkpoint = { position, head: hashAt(words, w + 4), bytes: Buffer.from(bytes) };
+      if (bucket === undefined || wide(words, w + 2) > bucket.position || crc32(checkpointBytes(image, w)) !== words[w + 7]) return;
+      checkpoints.set(bucket, w);
       return;
     }
     default:
   }
+}
+
+function checkpointBytes({ words, bytes }: FileImage, w: number): Buffer {
+  const from = (w + CHECKPOINT_WORDS) << 2;
+  return bytes.subarray(from, from + words[w + 6]!);
+}
+
+/** A copy, since the image's memory is used again. */
+function checkpointAt(image: FileImage, w: number): StoredCheckpoint {
+  const { words } = image;
+  const bytes = Buffer.allocUnsafeSlow(words[w + 6]!);
+  checkpointBytes(image, w).copy(bytes);
+  return { position: wide(words, w + 2), head: hashAt(words, w + 4), bytes };
 }
