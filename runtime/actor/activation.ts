@@ -25,6 +25,9 @@ export const RESIDENT = 1;
 /** No longer in the catalog. */
 export const GONE = 2;
 
+/** Shared: an empty array of its own would be 32 bytes an actor. */
+const NO_JOBS: readonly Job[] = Object.freeze([]);
+
 /**
  * Its fields are declared in the order in which a command needs them, so that each step of its way meets few lines of memory:
  * with ten thousand actors in turn that is what a command waits for.
@@ -92,9 +95,8 @@ export class Activation {
 
   // Life.
   readonly address: string;
-  readonly id: string;
   /** Commands that wait for the history. */
-  mailbox: Job[] = [];
+  mailbox: readonly Job[] = NO_JOBS;
   /** Why the history could not be folded; answers every command that came with it. */
   loadError: { readonly code: string; readonly message: string } | null = null;
   /** The senders' objects that lead here, the newest first; see Catalog. */
@@ -103,10 +105,10 @@ export class Activation {
   newer: Activation | null = null;
   older: Activation | null = null;
 
+  /** `type`: the one string that all of the type share. */
   constructor(
     address: string,
     type: string,
-    id: string,
     actorHash: Hash64,
     shardHash: Hash64,
     bucket: Bucket,
@@ -114,13 +116,17 @@ export class Activation {
   ) {
     this.address = address;
     this.type = type;
-    this.id = id;
     this.hashHi = actorHash.hi | 0;
     this.hashLo = actorHash.lo | 0;
     this.shardHi = shardHash.hi | 0;
     this.shardLo = shardHash.lo | 0;
     this.bucket = bucket;
     this.keys = keys;
+  }
+
+  /** Made when it is asked for, which is once a life. */
+  get id(): string {
+    return this.address.slice(this.type.length + 1);
   }
 
   get actorHash(): Hash64 {
@@ -139,6 +145,17 @@ export class Activation {
     this.lastPosition = position;
     this.lastHeadHi = head.hi | 0;
     this.lastHeadLo = head.lo | 0;
+  }
+
+  waitForHistory(job: Job): void {
+    if (this.mailbox === NO_JOBS) this.mailbox = [job];
+    else (this.mailbox as Job[]).push(job);
+  }
+
+  takeMailbox(): readonly Job[] {
+    const { mailbox } = this;
+    this.mailbox = NO_JOBS;
+    return mailbox;
   }
 
   /** Takes out the requests that wait for something about the actor other than its history or the sandbox. */

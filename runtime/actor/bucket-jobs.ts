@@ -54,9 +54,8 @@ export class BucketJobs {
     for (const activation of [...catalog.all()]) {
       const { bucket } = activation;
       if (!wanted.has(bucket)) continue;
-      for (const job of activation.mailbox) this.hold(job);
+      for (const job of activation.takeMailbox()) this.hold(job);
       bucket.held.push(...activation.takeWaiting());
-      activation.mailbox = [];
       catalog.remove(activation);
       const { handle } = activation;
       if (handle === 0) continue;

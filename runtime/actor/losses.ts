@@ -78,8 +78,8 @@ export class Losses {
 
   private dropActivations(jobs: Job[]): void {
     for (const activation of [...this.catalog.all()]) {
-      if (activation.phase === LOADING) this.keepRequests(jobs, activation.mailbox);
-      activation.mailbox = [];
+      const mailbox = activation.takeMailbox();
+      if (activation.phase === LOADING) this.keepRequests(jobs, mailbox);
       jobs.push(...activation.takeWaiting());
       this.catalog.remove(activation);
     }

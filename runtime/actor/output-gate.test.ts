@@ -45,7 +45,7 @@ function setUp(): { gate: OutputGate; script: ReturnType<typeof scripted>; answe
   const command = (bucket: Bucket, name: string, writes: boolean): void => {
     const group = gate.take();
     const hash = { hi: 1, lo: 1 };
-    const activation = new Activation(name, 'a.B', name, hash, hash, bucket, new KeyWindow(new KeySlab(), 1));
+    const activation = new Activation(name, 'a.B', hash, hash, bucket, new KeyWindow(new KeySlab(), 1));
     const job = new Job(JOB_COMMAND, activation, {
       to: new Address(name), name, format: 1, body: Buffer.alloc(0), bodyFrom: 0, bodyTo: 0, key: '', principal: '', session: '',
       done: () => void answers.push(name),

@@ -128,7 +128,7 @@ export class Routing {
     }
     catalog.use(activation);
     if (activation.poisoned) job.deaths = limits.suspicionMax;
-    if (activation.phase === LOADING) activation.mailbox.push(job);
+    if (activation.phase === LOADING) activation.waitForHistory(job);
     else loop.push(job);
   }
 
@@ -185,7 +185,7 @@ export class Routing {
         this.parts.catalog.use(activation);
         if (activation.poisoned) job.deaths = limits.suspicionMax;
         if (activation.phase === LOADING) {
-          activation.mailbox.push(job);
+          activation.waitForHistory(job);
           return true;
         }
         if (job.deaths > 0 && job.deaths < limits.suspicionMax) {
@@ -308,10 +308,11 @@ export class Routing {
 
   private activate(text: string, address: ActorAddress, bucket: Bucket): Activation {
     const { parts } = this;
-    if (!parts.bundles.served.has(address.type)) throw unknownTypeError(address.type, parts.bundles.served.keys());
+    const served = parts.bundles.served.get(address.type);
+    if (served === undefined) throw unknownTypeError(address.type, parts.bundles.served.keys());
     const shard = hashText(shardKey(address));
     const keys = new KeyWindow(parts.slab, parts.limits.keysPerActorMax);
-    const activation = new Activation(text, address.type, address.id, hashText(text), shard, bucket, keys);
+    const activation = new Activation(text, served.type, hashText(text), shard, bucket, keys);
     activation.watchers = parts.watches.of(text);
     parts.catalog.add(activation);
     this.loads++;
@@ -345,8 +346,7 @@ export class Routing {
     activation.handle = this.nextHandle++;
     // The sandbox says it exactly; what waits is in front of the queue by then (T5 of the turn loop).
     this.parts.catalog.resize(activation, plan.stateBytes);
-    const { mailbox } = activation;
-    activation.mailbox = [];
+    const mailbox = activation.takeMailbox();
     if (!activation.poisoned) {
       const job = new Job(JOB_ACTIVATE, activation);
       job.write = plan.write;
@@ -365,9 +365,7 @@ export class Routing {
     // What passes by itself is told by whoever caused it, once, and not for each actor that somebody asks for meanwhile.
     if (!(error instanceof TroupeError && error.retryable)) log.error({ actor: activation.address, code: answer.code, err: error }, 'cannot activate');
     catalog.remove(activation);
-    const { mailbox } = activation;
-    activation.mailbox = [];
-    for (const job of mailbox) {
+    for (const job of activation.takeMailbox()) {
       if (job.origin === null) this.failSoon(job, answer);
       else {
         this.leave(job);

@@ -21,7 +21,7 @@ const keys = [
 function activation(): Activation {
   const bucket = new Bucket({ bits: 8, index: 3 });
   bucket.incarnation = { hi: 1, lo: 2 };
-  const made = new Activation('a.B:c', 'a.B', 'c', { hi: 3, lo: 4 }, { hi: 5, lo: 6 }, bucket, new KeyWindow(new KeySlab(), 128));
+  const made = new Activation('a.B:c', 'a.B', { hi: 3, lo: 4 }, { hi: 5, lo: 6 }, bucket, new KeyWindow(new KeySlab(), 128));
   for (const key of keys) made.keys.restore(key.hash, key.position);
   made.headMovedTo(2 ** 39 + 1, { hi: 0xffff_fff0, lo: 8 });
   made.seq = 12;

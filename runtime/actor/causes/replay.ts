@@ -119,7 +119,7 @@ export class Replay {
   /** null when the actor had no events then. */
   private async then(bucket: Bucket, actor: string, position: number): Promise<Then | null> {
     const { type, id } = splitAddress(actor);
-    const activation = new Activation(actor, type, id, hashText(actor), hashText(shardKey({ type, id })), bucket, new KeyWindow(this.slab, limits.keysPerActorMax));
+    const activation = new Activation(actor, type, hashText(actor), hashText(shardKey({ type, id })), bucket, new KeyWindow(this.slab, limits.keysPerActorMax));
     try {
       const plan = await new Loader(pastOf(this.histories, position), this.bundles).load(activation);
       if (activation.stateBundle === null) return null;
