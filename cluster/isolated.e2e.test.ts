@@ -110,7 +110,7 @@ class Asked {
 const directory = mkdtempSync(join(tmpdir(), 'troupe-isolated-'));
 const rig = await ClusterRig.start({ directory, nodes: 3, redis: { appendfsync: 'no' }, startArgs: ['--keys-per-actor-max', String(KEYS_MAX)] });
 const load = new ClusterLoad(book, actors.load, { perSecond: 1, repeatShare: 0, random: () => 0 });
-const world: Omit<World, 'leaseTtlMs'> = { rig, load, book, actors, random: () => DRAWN, clock: null, disk: null, pauses: new Map() };
+const world: Omit<World, 'leaseTtlMs'> = { rig, load, book, actors, random: () => DRAWN, clock: null, disk: null, pauses: new Map(), movedShares: new Map() };
 const clients: Client[] = [];
 for (const { port } of rig.nodes) clients.push(await Client.of(port));
 t.teardown(async () => {

@@ -197,6 +197,21 @@ t.test('a node that starts anew under its id is a new one: what it had is given 
   t.ok(anew.number > old!.number);
 });
 
+t.test('a node that is told of a change before it starts does not join by that (B6)', async (t) => {
+  const rig = new Rig();
+  const first = await rig.start('a');
+  await rig.time.pass(settleMs + heartbeatMs);
+  const second = new TestNode(rig, 'b', {});
+  second.plane.lookSoon();
+  await rig.time.pass(3 * heartbeatMs);
+  t.same([...rig.control.cluster!.nodes.keys()], ['a']);
+  t.equal(second.plane.state, null);
+  await second.plane.start();
+  await rig.time.pass(3 * heartbeatMs);
+  t.same([...rig.control.cluster!.nodes.keys()], ['a', 'b']);
+  t.ok(first.seesAlive('b'));
+});
+
 t.test('while the store is away nothing changes, however long (B1)', async (t) => {
   const rig = new Rig();
   const nodes = await rig.startMany(3);

@@ -10,6 +10,9 @@
  * B4  A node that was replaced by a newer incarnation beats no more.
  * B5  A store that was emptied is given the cluster again, under its own id: who is there and who should own what is found out anew, and the
  *     journal's epochs and incarnations see to it that nobody takes an emptied log for a sound one.
+ * B6  The first beat joins the cluster, so nothing beats before `start`, whoever says that something changed. [A node that was killed starts
+ *     again at the address where others know it. One of them tells it of a new map while it still looks whether somebody else has its name:
+ *     it finds itself.]
  */
 
 import type { Clock, Log, Scheduler as Timers } from '../../runtime/actor/seams.ts';
@@ -80,6 +83,7 @@ export class Membership {
   /** As of the last answer. */
   private livenessChanges = 0;
   private isFailing = false;
+  private isStarted = false;
   private isEnded = false;
   /** The round that runs, if any. */
   private round: Promise<void> | null = null;
@@ -99,6 +103,7 @@ export class Membership {
   }
 
   start(): void {
+    this.isStarted = true;
     this.beatAfter(0);
   }
 
@@ -120,7 +125,7 @@ export class Membership {
   private beatAfter(delayMs: number): void {
     const { clock, timers } = this.options;
     const atMs = clock.monotonic() + delayMs;
-    if (this.isEnded || atMs >= this.timerAtMs) return;
+    if (!this.isStarted || this.isEnded || atMs >= this.timerAtMs) return;
     this.timerAtMs = atMs;
     const timer = ++this.timer;
     timers.later(delayMs, () => {

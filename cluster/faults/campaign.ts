@@ -78,6 +78,8 @@ export interface CampaignResult {
   readonly eventsWatched: number;
   /** Longest time between two answers of an actor in a bucket that changed hands, by how it did. */
   readonly pauses: Readonly<Record<string, Times & { readonly buckets: number }>>;
+  /** Shares of all buckets that had another owner afterwards, by what happened. */
+  readonly movedShares: Readonly<Record<string, readonly number[]>>;
   readonly shop: ShopReport | null;
   readonly findings: readonly string[];
   readonly findingsCount: number;
@@ -134,7 +136,7 @@ class Campaign {
     const book = new Book(actors.all, this.findings);
     const random = randomFrom(options.seed);
     const load = new ClusterLoad(book, actors.load, { perSecond: options.perSecond, repeatShare: 0.05, random });
-    this.world = { rig, clock, disk, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map() };
+    this.world = { rig, clock, disk, load, book, actors, random, leaseTtlMs: LEASE_TTL_MS, pauses: new Map(), movedShares: new Map() };
     this.ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
     this.watchers = new Watchers(book);
     this.shop = options.shop ? new ShopBeside(rig, this.ids, { ordersPerSecond: options.shop, findings: this.findings, random }) : null;
@@ -244,7 +246,7 @@ class Campaign {
   }
 
   result(): CampaignResult {
-    const { load, rig, pauses } = this.world;
+    const { load, rig, pauses, movedShares } = this.world;
     return {
       rounds: this.rounds,
       load: load.figures,
@@ -254,6 +256,7 @@ class Campaign {
       proofs: this.proofs,
       eventsWatched: this.watchers.events,
       pauses: Object.fromEntries([...pauses].map(([what, list]) => [what, { buckets: list.length, ...timesOf(list) }])),
+      movedShares: Object.fromEntries(movedShares),
       shop: this.shop?.report ?? null,
       findings: this.findings.list,
       findingsCount: this.findings.count,

@@ -198,6 +198,12 @@ export class ClusterRig {
     return Array.from({ length: map.size }, (_, index) => index).filter((index) => map.ownerOf(index) === numbers.get(node.name));
   }
 
+  /** Of every bucket the number of its owner, by index. */
+  async owners(): Promise<number[]> {
+    const { map } = await this.look();
+    return Array.from({ length: map.size }, (_, index) => map.ownerOf(index));
+  }
+
   /**
    * Resolves with the time it took until all running nodes are ready, every bucket is held by one of them, none is moving, and each has its share.
    * @throws Error with what is missing, after a minute

@@ -21,6 +21,8 @@ export interface World {
   readonly disk: SlowDisk | null;
   /** Pauses that were measured, by what was measured. */
   readonly pauses: Map<string, number[]>;
+  /** Shares of all buckets that had another owner afterwards, by what happened. */
+  readonly movedShares: Map<string, number[]>;
 }
 
 /** A fault that has struck. */

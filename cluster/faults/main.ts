@@ -92,13 +92,17 @@ function faultsOf(names: readonly string[], rounds: number, seed: number, append
   });
 }
 
-function report({ rounds, load, fenced, epochsTaken, records, pauses, shop, findings }: CampaignResult, say: (text: string) => void): void {
+function report({ rounds, load, fenced, epochsTaken, records, pauses, movedShares, shop, findings }: CampaignResult, say: (text: string) => void): void {
   for (const [fault, list] of Map.groupBy(rounds, (round) => round.fault)) {
     const worst = list.map(({ struck }) => struck.worstMs).sort((a, b) => a - b);
     say(`${fault}: ${list.length} times; the last bucket answered after ${worst[Math.floor(worst.length / 2)]} ms (median), ${worst.at(-1)} ms (worst)`);
   }
   for (const [what, { buckets, medianMs, p99Ms, worstMs }] of Object.entries(pauses)) {
     say(`pause of a bucket, ${what}: ${buckets} buckets, ${medianMs} ms (median), ${p99Ms} ms (p99), ${worstMs} ms (worst)`);
+  }
+  for (const [what, shares] of Object.entries(movedShares)) {
+    const percent = shares.map((share) => share * 100).sort((a, b) => a - b);
+    say(`buckets with another owner, ${what}: ${percent[Math.floor(percent.length / 2)]!.toFixed(1)} % of all (median), ${percent.at(-1)!.toFixed(1)} % (most)`);
   }
   const inFlight = rounds.reduce((sum, round) => sum + round.inFlight, 0);
   say(`${rounds.length} faults struck ${inFlight} commands in flight; ${load.commands} commands acknowledged, ${load.repeats} answered again, ${load.late} late, worst ${load.worstMs} ms`);

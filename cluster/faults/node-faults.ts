@@ -112,6 +112,7 @@ export const leave: Fault = {
   async strike(world) {
     const node = anyNode(world);
     const buckets = await world.rig.bucketsOf(node);
+    const before = await world.rig.owners();
     let ended: Promise<void> = Promise.resolve();
     const measured = pausesOf(world, 'leave', buckets, async () => {
       ended = node.stop();
@@ -121,6 +122,7 @@ export const leave: Fault = {
       lasts: async () => {
         await measured;
         await ended;
+        await noteMoved(world, 'leave', before);
       },
       heal: async () => node.start(),
     };
@@ -157,10 +159,18 @@ export const leaveWithoutStore: Fault = {
 /** One more node takes its share, and leaves again. */
 export const join: Fault = {
   name: 'a node joins',
-  async strike({ rig }) {
+  async strike(world) {
+    const { rig } = world;
+    const before = await rig.owners();
     const spare = rig.nodes.find(({ isRunning }) => !isRunning) ?? (await rig.add());
     spare.start();
-    return { lasts: () => rig.whole(), heal: () => spare.stop() };
+    return {
+      lasts: async () => {
+        await rig.whole();
+        await noteMoved(world, 'join', before);
+      },
+      heal: () => spare.stop(),
+    };
   },
 };
 
@@ -200,6 +210,13 @@ export const drain: Fault = {
     return { lasts: () => measured, heal: () => rig.operate((store) => store.drain(node.name, false)) };
   },
 };
+
+/** Notes how many buckets have another owner than `before`. */
+async function noteMoved({ rig, movedShares }: World, what: string, before: readonly number[]): Promise<void> {
+  const owners = await rig.owners();
+  const share = owners.filter((owner, index) => owner !== before[index]).length / owners.length;
+  movedShares.set(what, [...(movedShares.get(what) ?? []), share]);
+}
 
 /**
  * Sends to one actor in each bucket, the next command when the last one is answered, while `work` lasts, and keeps the longest time
