@@ -33,6 +33,7 @@ const LOAD_ACTORS = 1_000;
 const IN_FLIGHT = 256;
 /** An odd number has a middle. */
 const WINDOWS = 7;
+const STARTS = 7;
 const DAY_MS = 86_400_000;
 const BURST_IN_MS = 5_000;
 const BURST_MAX_MS = 300_000;
@@ -51,21 +52,56 @@ interface Command {
 
 export async function runTimers(options: TimersOptions): Promise<readonly string[]> {
   const findings = new Findings();
-  for (const pending of [0, options.timers]) {
-    const run = new Run(options, pending, findings);
-    try {
-      await run.all();
-    } finally {
-      await run.node.kill();
-    }
+  const [none, many] = [0, options.timers].map((pending) => new Run(options, pending, findings)) as [Run, Run];
+  const both = [none, many];
+  try {
+    for (const run of both) await run.arm();
+    await compareLoad('as armed', both, options);
+    await compareStarts('after SIGKILL', both, 1, (run) => run.node.kill(), options);
+    await compareStarts('after an end in order', both, STARTS, (run) => run.node.stop(), options);
+    await compareLoad('after the restarts', both, options);
+    await many.burst();
+  } finally {
+    for (const run of both) await run.node?.kill();
   }
   return findings.list;
 }
 
+/** Taking turns, in several windows: a machine that is slow for a while slows both, and one window of a few seconds says as much about the garbage collector. */
+async function compareLoad(what: string, runs: readonly Run[], { commands, say }: TimersOptions): Promise<void> {
+  const measured = runs.map(() => ({ perSecond: [] as number[], cpuUs: [] as number[] }));
+  for (const run of runs) await run.load(LOAD_ACTORS * 10);
+  for (let window = 0; window < WINDOWS; window++) {
+    for (const [i, run] of runs.entries()) {
+      const { perSecond, cpuUs } = await run.load(commands);
+      measured[i]!.perSecond.push(perSecond);
+      measured[i]!.cpuUs.push(cpuUs);
+    }
+  }
+  for (const [i, { perSecond, cpuUs }] of measured.entries()) {
+    say(`${what}, ${runs[i]!.pending} pending: ${WINDOWS} times ${commands} commands, ${Math.round(middle(perSecond))}/s (median); CPU time of the node and its sandboxes each: ${middle(cpuUs).toFixed(2)} us, ${Math.min(...cpuUs).toFixed(2)} to ${Math.max(...cpuUs).toFixed(2)}`);
+  }
+}
+
+async function compareStarts(what: string, runs: readonly Run[], starts: number, end: (run: Run) => Promise<unknown>, { say }: TimersOptions): Promise<void> {
+  const measured = runs.map(() => ({ readyMs: [] as number[], cpuMs: [] as number[] }));
+  for (let n = 0; n < starts; n++) {
+    for (const [i, run] of runs.entries()) {
+      await end(run);
+      const { readyMs, cpuMs } = await run.start();
+      measured[i]!.readyMs.push(readyMs);
+      measured[i]!.cpuMs.push(cpuMs);
+    }
+  }
+  for (const [i, { readyMs, cpuMs }] of measured.entries()) {
+    say(`restart ${what}, ${runs[i]!.pending} pending: process start to ready ${rangeOf(readyMs)} ms, CPU time of the node until then ${rangeOf(cpuMs)} ms; ${memoryText(nodeMemory(runs[i]!.node.pid))}`);
+  }
+}
+
 class Run {
-  node: NodeProcess;
+  readonly pending: number;
+  node!: NodeProcess;
   private readonly options: TimersOptions;
-  private readonly pending: number;
   private readonly findings: Findings;
   private readonly data: string;
   private readonly ports = { port: 0, adminPort: 0 };
@@ -76,63 +112,39 @@ class Run {
     this.findings = findings;
     this.data = join(options.directory, `data-${pending}`);
     mkdirSync(this.data, { recursive: true });
-    this.node = undefined as unknown as NodeProcess;
   }
 
-  async all(): Promise<void> {
+  async arm(): Promise<void> {
     const { options, pending } = this;
-    options.say(`${pending} pending timers`);
     this.ports.port = await freePort();
     this.ports.adminPort = await freePort();
-    this.node = this.start();
-    await this.node.ready();
+    await this.start();
     await this.node.deploy(BEHAVIORS);
-    await this.arm();
-    await this.load('as armed');
-    await this.restart('after SIGKILL', () => this.node.kill());
-    await this.restart('after an end in order', () => this.node.stop());
-    await this.load('after the restarts');
-    if (pending > 0) await this.burst();
-  }
-
-  private async arm(): Promise<void> {
-    const { options, pending } = this;
     const actors = Math.ceil(options.timers / PER_ACTOR);
     // Spread over a day that comes tomorrow.
     const body = arm.encode({ count: pending === 0 ? 0 : PER_ACTOR, in: DAY_MS, apart: DAY_MS / PER_ACTOR }).finish();
     const began = performance.now();
     await this.send(actors, (n) => ({ to: `timers.v1.Pacer:p-${n}`, name: 'Arm', body }));
     const seconds = (performance.now() - began) / 1_000;
-    options.say(`  armed by ${actors} commands in ${seconds.toFixed(1)} s; ${memoryText(nodeMemory(this.node.pid))}; ${diskMib(this.data)} MiB on disk`);
+    options.say(`${pending} timers armed by ${actors} commands in ${seconds.toFixed(1)} s; ${memoryText(nodeMemory(this.node.pid))}; ${diskMib(this.data)} MiB on disk`);
   }
 
-  /** In several windows, since one of a few seconds says as much about the garbage collector and the compiler as about timers. */
-  private async load(what: string): Promise<void> {
-    const { commands } = this.options;
-    const to = (n: number): Command => ({ to: `timers.v1.Pacer:load-${n % LOAD_ACTORS}`, name: 'Beat', body: NO_BYTES });
-    await this.send(LOAD_ACTORS * 10, to);
-    const perSecond: number[] = [];
-    const cpuUs: number[] = [];
-    for (let window = 0; window < WINDOWS; window++) {
-      const cpu = this.cpuMs();
-      const began = performance.now();
-      await this.send(commands, to);
-      perSecond.push((commands / (performance.now() - began)) * 1_000);
-      cpuUs.push(((this.cpuMs() - cpu) * 1_000) / commands);
-    }
-    this.options.say(`  ${what}: ${WINDOWS} times ${commands} commands, ${Math.round(middle(perSecond))}/s; CPU time of the node and its sandboxes each: ${middle(cpuUs).toFixed(2)} us, ${Math.min(...cpuUs).toFixed(2)} to ${Math.max(...cpuUs).toFixed(2)}`);
+  async load(commands: number): Promise<{ readonly perSecond: number; readonly cpuUs: number }> {
+    const cpu = this.cpuMs();
+    const began = performance.now();
+    await this.send(commands, (n) => ({ to: `timers.v1.Pacer:load-${n % LOAD_ACTORS}`, name: 'Beat', body: NO_BYTES }));
+    return { perSecond: (commands / (performance.now() - began)) * 1_000, cpuUs: ((this.cpuMs() - cpu) * 1_000) / commands };
   }
 
-  private async restart(what: string, end: () => Promise<unknown>): Promise<void> {
-    await end();
-    this.node = this.start();
+  async start(): Promise<{ readonly readyMs: number; readonly cpuMs: number }> {
+    const { options, data, ports } = this;
+    this.node = new NodeProcess({ ...ports, data, log: join(options.directory, 'node.log'), startArgs: options.startArgs });
     const readyMs = await this.node.ready();
-    const fresh = memoryText(nodeMemory(this.node.pid));
-    this.options.say(`  restart ${what}: process start to ready ${Math.round(readyMs)} ms; ${fresh}`);
+    return { readyMs, cpuMs: sampleProcess(this.node.pid).cpuMs ?? 0 };
   }
 
   /** All of them are due at one moment, of actors of their own. */
-  private async burst(): Promise<void> {
+  async burst(): Promise<void> {
     const { burst, say } = this.options;
     const actors = Math.ceil(burst / PER_ACTOR);
     const body = arm.encode({ count: PER_ACTOR, in: BURST_IN_MS, apart: 0 }).finish();
@@ -152,7 +164,7 @@ class Run {
       await ask();
     } while (fired() < actors * PER_ACTOR && performance.now() - began < BURST_MAX_MS);
     const seconds = (performance.now() - began) / 1_000;
-    say(`  ${actors * PER_ACTOR} timers due at once had fired ${seconds.toFixed(2)} s later, ${Math.round((actors * PER_ACTOR) / seconds)}/s`);
+    say(`${actors * PER_ACTOR} timers due at once had fired ${seconds.toFixed(2)} s later, ${Math.round((actors * PER_ACTOR) / seconds)}/s`);
     // None comes twice.
     await sleep(2_000);
     await ask();
@@ -188,12 +200,13 @@ class Run {
     const pids = [this.node.pid, ...descendantsOf(this.node.pid)];
     return pids.reduce((sum, pid) => sum + (sampleProcess(pid).cpuMs ?? 0), 0);
   }
-
-  private start(): NodeProcess {
-    return new NodeProcess({ ...this.ports, data: this.data, log: join(this.options.directory, 'node.log'), startArgs: this.options.startArgs });
-  }
 }
 
 function middle(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+function rangeOf(values: readonly number[]): string {
+  const [median, least, most] = [middle(values), Math.min(...values), Math.max(...values)].map(Math.round);
+  return values.length === 1 ? String(median) : `${median} (${least} to ${most}, ${values.length} times)`;
 }
