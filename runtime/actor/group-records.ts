@@ -70,6 +70,11 @@ export class GroupRecords {
     return reader.over(this.wire.buffer, this.from, this.wire.length);
   }
 
+  /** As `readOpen`, a copy. */
+  copyOpen(): Buffer {
+    return Buffer.from(this.wire.buffer.subarray(this.from, this.wire.length));
+  }
+
   /** Closes the open record: the bucket's position and head move behind it. Returns its position. */
   end(bucket: Bucket, hashHi: number, hashLo: number): number {
     const run = this.runOf(bucket);

@@ -208,8 +208,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const { bundles, calls, watches, catalog } = this;
     return openWatch(request, {
       journal, bundles, calls, watches, catalog,
-      bucketOf: (address) => this.routing.bucketOf(address).id,
-      isOwned: (address) => this.routing.bucketOf(address).owned,
+      bucketOf: (address) => this.routing.bucketOf(address),
       get: (get) => this.get(get),
     });
   }
@@ -355,12 +354,12 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.messages.timers.released(group);
     this.loop.released();
     if (this.passivation.overfull) this.loop.schedule();
-    if (group.watched.length > 0) this.touched.push(...group.watched);
+    for (const record of group.watched) this.watches.offer(record, group);
     if (this.touched.length === 0) return;
     const touched = this.touched;
     this.touched = [];
     for (const activation of touched) {
-      for (const pump of activation.watchers ?? []) pump.wake();
+      for (const pump of activation.watchers ?? []) pump.answered();
     }
   }
 

@@ -22,6 +22,7 @@ import type { AnswerError } from './engine.ts';
 import { GroupRecords } from './group-records.ts';
 import type { Job } from './job.ts';
 import type { SentRecord } from './messages/outbox.ts';
+import type { FreshRecord } from './watches.ts';
 
 export interface TakenSnapshot {
   readonly activation: Activation;
@@ -52,8 +53,8 @@ export class CommitGroup {
   readonly sent: SentRecord[] = [];
   /** Channels by which messages of its records came in, with number and position of the last. No closure each: there may be as many as records. */
   readonly received: { readonly receivers: Receiver[]; readonly numbers: number[]; readonly positions: number[] } = { receivers: [], numbers: [], positions: [] };
-  /** Actors with watchers that have decided without anybody being answered. */
-  readonly watched: Activation[] = [];
+  /** Records of actors that are watched. */
+  readonly watched: FreshRecord[] = [];
   /** Called at release, with false when one of the group's appends failed. */
   readonly released: ((durable: boolean) => void)[] = [];
   /** What became of the appends, in the order of the runs. */

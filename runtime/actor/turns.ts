@@ -200,8 +200,6 @@ export class Turns {
     if (job.keySlot >= 0) activation.keys.record(job.keySlot, position);
     job.seq = activation.seq;
     if (job.origin === null) return;
-    // Nobody is answered here, so nothing else would tell the watches.
-    if (activation.watchers !== null) group.watched.push(activation);
     job.origin.recorded(position, group);
   }
 
@@ -246,6 +244,7 @@ export class Turns {
   private finish(activation: Activation, group: CommitGroup, nowMs: number): number {
     const { bucket } = activation;
     bucket.recordedMs = nowMs;
+    if (activation.watchers !== null) group.watched.push({ activation, position: bucket.position + 1, before: activation.lastPosition, bytes: group.records.copyOpen() });
     const position = group.records.end(bucket, activation.hashHi, activation.hashLo);
     activation.headMovedTo(position, bucket.head);
     activation.recordsSinceSnapshot++;

@@ -1,7 +1,8 @@
 /** Who watches whom, by address; kept apart from activations because a watch outlives them. */
 
 import type { BucketId } from '../codec/address.ts';
-import type { WatchPump } from './watches.ts';
+import type { CommitGroup } from './output-gate.ts';
+import type { FreshRecord, WatchPump } from './watches.ts';
 
 export class WatchRegistry {
   private readonly byAddress = new Map<string, Set<WatchPump>>();
@@ -19,6 +20,15 @@ export class WatchRegistry {
     }
     pumps.add(pump);
     return pumps;
+  }
+
+  /** A record of a released group. What cannot be told to be durable is looked for in the log. */
+  offer(record: FreshRecord, group: CommitGroup): void {
+    const { watchers, bucket } = record.activation;
+    for (const pump of watchers ?? []) {
+      if (group.failed || bucket.stopped) pump.wake();
+      else pump.offer(record);
+    }
   }
 
   /** New records may be durable of which no answer told. */
