@@ -19,6 +19,14 @@ await t.test('golden vectors of the hash: XXH64 with seed 0', async (t) => {
   }
 });
 
+await t.test('a text has the hash of its bytes, however long it is and whatever was hashed before', async () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 1_500 }), { maxLength: 5 }), (texts) => {
+      for (const text of texts) if (hashToHex(hashText(text)) !== hashToHex(hashBytes(Buffer.from(text)))) throw new Error(JSON.stringify(text));
+    }),
+  );
+});
+
 await t.test('golden vectors of addresses: shard key, hash, bucket of 256', async (t) => {
   const vectors: [string, string, string, number][] = [
     ['shop.v1.Order:o-1', 'shop.v1.Order:o-1', '2621be06065d4b9f', 159],

@@ -26,6 +26,7 @@ const typePattern = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$/;
 // eslint-disable-next-line no-control-regex
 const forbiddenInId = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/;
 const encoder = new TextEncoder();
+const scratch = new Uint8Array(2_048);
 
 /**
  * Takes an address apart.
@@ -50,7 +51,10 @@ export function parseAddress(text: string): ActorAddress {
 
 /** XXH64 with seed 0 of the exact UTF-8 bytes. Frozen; golden vectors are in address.test.ts. */
 export function hashText(text: string): Hash64 {
-  return hashBytes(encoder.encode(text));
+  // UTF-8 has at most three bytes for a UTF-16 unit. An array for every text would cost six times the hash.
+  if (text.length * 3 > scratch.length) return hashBytes(encoder.encode(text));
+  const { written } = encoder.encodeInto(text, scratch);
+  return hashBytes(scratch.subarray(0, written));
 }
 
 export function hashBytes(bytes: Uint8Array): Hash64 {
