@@ -31,24 +31,27 @@ export function findMax(workload: string, args: readonly string[], loads: readon
     let isFound = true;
     for (const load of distinct(loads)) {
       for (const subject of options.subjects) {
-        const found = await search(runCase, (rate) => loadCase(workload, subject, atRate(load, rate), options), loadCase(workload, subject, { ...load, ...shapeOf(BOUND_SHAPE) }, options), p99Ms);
-        cases.push(...found.cases);
-        isFound &&= found.isFound;
+        const closed = await runCase(loadCase(workload, subject, { ...load, ...shapeOf(BOUND_SHAPE) }, options));
+        cases.push(closed);
+        const most = closed.runs[0]!.commandsPerSecond;
+        const found = most === null ? null : await search(runCase, (rate) => loadCase(workload, subject, atRate(load, rate), options), Math.ceil(most), p99Ms);
+        cases.push(...(found?.cases ?? []));
+        isFound &&= found !== null && found.best > 0;
       }
     }
     return { cases, isPassed: isFound };
   });
 }
 
-interface Found {
+export interface Found {
+  /** A case for every rate that was tried, the lowest first. */
   readonly cases: CaseReport[];
-  readonly isFound: boolean;
+  /** 0 when no rate keeps the limit. */
+  readonly best: number;
 }
 
-async function search(runCase: RunCase, at: (rate: number) => CasePlan, bound: CasePlan, p99Ms: number): Promise<Found> {
-  const closed = await runCase(bound);
-  const most = closed.runs[0]!.commandsPerSecond;
-  if (most === null) return { cases: [closed], isFound: false };
+/** `most`: nobody can ask for more. */
+export async function search(runCase: RunCase, at: (rate: number) => CasePlan, most: number, p99Ms: number): Promise<Found> {
   const tried = new Map<number, CaseReport>();
   const keeps = async (rate: number): Promise<boolean> => {
     const one = await runCase(at(rate));
@@ -56,10 +59,10 @@ async function search(runCase: RunCase, at: (rate: number) => CasePlan, bound: C
     tried.set(rate, before === undefined ? one : { ...one, runs: [...before.runs, { ...one.runs[0]!, round: before.runs.length + 1 }] });
     return keepsLimit(one.runs[0]!, rate, p99Ms);
   };
-  let best = await halve(Math.ceil(most), keeps);
+  let best = await halve(most, keeps);
   while (best > 0 && !(await keeps(best))) best = Math.floor(best * LOWERED_TO);
-  const reports = [closed, ...[...tried.entries()].sort(([a], [b]) => a - b).map(([rate, one]) => (rate === best ? withFigure(one, best, p99Ms) : one))];
-  return { cases: reports, isFound: best > 0 };
+  const cases = [...tried.entries()].sort(([a], [b]) => a - b).map(([rate, one]) => (rate === best ? withFigure(one, best, p99Ms) : one));
+  return { cases, best };
 }
 
 /** The highest that `keeps`, to within PRECISION; 0 for none. */
