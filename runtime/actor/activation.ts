@@ -38,8 +38,8 @@ export class Activation {
   phase: typeof LOADING | typeof RESIDENT | typeof GONE = LOADING;
   /** Commands between `submit` and their answer, mailbox included. */
   waiting = 0;
-  /** Those of them that have a key. */
-  keyedWaiting = 0;
+  /** Those of them that have a key and have left the mailbox (M1 of mailbox.ts). */
+  keyedUnderWay = 0;
   /** Its history alone ends a sandbox: nothing of this actor is run (trials.ts, R4). */
   poisoned = false;
   /** The catalog's era in which it was last moved to the young end; 0 while it was not used. */
@@ -95,7 +95,7 @@ export class Activation {
 
   // Life.
   readonly address: string;
-  /** Commands that wait for the history. */
+  /** Commands that wait for the history, or for room (mailbox.ts). */
   mailbox: readonly Job[] = NO_JOBS;
   /** Why the history could not be folded; answers every command that came with it. */
   loadError: { readonly code: string; readonly message: string } | null = null;
@@ -147,9 +147,16 @@ export class Activation {
     this.lastHeadLo = head.lo | 0;
   }
 
-  waitForHistory(job: Job): void {
+  wait(job: Job): void {
     if (this.mailbox === NO_JOBS) this.mailbox = [job];
     else (this.mailbox as Job[]).push(job);
+  }
+
+  /** Takes the first out of a mailbox that has one. */
+  takeFirst(): Job {
+    const job = (this.mailbox as Job[]).shift()!;
+    if (this.mailbox.length === 0) this.mailbox = NO_JOBS;
+    return job;
   }
 
   takeMailbox(): readonly Job[] {

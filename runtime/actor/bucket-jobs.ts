@@ -36,7 +36,12 @@ export class BucketJobs {
     const taken = this.loop.takeOut(({ kind, bucket }) => (kind === JOB_COMMAND || kind === JOB_GET || kind === JOB_NOTE) && wanted.has(bucket!));
     for (const job of taken) this.hold(job);
     for (const activation of this.catalog.all()) {
-      if (activation.phase !== LOADING || !wanted.has(activation.bucket)) continue;
+      if (!wanted.has(activation.bucket)) continue;
+      if (activation.phase !== LOADING) {
+        // They wait behind those that were taken.
+        for (const job of activation.takeMailbox()) this.hold(job);
+        continue;
+      }
       const { mailbox } = activation;
       activation.mailbox = mailbox.filter(({ origin }) => origin === null);
       for (const job of mailbox) if (job.origin !== null) this.hold(job);

@@ -60,6 +60,8 @@ export class Job {
   seedLo = 0;
   /** Slot in the actor's key window; -1 without a key. A joiner has the slot of the command that it waits for. */
   keySlot = -1;
+  /** It has a key and has left the mailbox, and is not answered (mailbox.ts). */
+  isUnderWay = false;
   sampled = false;
   /** What it was expected to cost when it entered the batch. */
   expectedUs = 0;

@@ -12,7 +12,6 @@
 
 import type { SandboxLoss } from '../sandbox/sandbox.ts';
 import type { Catalog } from './catalog.ts';
-import { LOADING } from './activation.ts';
 import type { Job } from './job.ts';
 import { JOB_CALL, JOB_COMMAND, JOB_GET } from './job.ts';
 import type { Messages } from './messages/messages.ts';
@@ -78,8 +77,7 @@ export class Losses {
 
   private dropActivations(jobs: Job[]): void {
     for (const activation of [...this.catalog.all()]) {
-      const mailbox = activation.takeMailbox();
-      if (activation.phase === LOADING) this.keepRequests(jobs, mailbox);
+      this.keepRequests(jobs, activation.takeMailbox());
       jobs.push(...activation.takeWaiting());
       this.catalog.remove(activation);
     }

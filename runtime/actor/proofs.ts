@@ -27,7 +27,7 @@ export class Proofs {
   /** Afterwards the job is no suspect any more, or a culprit. @throws as `Loader.load` */
   async examine(job: Job, { address, type, actorHash, shardHash, bucket }: Activation): Promise<void> {
     const beside = new Activation(address, type, actorHash, shardHash, bucket, new KeyWindow(this.slab, this.keysMax));
-    beside.waitForHistory(job);
+    beside.wait(job);
     try {
       await this.trials.examine(beside, await this.loader.load(beside));
     } finally {

@@ -18,6 +18,7 @@ import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, Job } from './job.ts';
 import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import type { ActivationPlan, Loader } from './loader.ts';
+import { Mailboxes } from './mailbox.ts';
 import { Proofs } from './proofs.ts';
 import type { Log, Scheduler } from './seams.ts';
 import type { Trials } from './trials.ts';
@@ -44,6 +45,7 @@ export interface RoutingParts {
 export class Routing {
   private readonly parts: RoutingParts;
   private readonly proofs: Proofs;
+  private readonly mailboxes: Mailboxes;
   private nextHandle = 1;
   private submitted = 0;
   private holds = 0;
@@ -58,6 +60,7 @@ export class Routing {
 
   constructor(parts: RoutingParts) {
     this.parts = parts;
+    this.mailboxes = new Mailboxes(parts.limits.keysPerActorMax, (job) => parts.loop.push(job));
     this.proofs = new Proofs(parts.loader, parts.trials, parts.slab, parts.limits.keysPerActorMax);
   }
 
@@ -82,7 +85,8 @@ export class Routing {
     if (job.kind !== JOB_COMMAND && job.kind !== JOB_GET) return;
     this.waiting--;
     this.waitingBytes -= bytesOf(job);
-    if (job.activation !== null) leave(job.activation, job);
+    const { activation } = job;
+    if (activation !== null && this.mailboxes.left(activation, job) && activation.phase === RESIDENT) this.mailboxes.goOn(activation);
   }
 
   /**
@@ -95,7 +99,7 @@ export class Routing {
       return;
     }
     const address = job.command !== null ? job.command.to : job.get!.to;
-    const { catalog, loop } = this.parts;
+    const { catalog } = this.parts;
     let activation = catalog.at(address);
     if (activation === undefined) {
       try {
@@ -111,7 +115,7 @@ export class Routing {
         this.failSoon(job, { code: error.code, message: error.message });
         return;
       }
-    } else if (this.isFull(activation, job)) {
+    } else if (activation.waiting >= this.parts.limits.mailboxLengthMax) {
       this.failSoon(job, { code: 'MAILBOX_FULL', message: `${activation.waiting} commands wait for ${address.text}` });
       return;
     }
@@ -121,24 +125,13 @@ export class Routing {
     }
     job.activation = activation;
     activation.waiting++;
-    if (isKeyed(job)) activation.keyedWaiting++;
     if (activation.bucket.isHeld) {
       this.waitAt(activation.bucket, job);
       return;
     }
     catalog.use(activation);
     if (activation.poisoned) job.deaths = limits.suspicionMax;
-    if (activation.phase === LOADING) activation.waitForHistory(job);
-    else loop.push(job);
-  }
-
-  /**
-   * Whoever is not answered may ask again, after a restart too; so no more commands with keys may wait than keys are remembered,
-   * or the answer of the first would be forgotten before its client can ask.
-   */
-  private isFull(activation: Activation, job: Job): boolean {
-    const { mailboxLengthMax, keysPerActorMax } = this.parts.limits;
-    return activation.waiting >= mailboxLengthMax || (isKeyed(job) && activation.keyedWaiting >= keysPerActorMax);
+    this.mailboxes.enter(activation, job);
   }
 
   /** Takes a job that was on its way through the sandbox back to the start. */
@@ -185,7 +178,7 @@ export class Routing {
         this.parts.catalog.use(activation);
         if (activation.poisoned) job.deaths = limits.suspicionMax;
         if (activation.phase === LOADING) {
-          activation.waitForHistory(job);
+          activation.wait(job);
           return true;
         }
         if (job.deaths > 0 && job.deaths < limits.suspicionMax) {
@@ -255,7 +248,7 @@ export class Routing {
   }
 
   private detach(job: Job): void {
-    if (job.activation !== null) leave(job.activation, job);
+    if (job.activation !== null) this.mailboxes.left(job.activation, job);
     job.activation = null;
     job.keySlot = -1;
     job.error = null;
@@ -346,16 +339,12 @@ export class Routing {
     activation.handle = this.nextHandle++;
     // The sandbox says it exactly; what waits is in front of the queue by then (T5 of the turn loop).
     this.parts.catalog.resize(activation, plan.stateBytes);
-    const mailbox = activation.takeMailbox();
     if (!activation.poisoned) {
       const job = new Job(JOB_ACTIVATE, activation);
       job.write = plan.write;
       loop.push(job);
     }
-    for (const waiting of mailbox) {
-      loop.push(waiting);
-      waiting.origin?.entered(waiting);
-    }
+    this.mailboxes.goOn(activation);
   }
 
   private loadFailed(activation: Activation, error: unknown): void {
@@ -377,15 +366,6 @@ export class Routing {
 
 function bytesOf(job: Job): number {
   return job.command === null ? 0 : job.command.bodyTo - job.command.bodyFrom;
-}
-
-function isKeyed(job: Job): boolean {
-  return job.command !== null && job.command.key !== '';
-}
-
-function leave(activation: Activation, job: Job): void {
-  activation.waiting--;
-  if (isKeyed(job)) activation.keyedWaiting--;
 }
 
 /** For sorting jobs into the order in which they were submitted. */

@@ -7,7 +7,7 @@
  *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
  *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
- *     answer is in the window that the actor came into memory with, since no more may wait there than are remembered. A short history is read whole.
+ *     answer is in the window that the actor came into memory with, since no more may be under way there than are remembered (mailbox.ts). A short history is read whole.
  * W2  Whoever asked for the actor meanwhile waits behind it, so that commands of one client keep their order.
  * W3  Nothing is read before everything that was decided is durable or lost: the window holds what is on its way (K2).
  * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME.
