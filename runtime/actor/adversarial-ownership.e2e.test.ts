@@ -124,3 +124,36 @@ t.test('what the store cannot show now is no defect', async (t) => {
   isAway = false;
   t.equal((await rig.send(account, 'Open', { amount: 1 }, 'key')).error, null);
 });
+
+t.test('commands that wait for room when a hand-off is given up go on in their order', async (t) => {
+  const rig = await setUp(t);
+  await open(t, rig);
+  rig.faulty.hold();
+  const send = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => rig.send(account, 'Open', { amount: 1 }, `k${from + i}`));
+  const before = send(0, 400);
+  await sleep(20);
+  const released = rig.ownership.release([bucketOf(account)], 60);
+  const during = send(400, 420);
+  t.equal(await released, false, 'its appends do not end in time');
+  const behind = send(420, 440);
+  await rig.faulty.release();
+  const answers = await Promise.all([...before, ...during, ...behind]);
+  t.same(answers.map(({ seq }) => seq), Array.from({ length: 440 }, (_, i) => i + 2));
+});
+
+t.test('commands that wait for room when their bucket is handed over are given back, behind those that are answered', async (t) => {
+  const rig = await setUp(t);
+  await open(t, rig);
+  const sent = Array.from({ length: 400 }, (_, i) => rig.send(account, 'Open', { amount: 1 }, `k${i}`));
+  await sleep(1);
+  await rig.ownership.release(all);
+  const answers = await Promise.all(sent);
+  const codes = answers.map(({ error }) => error?.code ?? 'ok');
+  t.ok(codes.includes('NOT_OWNER'), 'some were given back');
+  t.same(codes, [...codes].sort((a, b) => Number(a === 'NOT_OWNER') - Number(b === 'NOT_OWNER')));
+  t.equal(rig.engine.stat().commandsWaiting, 0);
+  await rig.ownership.acquire(all, nothing);
+  const again = await Promise.all(answers.map((_, i) => rig.send(account, 'Open', { amount: 1 }, `k${i}`)));
+  t.same(again.map(({ error }) => error), again.map(() => null));
+  t.match((await rig.get(account)).body, { balance: '500' }, 'each applied once');
+});
