@@ -20,6 +20,8 @@ export interface ClusterDeploymentsParts {
   };
   /** Makes a bundle that is in service here durable in the store once more. */
   keepAgain(bundle: string): Promise<void>;
+  /** What an error, one of the store's too, is to whoever deploys. */
+  errorOf(error: unknown): unknown;
   /** Asks every other living node to follow the list up to `length`. @throws TroupeError when one of them did not */
   tellOthers(length: number): Promise<void>;
 }
@@ -36,9 +38,9 @@ export class ClusterDeployments {
     this.parts = parts;
   }
 
-  /** One after the other. */
+  /** One after the other. @throws TroupeError also when the store is away, what was to be deployed or not then */
   deploy(content: Buffer): Promise<Deployed> {
-    return this.inTurn(async () => {
+    const deployed = this.inTurn(async () => {
       const { engine, list, tellOthers } = this.parts;
       for (;;) {
         let length = await list.length();
@@ -56,6 +58,9 @@ export class ClusterDeployments {
         await tellOthers(at + 1);
         return { bundle, types, changed };
       }
+    });
+    return deployed.catch((error: unknown) => {
+      throw this.parts.errorOf(error);
     });
   }
 

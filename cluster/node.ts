@@ -26,6 +26,7 @@ import { createColdTier } from '../runtime/journal/cold/cold-tier.ts';
 import { keepPlaces } from '../runtime/kept-places.ts';
 import { parseStoreUrl, StoreLinks } from '../runtime/journal/redis/links.ts';
 import { createRedisJournal } from '../runtime/journal/redis/redis-journal.ts';
+import { asTroupeError } from '../runtime/journal/redis/store-error.ts';
 import type { RunningNode } from '../runtime/node.ts';
 import { createSandboxPool } from '../runtime/sandbox/pool.ts';
 import { clientUrl, dialledAt, withFreePorts } from './addresses.ts';
@@ -198,6 +199,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
 
   const deployments = new ClusterDeployments({
     list: new ServiceList(call, namespace),
+    errorOf: asTroupeError,
     keepAgain: async (bundle) => {
       await bundles.put(await bundles.get(bundle));
     },

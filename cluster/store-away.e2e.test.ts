@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
 
-import { freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { BENCH_BEHAVIORS, freePort, NodeProcess } from '../runtime/faults/node-process.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
 t.setTimeout(120_000);
@@ -34,6 +34,7 @@ await t.test('one line when it goes, one when it is back', async (t) => {
   await node.ready();
   const before = readFileSync(log, 'utf8').length;
   await redis.kill();
+  await t.rejects(node.deploy(BENCH_BEHAVIORS), /STORE_UNAVAILABLE/);
   await sleep(AWAY_MS);
   t.equal(linesAbout(/what is in service cannot be looked up/).length, 1);
   t.notMatch(readFileSync(log, 'utf8').slice(before), /\n\s+at /, 'no stack for what is no defect');

@@ -15,6 +15,8 @@ var path = require('path');
 
 var NODE_MAJOR_MIN = 20;
 var STAMP = '.troupe-lock';
+/** Between two looks whether npm is still there. */
+var PARENTS_MS = 500;
 
 /** Null when this Node can start the project, else what to tell the person. */
 function nodeTooOld(version) {
@@ -126,6 +128,33 @@ function runOn(root, args, done) {
       process.exit(1);
     }, 1000);
   });
+  return child;
+}
+
+/**
+ * npm puts a shell between itself and us that passes no signal on: when one of the two is gone, the program is ended in order. Call only where npm
+ * runs `script` of ours; whoever puts us into the background otherwise may leave.
+ */
+function followNpm(child, script) {
+  if (process.env.npm_lifecycle_event !== script) return;
+  var before = String(parents());
+  var timer = setInterval(function () {
+    if (String(parents()) === before) return;
+    clearInterval(timer);
+    child.kill('SIGTERM');
+  }, PARENTS_MS);
+  timer.unref();
+}
+
+/** The shell; and npm, where the system shows it. */
+function parents() {
+  var npm = 0;
+  try {
+    npm = fs.readFileSync('/proc/' + process.ppid + '/stat', 'utf8').replace(/^.*\) /, '').split(' ')[1];
+  } catch (error) {
+    // No /proc.
+  }
+  return [process.ppid, npm];
 }
 
 /** Ours, with the pinned Node and the tools of node_modules found first: those tools begin with "env node". */
@@ -147,6 +176,7 @@ function readJson(file) {
 }
 
 module.exports = {
+  followNpm: followNpm,
   nodeTooOld: nodeTooOld,
   nodeBinary: nodeBinary,
   nodeVersionWanted: nodeVersionWanted,

@@ -124,6 +124,37 @@ t.test('without the pipe that it follows, a program does outlive the launcher: t
   process.kill(pid, 'SIGKILL');
 });
 
+/** As npm runs a script: a process, a shell, and the launcher. */
+function startAsNpmDoes(folder: string, script: string): ChildProcess {
+  copyOfLauncher(folder);
+  symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
+  mkdirSync(path.join(folder, 'runtime/cli'), { recursive: true });
+  writeFileSync(path.join(folder, 'runtime/cli/main.ts'), "process.on('SIGTERM', () => { console.log('in order'); process.exit(0); }); setInterval(() => {}, 1000); console.log(process.pid)");
+  const source = `const { spawn } = require('child_process'); const shell = spawn('sh', ['-c', 'node scripts/run.cjs start; true'], { stdio: 'inherit' }); process.on('SIGTERM', () => { shell.kill('SIGTERM'); process.exit(0); });`;
+  return spawn(process.execPath, ['-e', source], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, npm_lifecycle_event: script } });
+}
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  t.test(`${signal} to npm ends in order what its script has started`, async (t) => {
+    const npm = startAsNpmDoes(t.testdir(), 'start');
+    const pid = Number(await firstLine(npm));
+    const said = once(npm.stdout!, 'data');
+    npm.kill(signal);
+    t.match(String((await said)[0]), /in order/);
+    await gone(pid);
+  });
+}
+
+t.test('what another script of npm has started may outlive it', async (t) => {
+  const npm = startAsNpmDoes(t.testdir(), 'in-the-background');
+  const pid = Number(await firstLine(npm));
+  npm.kill('SIGTERM');
+  await once(npm, 'exit');
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  t.equal(process.kill(pid, 0), true);
+  process.kill(pid, 'SIGKILL');
+});
+
 function copyOfLauncher(folder: string): string {
   for (const part of ['scripts/run.cjs', 'scripts/launch.cjs', 'scripts/install.cjs', 'scripts/follow.cjs', 'bin/troupe.cjs', 'package.json', 'package-lock.json']) {
     cpSync(path.join(root, part), path.join(folder, part));

@@ -26,7 +26,8 @@ function main(args) {
   var program = isLong ? programs[args[0] + ' ' + args[1]] : programs[args[0]];
   if (program === undefined) return fail('usage: node scripts/run.cjs <' + Object.keys(programs).join(' | ') + '> [arguments]', 2);
   if (!require('./install.cjs').ensureInstalled(root)) process.exit(1);
-  launch.runOn(root, [path.join(root, program[0])].concat(program.slice(1), args.slice(isLong ? 2 : 1)));
+  var child = launch.runOn(root, [path.join(root, program[0])].concat(program.slice(1), args.slice(isLong ? 2 : 1)));
+  launch.followNpm(child, args[0]);
 }
 
 function fail(text, code) {
