@@ -1,7 +1,5 @@
 /** What a node makes sure of before it joins: that the store is there, what it holds already, and that nobody has its name. */
 
-import { accessSync, constants, statSync } from 'node:fs';
-
 import type { Logger } from 'pino';
 
 import { TroupeError } from '../runtime/codec/errors.ts';
@@ -61,19 +59,6 @@ export async function storedBuckets(links: StoreLinks, { namespace, buckets }: P
   const key = journalKey(namespace);
   const bits = (await links.call('bulk', key, 'HGET', [key, 'bits'])) as Buffer | null;
   return bits === null ? buckets : 2 ** Number(bits);
-}
-
-/** @throws TroupeError CONFIG_INVALID: a volume that is not mounted must not become a new, empty tier */
-export function checkColdFolder(folder: string): void {
-  if (folder === '') return;
-  try {
-    if (!statSync(folder).isDirectory()) throw new Error('it is not a folder');
-    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new TroupeError('CONFIG_INVALID', `${folder} cannot be the cold tier: ${(error as Error).message}`, {
-      hint: 'Make the folder, or mount the volume that all nodes share, and start again.',
-    });
-  }
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { TroupeError } from './codec/errors.ts';
 import type { Settings } from './config/defaults.ts';
+import { checkColdFolder } from './journal/cold/cold-folder.ts';
 import { createColdTier } from './journal/cold/cold-tier.ts';
 import type { ColdTier } from './journal/cold/cold-tier.ts';
 import type { JournalInspection } from './journal/inspection.ts';
@@ -37,7 +38,9 @@ export async function openLosses(settings: Settings, onWarning: (message: string
   return operations;
 }
 
+/** @throws TroupeError CONFIG_INVALID */
 function tierOf({ cold }: Settings, onWarning: (message: string) => void): ColdTier | null {
+  checkColdFolder(cold);
   return cold === '' ? null : createColdTier({ directory: cold, onWarning });
 }
 

@@ -87,6 +87,7 @@ await t.test('on a store', async (t) => {
     t.match(after[3], { bucket: 3, records: 0, hotRecords: 0, coldFiles: 0 });
     t.match(await troupe(['stat'], env), { code: 0, out: /^BUCKET +RECORDS .*\nall +600 .* ok\n$/ });
     t.match(await troupe(['compact'], env), { out: /^0 files written for 0 buckets/ }, 'what is left is not worth a file');
+    t.match(await troupe(['stat', '--redis', redis.url, '--cold', path.join(cold, 'nowhere')]), { code: 2, err: /cannot be the cold tier/ });
     t.match(await troupe(['compact', '--redis', redis.url]), { code: 2, err: /3 of 4 buckets have records in a cold tier/ });
     // The owner was told nothing; it reads and appends as before.
     t.match(await owner.append(logs.map((log) => log.next(['a.A:1']))), ids.map(() => ({ kind: 'appended' })));

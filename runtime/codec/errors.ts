@@ -76,7 +76,7 @@ export const catalogue = {
   // Settings and command line.
   CONFIG_INVALID: entry('See `troupe start --help` and docs/OPERATING.md for the settings.'),
   ADDRESS_IN_USE: entry('Something else listens there; choose another port.'),
-  UNREACHABLE: entry('No node answers there; start one with `npm start`.', true),
+  UNREACHABLE: entry('No node answers there: is the address right, and does the node run? (`npm start` starts one.)', true),
   SCENARIO_FAILED: entry('The difference above shows what was expected and what came.'),
   INTERNAL: entry('This is a defect of Troupe; please report it with the node\'s log.'),
 } as const satisfies Record<string, CatalogueEntry>;
