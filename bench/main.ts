@@ -1,6 +1,7 @@
 /** `troupe bench <workload> [options]`: the entry. What runs is in workload/, what compares in report/. */
 
 import { controlPlane } from './control-plane/control-plane.ts';
+import { EXIT_INTERRUPTED, Interrupted } from './harness/suite.ts';
 import { benchCompare } from './report/compare-command.ts';
 import { activation } from './workload/activation.ts';
 import { goals } from './workload/all-goals.ts';
@@ -24,7 +25,7 @@ ${workloads.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\
 Other:
   compare         two reports: what became better or worse, beyond what rounds differ by
 
-Exit codes: 0 done, 1 a check failed, or a comparison found something worse, 2 wrong command line.
+Exit codes: 0 done, 1 a check failed, or a comparison found something worse, 2 wrong command line, 130 interrupted.
 `;
 
 const EXIT_USAGE = 2;
@@ -53,6 +54,7 @@ try {
   const { message, code } = error as Error & { code?: string };
   // node:util's parseArgs on what it does not know.
   const isUsage = code?.startsWith('ERR_PARSE_ARGS') === true || message.startsWith('--');
-  process.stderr.write(`error: ${message}\n${isUsage ? 'hint: add --help to see what there is.\n' : ''}`);
-  process.exitCode = isUsage ? EXIT_USAGE : 1;
+  const isInterrupted = error instanceof Interrupted;
+  process.stderr.write(isInterrupted ? 'interrupted: servers are stopped, folders removed\n' : `error: ${message}\n${isUsage ? 'hint: add --help to see what there is.\n' : ''}`);
+  process.exitCode = isInterrupted ? EXIT_INTERRUPTED : isUsage ? EXIT_USAGE : 1;
 }

@@ -1,8 +1,9 @@
 /** A whole benchmark: rounds of cases that take turns, then the report. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describeMachine } from '../machine/machine.ts';
 import { versionsNow } from '../machine/versions.ts';
@@ -10,12 +11,27 @@ import { renderPage } from '../report/page.ts';
 import { REPORT_FORMAT } from '../report/report.ts';
 import type { CaseReport, GoalReport, LoopReport, Report, RunReport } from '../report/report.ts';
 import { renderText } from '../report/text.ts';
+import { checkTargets } from '../subject/target.ts';
 import type { CasePlan } from './case.ts';
 import type { CommonOptions } from './options.ts';
 import { Progress } from './progress.ts';
 
 const MS_PER_S = 1_000;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** The terminal and the launcher both pass a signal on, so it comes twice; whoever gives it again much later means it. */
+const MEANT_BEHIND_MS = 3_000;
+/** What a signal has ended may be noticed before the signal itself. */
+const SIGNAL_LATE_MS = 100;
+
+/** As a shell has it for SIGINT. */
+export const EXIT_INTERRUPTED = 130;
+
+/** Somebody has ended the run. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted');
+  }
+}
 
 export interface SuitePlan {
   readonly workload: string;
@@ -60,15 +76,30 @@ export function runSuite(plan: SuitePlan): Promise<number> {
 
 /** `total`: how many runs it will be; 0 when that is not known. Answers the exit code. */
 export async function runCases(workload: string, args: readonly string[], options: CommonOptions, body: (runCase: RunCase, root: string) => Promise<Ran>, total = 0): Promise<number> {
+  checkOut(options.out);
+  if (options.subjects.includes('target')) await checkTargets(options.target);
   const began = performance.now();
   const at = new Date().toISOString();
   const root = mkdtempSync(join(options.dataRoot ?? tmpdir(), 'troupe-bench-'));
   const machine = describeMachine(root);
   const progress = new Progress(total);
   const ending = new AbortController();
+  const remove = (): void => {
+    if (options.keep) process.stderr.write(`kept: ${root}\n`);
+    else rmSync(root, { recursive: true, force: true });
+  };
+  let interruptedAt = Infinity;
   // Servers are stopped and folders removed on the way out.
-  const interrupt = (): void => ending.abort(new Error('interrupted'));
-  for (const name of SIGNALS) process.once(name, interrupt);
+  const interrupt = (): void => {
+    const now = performance.now();
+    if (now - interruptedAt > MEANT_BEHIND_MS) {
+      remove();
+      process.exit(EXIT_INTERRUPTED);
+    }
+    interruptedAt = Math.min(interruptedAt, now);
+    ending.abort(new Interrupted());
+  };
+  for (const name of SIGNALS) process.on(name, interrupt);
   let ran: Ran;
   try {
     ran = await body(async (plan, round = 1) => {
@@ -79,15 +110,24 @@ export async function runCases(workload: string, args: readonly string[], option
       const { id, subject, load, isBaseline, parameters } = plan;
       return { id, workload: plan.workload, subject, load, isBaseline, durability, parameters: { ...parameters, ...found }, runs: [run] };
     }, root);
+  } catch (error) {
+    await sleep(SIGNAL_LATE_MS);
+    throw ending.signal.aborted ? ending.signal.reason : error;
   } finally {
-    for (const name of SIGNALS) process.off(name, interrupt);
     progress.close();
-    if (options.keep) process.stderr.write(`kept: ${root}\n`);
-    else rmSync(root, { recursive: true, force: true });
+    remove();
+    for (const name of SIGNALS) process.off(name, interrupt);
   }
   const { cases, loops = [], goals = [], isPassed } = ran;
   publish({ format: REPORT_FORMAT, at, seconds: Math.round((performance.now() - began) / MS_PER_S), workload, args, machine, versions: versionsNow(), cases, loops, goals }, options);
   return isPassed ? 0 : 1;
+}
+
+/** Before anything is measured. */
+function checkOut(out: string | null): void {
+  if (out === null) return;
+  const folder = dirname(out);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`--out ${out}: there is no folder ${folder}`);
 }
 
 function publish(report: Report, { json, out }: CommonOptions): void {

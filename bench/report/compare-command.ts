@@ -49,9 +49,9 @@ async function compare(args: string[]): Promise<number> {
   const [oldPath, newPath, ...more] = positionals;
   if (oldPath === undefined || newPath === undefined || more.length > 0) throw new Error('wanted are two reports, the old one first; --help says more');
   const comparison = compareReports(await load(oldPath), await load(newPath), noiseFloors(values.noise));
-  process.stdout.write(values.json ? `${JSON.stringify(comparison, null, 2)}\n` : renderComparison(comparison));
   // Nothing in common must not pass for nothing worse.
   if (comparison.cases.length === 0) throw new Error('no case is in both reports');
+  process.stdout.write(values.json ? `${JSON.stringify(comparison, null, 2)}\n` : renderComparison(comparison));
   return isWorse(comparison) ? exitWorse : 0;
 }
 

@@ -1,5 +1,6 @@
 /** A cluster that runs already, as a subject: somebody else's, so that it is neither started nor stopped here, and its processes are not seen. */
 
+import { connect, TroupeClientError } from '../../runtime/client/client.ts';
 import type { Endpoint } from '../driver/endpoint.ts';
 import type { Subject } from './subject.ts';
 
@@ -13,6 +14,25 @@ export function targetAt(urls: readonly string[]): Subject {
     processes: () => [],
     stop: async () => undefined,
   };
+}
+
+const ASK_MS = 3_000;
+
+/** Asks every one of them for a counter. @throws Error when it does not answer, or does not know what a counter is */
+export async function checkTargets(urls: readonly string[]): Promise<void> {
+  for (const url of urls) {
+    endpointOf(url);
+    const client = connect([url]);
+    try {
+      await client.get('bench.v1.Counter:c-0', { deadlineMs: ASK_MS });
+    } catch (error) {
+      if (!(error instanceof TroupeClientError)) throw error;
+      if (error.code === 'UNKNOWN_ACTOR_TYPE') throw new Error(`--target ${url}: it does not serve bench.v1.Counter; deploy what is benchmarked: node bin/troupe.cjs deploy behaviors/bench --admin <its admin port>`);
+      throw new Error(`--target ${url}: ${error.code === 'DEADLINE_EXCEEDED' ? `no answer within ${ASK_MS / 1_000} s` : `${error.code}: ${error.message}`}`);
+    } finally {
+      client.close();
+    }
+  }
 }
 
 function endpointOf(text: string): Endpoint {

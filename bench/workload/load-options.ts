@@ -14,7 +14,7 @@ import type { Values } from '../harness/options.ts';
 export const OPEN_IN_FLIGHT_MAX = 512;
 const SENDS_ACTORS = COUNTERS;
 
-export const loadHelp = `Load (a list, by commas, makes a case of each):
+const loadHelp = `Load (a list, by commas, makes a case of each):
   --shape <c>x<n>        closed loop: connections x requests in flight on each      (64x16,64x1,1x1)
   --rate <n>             open loop instead: requests per second in all, due at random times; latency counts from when they
                          were due
@@ -29,6 +29,11 @@ export const loadHelp = `Load (a list, by commas, makes a case of each):
   --no-direct            in a cluster: to any node, instead of straight to the owner
 `;
 
+/** With the defaults of a workload. */
+export function loadHelpOf(defaults: Readonly<Record<string, string>>): string {
+  return loadHelp.replace(/^( {2}--([a-z-]+) .*) \([^()]*\)$/gm, (line, head: string, name: string) => (defaults[name] === undefined ? line : `${head} (${defaults[name]})`));
+}
+
 export const fanOutHelp = `  --fan-out <n>          messages that each command causes                          (1,10,100)
 `;
 
@@ -39,13 +44,14 @@ export const loadConfig = {
   actors: { type: 'string', default: '10000' },
   distribution: { type: 'string', default: 'uniform' },
   'value-size': { type: 'string', default: '0' },
-  'fan-out': { type: 'string', default: '0' },
   'per-frame': { type: 'string', default: '1' },
   'idle-connections': { type: 'string', default: '0' },
   'no-keys': { type: 'boolean', default: false },
   'json-frames': { type: 'boolean', default: false },
   'no-direct': { type: 'boolean', default: false },
 } as const satisfies ParseArgsConfig['options'];
+
+export const fanOutConfig = { 'fan-out': { type: 'string', default: '1,10,100' } } as const satisfies ParseArgsConfig['options'];
 
 /** Every combination of the lists. */
 export function loadsOf(values: Values, request: LoadSpec['request']): LoadSpec[] {
@@ -56,7 +62,7 @@ export function loadsOf(values: Values, request: LoadSpec['request']): LoadSpec[
     : rates.map((perSecond) => ({ connections, loop: { kind: 'open', perSecond, inFlightMax: OPEN_IN_FLIGHT_MAX } }));
   const loads: LoadSpec[] = [];
   for (const valueBytes of counts(values, 'value-size', 0, 1_000_000)) {
-    for (const fanOut of counts(values, 'fan-out', 0, 1_000)) {
+    for (const fanOut of values['fan-out'] === undefined ? [0] : counts(values, 'fan-out', 1, 1_000)) {
       const type = fanOut > 0 ? FAN_TYPE : valueBytes > 0 ? DOCUMENT_TYPE : COUNTER_TYPE;
       const actors = fanOut > 0 ? Math.min(SENDS_ACTORS, count(values, 'actors', 1, 1_000_000)) : count(values, 'actors', 1, 1_000_000);
       for (const perFrame of counts(values, 'per-frame', 1, 1_024)) {

@@ -16,7 +16,7 @@ import { fsyncLoop } from '../subject/fsync.ts';
 import { runRedisAppend } from '../subject/redis-append-forms.ts';
 import { findMax } from './find-max.ts';
 import { goalsOf } from './goals.ts';
-import { fanOutHelp, loadConfig, loadHelp, loadsOf } from './load-options.ts';
+import { fanOutConfig, fanOutHelp, loadConfig, loadHelpOf, loadsOf } from './load-options.ts';
 import type { Workload } from './workload.ts';
 
 const REDIS_MS_PER_FORM = 1_000;
@@ -35,12 +35,12 @@ const searchHelp = `Search:
 `;
 
 function plain({ name, summary, description, request, defaults }: PlainWorkload): Workload {
-  const help = `Usage: troupe bench ${name} [options]\n\n${description}\n\n${loadHelp}${name === 'sends' ? fanOutHelp : ''}\n${searchHelp}\n${commonHelp(defaults, name === 'counter' ? [] : ['peers', 'peer-folder'])}`;
+  const help = `Usage: troupe bench ${name} [options]\n\n${description}\n\n${loadHelpOf(defaults)}${name === 'sends' ? fanOutHelp : ''}\n${searchHelp}\n${commonHelp(defaults, name === 'counter' ? [] : ['peers', 'peer-folder'])}`;
   return {
     name, summary, help,
     async run(args) {
       const search = { 'find-max': { type: 'boolean', default: false }, p99: { type: 'string', default: '20ms' } } as const;
-      const { common, values } = parseOptions(args, { ...loadConfig, ...search }, defaults);
+      const { common, values } = parseOptions(args, { ...loadConfig, ...search, ...(name === 'sends' ? fanOutConfig : {}) }, defaults);
       const loads = loadsOf(values, request);
       if (values['find-max'] === true) return findMax(name, args, loads, milliseconds(values, 'p99'), common);
       const cases = casesOf(name, loads, common);
