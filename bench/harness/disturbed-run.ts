@@ -119,26 +119,26 @@ async function checkOf(driver: RemoteClientDriver, totals: readonly ClientTotals
   return checkClients(driver, totals);
 }
 
-/** Of commands by when they were due: in each kind of time, and outside all of them. */
+/** Of commands that were open, from when they were due, at any moment of each kind of time; and of those that were at none. */
 function latencies(totals: readonly ClientTotals[], periods: ReadonlyMap<string, readonly Period[]>): Figure[] {
   const all = totals.map(({ samples }) => samples);
   const every = [...periods.values()].flat();
   const figures: Figure[] = [];
-  for (const [kind, of] of periods) figures.push(...p99(`p99 ${kind}`, all, (due) => isIn(of, due)));
-  return [...figures, ...p99('p99 otherwise', all, (due) => !isIn(every, due))];
+  for (const [kind, of] of periods) figures.push(...p99(`p99 ${kind}`, all, (due, answered) => meets(of, due, answered)));
+  return [...figures, ...p99('p99 otherwise', all, (due, answered) => !meets(every, due, answered))];
 }
 
-/** None when nothing was due then. */
-function p99(name: string, all: readonly Samples[], isWanted: (dueMs: number) => boolean): Figure[] {
+/** None when nothing was open then. */
+function p99(name: string, all: readonly Samples[], isWanted: (dueMs: number, answeredMs: number) => boolean): Figure[] {
   const histogram = new Histogram();
   for (const { dueMs, latencyMs } of all) {
-    for (let i = 0; i < dueMs.length; i++) if (isWanted(dueMs[i]!)) histogram.record(latencyMs[i]!);
+    for (let i = 0; i < dueMs.length; i++) if (isWanted(dueMs[i]!, dueMs[i]! + latencyMs[i]!)) histogram.record(latencyMs[i]!);
   }
   return histogram.count === 0 ? [] : [ms(name, histogram.percentile(0.99))];
 }
 
-function isIn(periods: readonly Period[], dueMs: number): boolean {
-  return periods.some(([from, until]) => dueMs >= from && dueMs < until);
+function meets(periods: readonly Period[], dueMs: number, answeredMs: number): boolean {
+  return periods.some(([from, until]) => dueMs <= until && answeredMs >= from);
 }
 
 function clientFigures(totals: readonly ClientTotals[]): Figure[] {
