@@ -7,10 +7,12 @@
  * C3  A server that does not answer for `answerTimeMaxMs` costs the connection: every call on its way is then of unknown outcome. The same
  *     holds for one that takes a connection and then says nothing. [The network goes away between the two: the next connection would stand
  *     for a quarter of an hour.]
+ * C4  A server that was started takes calls only when the end of its append-only file is sound (sound-tail.ts).
  */
 
 import { Command, Redis } from 'ioredis';
 
+import { makeTailSound } from './sound-tail.ts';
 import { StoreError, storeErrorOf, textOf } from './store-error.ts';
 
 export interface LinkOptions {
@@ -59,6 +61,10 @@ export class RedisLink {
   private greetingSince: number | null = null;
   private isGivenUp = false;
   private problem: unknown = null;
+  /** C4. Of the connection that stands, and how many there were. */
+  private isSound = false;
+  private connections = 0;
+  private readonly soundWaiters = new Set<() => void>();
   private readonly watchdog: NodeJS.Timeout;
 
   constructor(options: LinkOptions) {
@@ -90,9 +96,11 @@ export class RedisLink {
     this.redis.on('ready', () => {
       this.greetingSince = null;
       this.problem = null;
-      this.onReady?.();
+      void this.greeted();
     });
     this.redis.on('close', () => {
+      this.isSound = false;
+      this.connections++;
       this.greetingSince = null;
       this.isGivenUp = false;
       this.onLost?.();
@@ -102,7 +110,7 @@ export class RedisLink {
   }
 
   get isReady(): boolean {
-    return this.redis.status === 'ready' && !this.isGivenUp && this.redis.stream.writable;
+    return this.isSound && this.redis.status === 'ready' && !this.isGivenUp && this.redis.stream.writable;
   }
 
   /** @throws StoreError when the server cannot be reached now; it goes on trying all the same */
@@ -110,7 +118,7 @@ export class RedisLink {
     if (this.isReady) return;
     try {
       if (this.redis.status === 'wait') await this.redis.connect();
-      else await this.ready();
+      if (!this.isReady) await this.ready();
     } catch (error) {
       // What the server said, when it has turned us away.
       const cause = this.problem ?? error;
@@ -127,6 +135,10 @@ export class RedisLink {
 
   private async send(command: Command): Promise<unknown> {
     if (!this.isReady) throw new StoreError('refused', 'UNREACHABLE', `${this.name}: not connected`);
+    return this.sendNow(command);
+  }
+
+  private async sendNow(command: Command): Promise<unknown> {
     this.callsSent++;
     this.sentAt.push(performance.now());
     try {
@@ -173,16 +185,33 @@ export class RedisLink {
 
   private ready(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => settle(new Error('no connection')), CONNECT_TIME_MAX_MS);
+      const timer = setTimeout(() => settle(new Error(this.redis.status === 'ready' ? 'it was started, and writes its append-only file anew' : 'no connection')), CONNECT_TIME_MAX_MS);
       const onReady = (): void => settle(null);
       const settle = (error: Error | null): void => {
         clearTimeout(timer);
-        this.redis.off('ready', onReady);
+        this.soundWaiters.delete(onReady);
         if (error === null) resolve();
         else reject(error);
       };
-      this.redis.on('ready', onReady);
+      this.soundWaiters.add(onReady);
     });
+  }
+
+  /** C4 */
+  private async greeted(): Promise<void> {
+    const { connections } = this;
+    try {
+      await makeTailSound((command, args) => this.sendNow(new Command(command, args as string[], { replyEncoding: null })));
+    } catch (error) {
+      // A connection that is lost comes again; one that says something else is of no use.
+      this.problem = error;
+      if (connections === this.connections) this.redis.disconnect(true);
+      return;
+    }
+    if (connections !== this.connections) return;
+    this.isSound = true;
+    for (const wake of [...this.soundWaiters]) wake();
+    this.onReady?.();
   }
 
   /** C3. What has arrived while this process stood still, or had other things to do, is read first. */
