@@ -25,6 +25,8 @@ export interface LinkOptions {
 }
 
 const CONNECT_TIME_MAX_MS = 2_000;
+/** For a server that has greeted us, until its file is sound (C4); longer than that, whoever wants to connect is told. */
+const SOUND_TIME_MAX_MS = 8_000;
 /** A server that has not said so much as goodbye is not waited for. */
 const DISCONNECT_TIME_MAX_MS = 50;
 const RECONNECT_MS_MAX = 500;
@@ -185,7 +187,9 @@ export class RedisLink {
 
   private ready(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => settle(new Error(this.redis.status === 'ready' ? 'it was started, and writes its append-only file anew' : 'no connection')), CONNECT_TIME_MAX_MS);
+      const hasGreeted = this.redis.status === 'ready';
+      const problem = hasGreeted ? 'it was started, and writes its append-only file anew' : 'no connection';
+      const timer = setTimeout(() => settle(new Error(problem)), hasGreeted ? SOUND_TIME_MAX_MS : CONNECT_TIME_MAX_MS);
       const onReady = (): void => settle(null);
       const settle = (error: Error | null): void => {
         clearTimeout(timer);
