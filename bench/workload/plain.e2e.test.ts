@@ -75,7 +75,7 @@ t.test('an interrupted run leaves nothing behind', async (t) => {
     begun = descendantsOf(child.pid!);
   }
   child.kill('SIGTERM');
-  t.same(await exit, [1, null]);
+  t.same(await exit, [130, null]);
   t.same(readdirSync(data), []);
   for (let i = 0; i < 100 && begun.some(isAlive); i++) await sleep(50);
   t.notOk(begun.some(isAlive), 'no process is left');
