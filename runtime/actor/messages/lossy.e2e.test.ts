@@ -111,8 +111,9 @@ async function settled(net: Net): Promise<string[]> {
   return complaints;
 }
 
-async function talk(net: Net, rounds: number, paceMs = 0): Promise<void> {
-  for (let round = 0; round < rounds; round++) {
+/** Goes on until enough has happened meanwhile. */
+async function talk(net: Net, rounds: number, paceMs = 0, isEnough = () => true): Promise<void> {
+  for (let round = 0; round < rounds || !isEnough(); round++) {
     await Promise.all(ids.map((id) => insist(net, id, (node) => node.send(id, 'Say', { to: ids }, `${id}/${round}`))));
     if (paceMs > 0) await sleep(paceMs);
   }
@@ -156,7 +157,7 @@ t.test('buckets change hands while everybody talks', async (t) => {
       await sleep(random() * 40);
     }
   })();
-  await talk(net, 15, 10);
+  await talk(net, 15, 10, () => moves > 20);
   isOver = true;
   await moving;
   t.same(await settled(net), []);
@@ -184,7 +185,7 @@ t.test('sandboxes are killed and answers of the journal get lost while everybody
       await sleep(150 + random() * 150);
     }
   })();
-  await talk(net, 12, 60);
+  await talk(net, 12, 60, () => struck >= 5);
   isOver = true;
   await striking;
   t.same(await settled(net), []);
