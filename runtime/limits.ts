@@ -96,6 +96,9 @@ export const limits = {
   sampleOneIn: 1_024,
   bucketBits: 8,
   watchRecordsPerReadMax: 256,
+  /** Events of a watch in JSON that are made ahead of the one that is handed on: so many, and so many bytes of their payloads. */
+  watchEventsAheadMax: 256,
+  watchBytesAheadMax: 256 * KIB,
   /** What comes for a bucket that cannot be opened waits so long; then it is refused until the bucket serves again. */
   stoppedBucketHoldMaxMs: 3_000,
   bucketsFoldedAtOnceMax: 16,

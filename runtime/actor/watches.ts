@@ -9,10 +9,9 @@
  *     of the actor has it read again.
  */
 
-import { WireReader } from '../codec/wire.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
 import { limits } from '../limits.ts';
-import { FORMAT_JSON, PAYLOAD_EVENT } from '../sandbox/sandbox.ts';
+import { FORMAT_JSON } from '../sandbox/sandbox.ts';
 import type { BucketId } from '../codec/address.ts';
 import type { Hash64 } from '../codec/hash64.ts';
 import { RecordReader } from '../codec/record.ts';
@@ -22,6 +21,7 @@ import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
 import type { Calls } from './calls.ts';
 import type { AnswerError, Watch, WatchRequest } from './engine.ts';
+import { eventsOf, JsonBodies } from './watched-events.ts';
 
 /** Where a watched actor's history lies. */
 export interface WatchedActor {
@@ -47,19 +47,11 @@ export interface FreshRecord extends WatchedRecord {
   readonly before: number;
 }
 
-interface PendingEvent {
-  readonly seq: number;
-  readonly name: string;
-  readonly data: Buffer;
-  readonly bundle: string;
-}
-
 export class WatchPump implements Watch {
   private readonly request: WatchRequest;
   private readonly actor: WatchedActor;
   private readonly journal: Journal;
-  private readonly bundles: Bundles;
-  private readonly calls: Calls;
+  private readonly parts: { readonly bundles: Bundles; readonly calls: Calls };
   private readonly ended: (pump: WatchPump) => void;
   private nextPosition: number;
   private nextSeq: number;
@@ -88,8 +80,7 @@ export class WatchPump implements Watch {
     this.request = request;
     this.actor = actor;
     this.journal = parts.journal;
-    this.bundles = parts.bundles;
-    this.calls = parts.calls;
+    this.parts = parts;
     this.ended = ended;
     this.nextPosition = start.position + 1;
     this.through = start.position;
@@ -165,10 +156,9 @@ export class WatchPump implements Watch {
   }
 
   private async handOnFresh(): Promise<void> {
-    const record = this.fresh[0]!;
-    if (record.position >= this.nextPosition && !(await this.handOn(record))) return;
-    this.fresh.shift();
-    this.nextPosition = Math.max(this.nextPosition, record.position + 1);
+    const { fresh } = this;
+    while (fresh.length > 0 && fresh[0]!.position < this.nextPosition) fresh.shift();
+    fresh.splice(0, await this.handOn([...fresh]));
   }
 
   private async pump(): Promise<void> {
@@ -179,69 +169,31 @@ export class WatchPump implements Watch {
       recordsMax: limits.watchRecordsPerReadMax,
     });
     if (records.length === limits.watchRecordsPerReadMax) this.woken = true;
-    for (const stored of records) {
-      if (!(await this.handOn(stored))) return;
-      this.nextPosition = stored.position + 1;
-    }
+    if ((await this.handOn(records)) < records.length) return;
     this.through = Math.max(this.through, this.nextPosition - 1);
     if (!isBehindBirth && records.length < limits.watchRecordsPerReadMax) this.isSettled = true;
   }
 
-  /** False when the watch was paused or closed before the record's last event. */
-  private async handOn(stored: WatchedRecord): Promise<boolean> {
-    for (const event of this.eventsOf(stored)) {
-      if (event.seq < this.nextSeq) continue;
-      if (this.closed || this.paused) {
-        this.woken = true;
-        return false;
+  /** How many of the records were handed on whole: in between, the watch may be paused or closed. */
+  private async handOn(records: readonly WatchedRecord[]): Promise<number> {
+    const { request, parts, actor } = this;
+    const eventsByRecord = records.map(({ bytes }) => eventsOf(this.record, bytes, this.nextSeq));
+    const json = request.format === FORMAT_JSON ? new JsonBodies(parts.bundles, parts.calls, actor.type, eventsByRecord.flat()) : null;
+    let handedOn = 0;
+    for (const [i, events] of eventsByRecord.entries()) {
+      for (const { seq, name, data } of events) {
+        if (this.closed || this.paused) {
+          this.woken = true;
+          return i;
+        }
+        const body = json === null ? { bytes: data } : await json.of(handedOn++);
+        if ('error' in body) this.fail(body.error);
+        if (this.closed || 'error' in body) return i;
+        this.nextSeq = seq + 1;
+        if (!request.event(seq, name, body.bytes, 0, body.bytes.length)) this.paused = true;
       }
-      const body = await this.bodyOf(event);
-      if (this.closed || body === null) return false;
-      this.nextSeq = event.seq + 1;
-      if (!this.request.event(event.seq, event.name, body, 0, body.length)) this.paused = true;
+      this.nextPosition = records[i]!.position + 1;
     }
-    return true;
+    return records.length;
   }
-
-  private async bodyOf(event: PendingEvent): Promise<Buffer | null> {
-    if (this.request.format !== FORMAT_JSON) return event.data;
-    const bundle = await this.bundles.load(event.bundle);
-    const text = await this.calls.toJson(bundle, this.actor.type, PAYLOAD_EVENT, event.name, event.data);
-    if (!('error' in text)) return text.bytes;
-    this.fail(text.error);
-    return null;
-  }
-
-  private eventsOf(stored: WatchedRecord): PendingEvent[] {
-    const record = this.record.over(stored.bytes);
-    if (record.events === 0 || record.firstSeq + record.events <= this.nextSeq) return [];
-    return readEvents(stored.bytes).map((event, i) => ({
-      ...event,
-      seq: record.firstSeq + i,
-      bundle: record.bundleHex(),
-    }));
-  }
-}
-
-/** Name and payload of every event of a record. */
-export function readEvents(bytes: Buffer): { name: string; data: Buffer }[] {
-  const events: { name: string; data: Buffer }[] = [];
-  const outer = new WireReader().over(bytes);
-  const inner = new WireReader();
-  while (outer.next()) {
-    if (outer.field !== 33) {
-      outer.skip();
-      continue;
-    }
-    outer.span();
-    inner.over(bytes, outer.from, outer.to);
-    const event = { name: '', data: Buffer.alloc(0) as Buffer };
-    while (inner.next()) {
-      if (inner.field === 1) event.name = inner.string();
-      else if (inner.field === 2) event.data = inner.bytes();
-      else inner.skip();
-    }
-    events.push(event);
-  }
-  return events;
 }
