@@ -9,7 +9,7 @@
 
 const io = { buf: NO_BYTES, out: NO_BYTES, op: 0, code: '', message: '', location: '', timers: null };
 const realms = new Map();
-/** By handle: { realm, actor, type, id, changes, changed, forgotten }. */
+/** By handle: { realm, actor, type, id, timers }; `timers` of those that have changed one (H3): { changes, changed, forgotten }. */
 const residents = new Map();
 
 let fieldNumber = 0;
@@ -140,7 +140,7 @@ function decideItem(end) {
   const resident = residents.get(handle);
   if (resident === undefined) return fail('INTERNAL', 'no actor stands under handle ' + handle);
   const firing = firingFrom < 0 ? null : readFiring(firingFrom, firingTo);
-  if (firing !== null && isOutdated(resident, firing)) return skipped();
+  if (firing !== null && resident.timers !== null && isOutdated(resident.timers, firing)) return skipped();
   if (resident.realm === realm) {
     const done = realm.decide(resident.actor, command, format === 2, bodyFrom, bodyTo, now, hi, lo, callerFrom, callerTo, sample === 1, false, firing, trace === 1);
     if (done && io.timers !== null) noteChanges(resident, io.timers);
@@ -170,15 +170,15 @@ function readFiring(start, end) {
 }
 /** H3: of more names than fit, it is not known which have changed. */
 function isOutdated({ changed, forgotten }, { name, changes }) {
-  return forgotten > changes || (changed !== null && (changed.get(name) ?? 0) > changes);
+  return forgotten > changes || (changed.get(name) ?? 0) > changes;
 }
 function noteChanges(resident, timers) {
-  const count = ++resident.changes;
-  const changed = (resident.changed ??= new Map());
-  for (const { name } of timers) changed.set(name, count);
-  if (changed.size <= CHANGED_TIMERS_MAX) return;
-  changed.clear();
-  resident.forgotten = count;
+  const seen = (resident.timers ??= { changes: 0, changed: new Map(), forgotten: 0 });
+  const count = ++seen.changes;
+  for (const { name } of timers) seen.changed.set(name, count);
+  if (seen.changed.size <= CHANGED_TIMERS_MAX) return;
+  seen.changed.clear();
+  seen.forgotten = count;
 }
 function skipped() {
   out = io.out; op = io.op;
@@ -213,6 +213,14 @@ function readItem(end) {
   const actor = resident.realm === realm ? resident.actor : carry(resident, realm, foldDiffers(resident, realm));
   return actor !== null && realm.read(actor, format === 2);
 }
+/** Names of types, one text each: a million actors share it. */
+const typeNames = new Map();
+function shared(type) {
+  const known = typeNames.get(type);
+  if (known !== undefined) return known;
+  typeNames.set(type, type);
+  return type;
+}
 function dropItem(end) {
   let handle = 0;
   while (field(end)) if (fieldNumber === 1) handle = value;
@@ -237,7 +245,7 @@ function activateItem(end) {
   if (realm === undefined) return false;
   const actor = stateFrom < 0 ? realm.fresh(type, id) : realm.restore(type, id, null, stateFrom, stateTo, 'BAD_STATE');
   if (actor === null) return false;
-  const resident = { realm, actor, type, id, changes: 0, changed: null, forgotten: 0 };
+  const resident = { realm, actor, type: shared(type), id, timers: null };
   for (let i = 0; i < records.length; i += 2) if (!foldRecord(resident, records[i], records[i + 1])) return false;
   residents.set(handle, resident);
   out = io.out; op = io.op;
