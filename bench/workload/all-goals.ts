@@ -22,12 +22,15 @@ const WITHOUT = ['subjects', 'baselines', 'peers', 'peer-folder', 'target', 'nod
 /** Of the highest rate, for the goals of an open loop. */
 const OPEN_RATIO = 0.5;
 const OPEN_P99_MS = 20;
+/** A quarter as many, and as many, as the counter has commands on their way. */
+const SHOP_CUSTOMERS = '256,1024';
 
 const help = `Usage: troupe bench goals [options]
 
 The counter on one node (64x16, 64x1, 1x1; 16 a frame; one hot actor; open loops at half of what the closed one reached, and at half of the highest
-rate that an open one keeps with a p99 of ${OPEN_P99_MS} ms) and on two nodes with one Redis, beside echo, floor and an append+fdatasync loop; the shop; activation, and the memory of a live actor. About half an hour; with --rounds 1
-a third of it. Every goal is shown as reached or NOT; the exit code is about checks alone.
+rate that an open one keeps with a p99 of ${OPEN_P99_MS} ms, the floor beside them) and on two nodes with one Redis, beside echo, floor and an append+fdatasync loop; the shop;
+activation, and the memory of a live actor. About half an hour; with --rounds 1 a third of it. Every goal is shown as reached or NOT; the exit code is
+about checks alone.
 
 ${commonHelp({}, WITHOUT)}`;
 
@@ -43,7 +46,7 @@ export const goals: Workload = {
 };
 
 async function measure(runCase: RunCase, root: string, options: CommonOptions): Promise<Ran> {
-  const plans = [...counterCases(options), ...shopCases(options, { ...presets(shopConfig), counter: 'none' }), ...activationCases(options, { ...presets(activationConfig), shape: '1x1', requests: 'get' })];
+  const plans = [...counterCases(options), ...shopCases(options, { ...presets(shopConfig), customers: SHOP_CUSTOMERS, counter: 'none' }), ...activationCases(options, { ...presets(activationConfig), shape: '1x1', requests: 'get' })];
   const rounds: CaseReport[][] = [];
   const loops: LoopReport[][] = [];
   for (let round = 1; round <= options.rounds; round++) {
@@ -57,7 +60,7 @@ async function measure(runCase: RunCase, root: string, options: CommonOptions): 
   const merged = mergeRounds(loops);
   return {
     cases, loops: merged,
-    goals: [...goalsOf(cases, merged), ...open.map(({ at, of }) => openLoopGoal(at, of)), ...shopGoals(cases), ...activationGoals(cases)],
+    goals: [...goalsOf(cases, merged), ...open.map(({ at, floor, of }) => openLoopGoal(at, floor, of)), ...shopGoals(cases), ...activationGoals(cases)],
     isPassed: cases.every(({ runs }) => runs.every(({ check }) => check.passed)),
   };
 }
@@ -81,6 +84,7 @@ interface OpenLoop {
   /** Of what its rate is the half. */
   readonly of: string;
   readonly at: CaseReport;
+  readonly floor: CaseReport;
   /** All that were run for it. */
   readonly cases: readonly CaseReport[];
 }
@@ -89,13 +93,14 @@ interface OpenLoop {
 async function openLoops(runCase: RunCase, rounds: readonly (readonly CaseReport[])[], options: CommonOptions): Promise<OpenLoop[]> {
   const reached = rounds.map((reports) => reports.find(({ id }) => id === 'counter/64x16/embedded')!.runs[0]!.commandsPerSecond);
   if (reached.some((one) => one === null)) return [];
-  const plan = (perSecond: number): CasePlan =>
-    loadCase('counter', 'embedded', { ...plainLoad, connections: 64, loop: { kind: 'open', perSecond, inFlightMax: OPEN_IN_FLIGHT_MAX } }, options);
+  const load = (perSecond: number): LoadSpec => ({ ...plainLoad, connections: 64, loop: { kind: 'open', perSecond, inFlightMax: OPEN_IN_FLIGHT_MAX } });
+  const plan = (perSecond: number): CasePlan => loadCase('counter', 'embedded', load(perSecond), options);
   const atHalf = async (of: string, perSecond: number, tried: readonly CaseReport[] = []): Promise<OpenLoop> => {
+    const rate = Math.round(perSecond * OPEN_RATIO);
     const reports: CaseReport[][] = [];
-    for (let round = 1; round <= options.rounds; round++) reports.push([await runCase(plan(Math.round(perSecond * OPEN_RATIO)), round)]);
-    const [at] = mergeRounds(reports);
-    return { of, at: at!, cases: [at!, ...tried.filter(({ id }) => id !== at!.id)] };
+    for (let round = 1; round <= options.rounds; round++) reports.push([await runCase(plan(rate), round), await runCase(baselineCase('counter', 'floor', load(rate)), round)]);
+    const [at, floor] = mergeRounds(reports);
+    return { of, at: at!, floor: floor!, cases: [at!, floor!, ...tried.filter(({ id }) => id !== at!.id)] };
   };
   const closed = middle(reached as number[]);
   const loops = [await atHalf(`what the closed loop reached, ${Math.round(closed)}/s`, closed)];
