@@ -84,7 +84,9 @@ export async function journalContract(t: Test, settings: ContractSettings): Prom
     t.same(await journal.append([{ ...third, headBefore: wrongHead }]), [stands]);
     t.same(await journal.append([{ ...third, position: 6 }]), [stands], 'a gap');
     t.same(await journal.append([third]), [{ kind: 'appended' }]);
-    t.same(await journal.append([{ ...third, bucket: other }]), [{ kind: 'conflict', position: 0, head: { hi: 0, lo: 0 } }], 'a bucket never opened');
+    const unopened = { kind: 'conflict', position: 0, head: { hi: 0, lo: 0 } };
+    t.same(await journal.append([{ ...third, bucket: other }]), [unopened], 'a bucket never opened');
+    t.same(await journal.append([{ ...third, bucket: other }, log.next(['a.A:2'])]), [unopened, { kind: 'appended' }], 'what is known at once does not answer for the rest');
     t.same(await all(journal, bucket), log.all());
   });
 
