@@ -78,7 +78,7 @@ export class Forward implements Pending {
     if (isCommand(request)) {
       const { triedSince } = this;
       const tried: Tried = triedSince === undefined ? this.triedMs(now) || null : [triedSince.incarnation.hi, triedSince.incarnation.lo, triedSince.position];
-      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, tried];
+      const value: CommandValue = [request.to.text, request.name, request.format, this.key, request.principal, request.session, era, tried, Math.floor(now)];
       peer.request(this, COMMAND, value, request.body, request.bodyFrom, request.bodyTo);
     } else {
       const value: GetValue = [request.to.text, request.format, era];
@@ -181,8 +181,8 @@ export class ServedCommand implements CommandRequest {
   readonly key: string;
   readonly principal: string;
   readonly session: string;
-  readonly triedSince: LogPlace | undefined;
-  readonly triedMs: number;
+  triedSince: LogPlace | undefined;
+  triedMs: number;
   readonly era: number;
   readonly incoming: IncomingRequest;
   private readonly refusals: Refusals;
@@ -202,6 +202,13 @@ export class ServedCommand implements CommandRequest {
     this.era = era;
     this.incoming = incoming;
     this.refusals = refusals;
+  }
+
+  /** It was so long on its way, and its client may have gone elsewhere with it meanwhile. `since`: how far the log had come before, if that is known. */
+  cameLate(ms: number, since: LogPlace | undefined): void {
+    if (this.triedSince !== undefined) return;
+    if (this.triedMs === 0) this.triedSince = since;
+    if (this.triedSince === undefined) this.triedMs += ms;
   }
 
   done(seq: number, buffer: Buffer, from: number, to: number): void {

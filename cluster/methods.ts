@@ -5,10 +5,10 @@ import type { BucketLoad, NodeLoad } from '../runtime/admin/operations.ts';
 
 /**
  * Request. Answer: the seq, with the reply as body. `era`: see refusals.ts. `tried`, when an earlier try may have been recorded: see
- * `CommandRequest.triedSince` and `triedMs`.
+ * `CommandRequest.triedSince` and `triedMs`. `sentMs`: when this was sent, by the sender's clock, see way-times.ts; nodes of before leave it out.
  */
 export const COMMAND = 1;
-export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number, tried: Tried];
+export type CommandValue = [to: string, name: string, format: Format, key: string, principal: string, session: string, era: number, tried: Tried, sentMs?: number];
 /** Where, or else so many milliseconds ago; null for a first try. */
 export type Tried = [incarnationHi: number, incarnationLo: number, position: number] | number | null;
 
@@ -59,8 +59,9 @@ export type LinkedToValue = [actor: string, from: number, max: number];
 export const LINKS_OF = 11;
 export type LinksOfValue = string;
 
-/** Message: how far the logs of the node's buckets have come; the body is that of place-exchange.ts. */
+/** Message: how far the logs of the node's buckets have come; the body is that of place-exchange.ts. The value is `sentMs`, as of a command. */
 export const POSITIONS = 12;
+export type PositionsValue = number | null;
 
 // From 40 on: what operators ask.
 

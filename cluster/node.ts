@@ -57,6 +57,7 @@ import { ServiceList, SharedBundles } from './shared-store.ts';
 import type { StoreCall } from './shared-store.ts';
 import { ask } from './transport/transport.ts';
 import { createTransport } from './transport/tcp-transport.ts';
+import { WayTimes } from './way-times.ts';
 
 /** How often a node looks whether something was put in service that it was not told of. */
 const FOLLOW_MS = 2_000;
@@ -166,7 +167,8 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
   const owners = new BucketOwners(bucketBits, systemClock);
   const places = new LogPlaces(buckets, systemClock);
   closing.push(keepPlaces(places, join(witnessFolder(settings, id), 'places'), log));
-  const exchange = new PlaceExchange(places);
+  const ways = new WayTimes();
+  const exchange = new PlaceExchange(places, systemClock, ways);
   const router = new Router({
     owners, bucketBits, incarnation, places,
     clock: systemClock,
@@ -280,7 +282,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     routes: new ClusterRoutes(() => ({ map: owners.map, nodes: peers.all })),
     peerOf: (number) => peers.peerOf(number),
   });
-  serveRequests(transport, engine, router);
+  serveRequests({ transport, engine, router, places, clock: systemClock, ways });
   const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
   const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
   const causes = new ClusterCauses({ local: engine.history, owners, router, peers });

@@ -6,16 +6,19 @@ import type { LogPlace } from '../runtime/actor/engine.ts';
 import * as methods from './methods.ts';
 import { PlaceExchange } from './place-exchange.ts';
 import type { Incoming } from './transport/transport.ts';
+import { WayTimes } from './way-times.ts';
 
 t.test('what a node tells, the others learn', async (t) => {
   const learned = new Map<number, LogPlace>();
-  const exchange = new PlaceExchange({ learn: (index, place) => void learned.set(index, place) });
+  const clock = { monotonic: () => 1_000.5 };
+  const exchange = new PlaceExchange({ learn: (index, place) => void learned.set(index, place) }, clock, new WayTimes());
+  const identity = { node: 'n2', incarnation: 'i' };
   let hear = (_message: Incoming): void => {};
   exchange.serve({ handleMessage: (_method, handler) => (hear = handler) });
   const peer = {
-    tell: (_method: number, _value?: unknown, buffer = Buffer.alloc(0), from = 0, to = 0) => {
+    tell: (_method: number, value?: unknown, buffer = Buffer.alloc(0), from = 0, to = 0) => {
       // As it comes in: somewhere in a larger buffer.
-      hear({ buffer: Buffer.concat([Buffer.alloc(3), buffer.subarray(from, to), Buffer.alloc(2)]), bodyFrom: 3, bodyTo: 3 + to - from } as Incoming);
+      hear({ from: identity, value, buffer: Buffer.concat([Buffer.alloc(3), buffer.subarray(from, to), Buffer.alloc(2)]), bodyFrom: 3, bodyTo: 3 + to - from } as Incoming);
       return true;
     },
   };

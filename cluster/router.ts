@@ -6,8 +6,8 @@
  *     came.
  * R2  A command that is sent to another node has a key, a minted one if its client gave none: sent again after its outcome was lost,
  *     it is applied once. What is sent again says so, and from where on the log may hold it: an actor remembers a hundred keys or so, and
- *     may have recorded more since. Nor is its client told that nothing was done. What has waited here says so, too. [Its client has lost
- *     this node meanwhile, and got it done through another one.]
+ *     may have recorded more since. Nor is its client told that nothing was done. What has waited here says so, too, and what was long on its way is
+ *     taken for it (way-times.ts). [Its client has lost this node meanwhile, and got it done through another one.]
  * R3  A request from another node is answered here or refused with NOT_OWNER and the owner as far as it is known; it is not passed on.
  *     Whoever asked decides.
  * R4  What waits is bounded in number and in time.

@@ -97,6 +97,13 @@ export class LogPlaces {
     return place === NOWHERE ? undefined : place;
   }
 
+  /** A place in front of which nothing was recorded within the last `forMs`, by this node's own clock; undefined as of `before`. */
+  ago(index: number, forMs: number): LogPlace | undefined {
+    const since = this.clock.monotonic() - forMs * CLOCK_SHARE;
+    const place = this.notes.findLast(({ atMs }) => atMs < since)?.places[index];
+    return place === NOWHERE ? undefined : place;
+  }
+
   /** The notes for a process that comes after this one, in steps of ages that double. */
   encode(): Buffer {
     const now = this.clock.monotonic();
