@@ -1,6 +1,6 @@
 /**
- * A command that is on its way from one node to another for seconds, while its client gets it done through the owner itself and the actor records so many
- * others that it has forgotten the key: what comes at last is the first try, and says nothing of another one.
+ * A command that is on its way from one node to another for seconds, or in front of a node that stands still, while its client gets it done through the
+ * owner itself and the actor records so many others that it has forgotten the key: what comes at last is the first try, and says nothing of another one.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,9 +9,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
+import type { Test } from 'tap';
 
 import { Book, Findings } from '../runtime/faults/book.ts';
 import { bodyOf, keyOf, nameOf } from '../runtime/faults/commands.ts';
+import type { FaultActor } from '../runtime/faults/commands.ts';
 import { Link } from '../runtime/faults/link.ts';
 import { clusterActors } from './faults/cluster-actors.ts';
 import { outcomeOf } from './faults/cluster-load.ts';
@@ -20,6 +22,7 @@ import { proveAnswers, proveLog } from './faults/proof.ts';
 
 const KEYS_MAX = 8;
 const ON_THE_WAY_MS = 1_000;
+const STOOD_STILL_MS = 2_200;
 const ACTORS = 4;
 const ROUNDS = 3;
 
@@ -70,31 +73,53 @@ async function searched(): Promise<number> {
   return Number(/^troupe_engine_tries_searched_total (\d+)$/m.exec(metrics)![1]);
 }
 
-await t.test('a first try that comes late is applied once', async (t) => {
+/** Actors of the second node's. */
+async function someActors(): Promise<FaultActor[]> {
   await rig.whole();
-  const owner = rig.nodes[1]!;
-  const owned = new Set(await rig.bucketsOf(owner));
-  const some = actors.probes.filter((_actor, bucket) => owned.has(bucket)).slice(0, ACTORS);
-  t.equal(some.length, ACTORS);
+  const owned = new Set(await rig.bucketsOf(rig.nodes[1]!));
+  return actors.probes.filter((_actor, bucket) => owned.has(bucket)).slice(0, ACTORS);
+}
+
+/** First tries through the node that does not own the actors come late, between `delay` and `heal`. */
+async function firstTriesLate(t: Test, some: readonly FaultActor[], ms: number, delay: () => void, heal: () => void): Promise<void> {
   await Promise.all(some.map((actor) => far.ask(book.add(actor))));
-  for (let round = 1; round <= ROUNDS; round++) {
-    owner.fromPeers.blackhole('up');
-    const numbers = some.map((actor) => book.add(actor));
-    const late = numbers.map((n) => far.ask(n));
-    await sleep(ON_THE_WAY_MS);
-    await Promise.all(numbers.map((n) => near.ask(n, ON_THE_WAY_MS)));
-    for (let i = 0; i < 2 * KEYS_MAX; i++) await Promise.all(some.map((actor) => near.ask(book.add(actor))));
-    const before = await searched();
-    owner.fromPeers.heal();
-    await Promise.all(late);
-    t.ok((await searched()) > before, 'they were looked for in the log');
-  }
+  delay();
+  const numbers = some.map((actor) => book.add(actor));
+  const late = numbers.map((n) => far.ask(n));
+  await sleep(ms);
+  await Promise.all(numbers.map((n) => near.ask(n, ms)));
+  for (let i = 0; i < 2 * KEYS_MAX; i++) await Promise.all(some.map((actor) => near.ask(book.add(actor))));
+  const before = await searched();
+  heal();
+  await Promise.all(late);
+  t.ok((await searched()) > before, 'they were looked for in the log');
+}
+
+async function prove(t: Test): Promise<void> {
+  const ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
+  t.ok((await proveLog(book, rig.redis.port, ids, null)) >= book.acknowledged);
+  await proveAnswers(book, await Link.open(rig.nodes[1]!.port));
+  t.same(findings.list, []);
+}
+
+await t.test('a first try that a link held back is applied once', async (t) => {
+  const some = await someActors();
+  t.equal(some.length, ACTORS);
+  const { fromPeers } = rig.nodes[1]!;
+  for (let round = 1; round <= ROUNDS; round++) await firstTriesLate(t, some, ON_THE_WAY_MS, () => fromPeers.blackhole('up'), () => fromPeers.heal());
   // In time they are not looked for: a thousand others may have been recorded meanwhile, and still nobody has to read them.
   const before = await searched();
   for (let i = 0; i < 2 * KEYS_MAX; i++) await Promise.all(some.flatMap((actor) => [far.ask(book.add(actor)), near.ask(book.add(actor))]));
   t.ok((await searched()) - before <= ACTORS, 'what is not late is not looked for');
-  const ids = Array.from({ length: 2 ** BUCKET_BITS }, (_, index) => ({ bits: BUCKET_BITS, index }));
-  t.ok((await proveLog(book, rig.redis.port, ids, null)) >= book.acknowledged);
-  await proveAnswers(book, await Link.open(owner.port));
-  t.same(findings.list, []);
+  await prove(t);
+});
+
+await t.test('and so is one that waited in front of a node that stood still', async (t) => {
+  const some = await someActors();
+  const { pid } = rig.nodes[0]!.process!;
+  for (let round = 1; round <= ROUNDS; round++) {
+    await firstTriesLate(t, some, STOOD_STILL_MS, () => process.kill(pid, 'SIGSTOP'), () => process.kill(pid, 'SIGCONT'));
+    await rig.whole();
+  }
+  await prove(t);
 });

@@ -46,7 +46,7 @@ export interface RouterParts {
   /** The name of a node for NOT_OWNER, and back. */
   nameOf(number: number): string;
   numberOf(name: string): number;
-  readonly places: Pick<LogPlaces, 'of' | 'before' | 'stalledMs'>;
+  readonly places: Pick<LogPlaces, 'of' | 'before' | 'ago' | 'stalledMs'>;
   /** Begins every minted key. */
   readonly incarnation: string;
   readonly limits?: Partial<RouterLimits>;
@@ -201,7 +201,7 @@ export class Router implements Elsewhere, ForwardListener {
     const { clock, places } = this.parts;
     const { triedSince = undefined, triedMs = 0 } = isCommand(request) ? request : {};
     const openMs = Math.max(triedMs, places.stalledMs);
-    const tried = triedSince ?? (openMs > 0 ? places.before(index, openMs) : undefined);
+    const tried = triedSince ?? (triedMs > 0 ? places.before(index, openMs) : openMs > 0 ? places.ago(index, openMs) : undefined);
     const forward = new Forward(request, index, clock.monotonic(), ++this.orders, key, tried ?? since ?? places.of(index), this);
     forward.isLate = tried !== undefined || since !== null;
     if (tried === undefined) forward.openMs = openMs;

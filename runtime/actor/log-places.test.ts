@@ -42,6 +42,9 @@ t.test('after it stood still, a process says for how long, for a while', async (
   t.equal(places.stalledMs, 0);
   const stoppedAt = now - 1_000;
   now += 7_000;
+  t.equal(places.stalledMs, now - stoppedAt, 'before it is noted, too: what waited comes in first');
+  now += 10;
+  t.equal(places.stalledMs, now - stoppedAt);
   places.note();
   t.equal(places.stalledMs, now - stoppedAt);
   now += 1_500;

@@ -17,8 +17,8 @@ const NOWHERE: LogPlace = { incarnation: { hi: 0, lo: 0 }, position: 0 };
 const CLOCK_SHARE = 1.01;
 /** and what they say of the time is older by the way that it took. */
 const WAY_MAX_MS = 15_000;
-/** This process stood still when it did not come to note anything for so long; */
-const STALL_MS = 2_500;
+/** This process stood still when it did not come to note anything for so long, which it does every second; */
+const STALL_MS = 1_500;
 /** what reaches it within that time afterwards may have waited in front of it all the while. */
 const AFTER_STALL_MS = 2_000;
 /** Notes are kept for so long; those of the last half minute all, earlier ones in steps. */
@@ -63,11 +63,7 @@ export class LogPlaces {
   /** Keeps what is known now for `before`; to be called every second or so. */
   note(): void {
     const now = this.clock.monotonic();
-    const { notedMs } = this;
-    if (notedMs > 0 && now - notedMs > STALL_MS) {
-      if (notedMs > this.stallCountsUntilMs) this.stallBeganMs = notedMs;
-      this.stallCountsUntilMs = now + AFTER_STALL_MS;
-    }
+    this.lookForStall(now);
     this.notedMs = now;
     let stepsBehind = Infinity;
     this.notes = this.notes.filter(({ atMs }) => {
@@ -83,11 +79,20 @@ export class LogPlaces {
 
   /** For how long something may have waited that comes in now, because this process stood still; 0 in general. */
   get stalledMs(): number {
-    if (this.stallCountsUntilMs === 0) return 0;
     const now = this.clock.monotonic();
+    this.lookForStall(now);
+    if (this.stallCountsUntilMs === 0) return 0;
     if (now <= this.stallCountsUntilMs) return now - this.stallBeganMs;
     this.stallCountsUntilMs = 0;
     return 0;
+  }
+
+  /** [What waited in the sockets is read before any timer, and so before anything is noted.] */
+  private lookForStall(now: number): void {
+    const { notedMs } = this;
+    if (notedMs === 0 || now - notedMs <= STALL_MS) return;
+    if (notedMs > this.stallCountsUntilMs) this.stallBeganMs = notedMs;
+    this.stallCountsUntilMs = now + AFTER_STALL_MS;
   }
 
   /** A place in front of which nothing is recorded that a client has asked for within the last `forMs`, as it says; undefined when this node does not know of any. */

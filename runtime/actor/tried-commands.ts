@@ -29,7 +29,7 @@ import type { Routing } from './routing.ts';
 
 export interface TriedCommandsParts {
   readonly journal: Pick<Journal, 'readActorRecords'>;
-  readonly places: Pick<LogPlaces, 'before' | 'stalledMs'>;
+  readonly places: Pick<LogPlaces, 'before' | 'ago' | 'stalledMs'>;
   readonly routing: Pick<Routing, 'reroute' | 'answer'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -89,9 +89,12 @@ export class TriedCommands {
   private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom, seq }: Activation): number {
     if (triedSince !== undefined) return placeIn(bucket, triedSince);
     const { places } = this.parts;
-    const forMs = Math.max(triedMs ?? 0, places.stalledMs);
+    const { stalledMs } = places;
+    const forMs = Math.max(triedMs ?? 0, stalledMs);
     if (forMs === 0) return Infinity;
-    const before = places.before(bucket.id.index, forMs);
+    const { index } = bucket.id;
+    // Our own time needs no allowance for clocks and ways.
+    const before = triedMs === undefined || triedMs === 0 ? places.ago(index, stalledMs) : places.before(index, forMs);
     if (before !== undefined) return placeIn(bucket, before);
     return seq <= SEQ_SHORT_MAX ? 1 : Math.min(keysFrom, bucket.openedPosition + 1);
   }
