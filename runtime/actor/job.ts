@@ -60,6 +60,10 @@ export class Job {
   seedLo = 0;
   /** Slot in the actor's key window; -1 without a key. A joiner has the slot of the command that it waits for. */
   keySlot = -1;
+  /** How far its bucket's log had come when it came to its actor; -1 before. */
+  arrivedAt = -1;
+  /** It came to its actor before, and was taken back to the start: the bucket has stopped, or is somebody else's. */
+  isAgain = false;
   /** It has a key and has left the mailbox, and is not answered (mailbox.ts). */
   isUnderWay = false;
   sampled = false;

@@ -129,6 +129,7 @@ export class Routing {
       this.waitAt(activation.bucket, job);
       return;
     }
+    if (job.arrivedAt < 0) job.arrivedAt = activation.bucket.durablePosition;
     catalog.use(activation);
     if (activation.poisoned) job.deaths = limits.suspicionMax;
     this.mailboxes.enter(activation, job);
@@ -150,7 +151,9 @@ export class Routing {
     }
     this.waiting--;
     this.waitingBytes -= bytesOf(job);
-    if (job.command !== null) elsewhere.command(job.command, durablePosition === 0 ? null : { incarnation, position: durablePosition + 1 });
+    // Another try of it may have been recorded since it came.
+    const since = job.arrivedAt < 0 ? durablePosition : Math.min(job.arrivedAt, durablePosition);
+    if (job.command !== null) elsewhere.command(job.command, durablePosition === 0 ? null : { incarnation, position: since + 1 });
     else elsewhere.get(job.get!);
   }
 
@@ -252,6 +255,8 @@ export class Routing {
     job.activation = null;
     job.keySlot = -1;
     job.error = null;
+    job.isAgain = job.arrivedAt >= 0;
+    if (job.isSearched) job.isSearched = false;
   }
 
   /** Lets nobody through until `release`; holds nest. */

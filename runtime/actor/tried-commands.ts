@@ -4,7 +4,9 @@
  * lost with the connection. Until it can be sent again the owner records a thousand others of the same actor.]
  *
  * W1  Between the place where the earlier try may have been recorded first and the oldest key of the window, every record of the actor is read.
- *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it.
+ *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it; and of a command that was
+ *     taken back to the start, what was recorded since it came. [It waits for another try of it, which is written, and not known to be: the bucket is opened again,
+ *     and before its turn comes again two hundred others are recorded.] What was looked for before that is looked for again.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
  *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
  *     answer is in the window that the actor came into memory with, since no more may be under way there than are remembered (mailbox.ts). A short history is read whole.
@@ -66,7 +68,7 @@ export class TriedCommands {
   /** True when the job, whose key the window does not hold, has to wait until the log has told what became of it (W1). */
   mustWait(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
     if (job.isSearched) return false;
-    const from = this.triedFrom(command, activation);
+    const from = this.triedFrom(job, command, activation);
     if (from >= endOf(activation)) return false;
     const search = (activation.search ??= this.begin(activation, group));
     search.from = Math.min(search.from, from);
@@ -79,14 +81,20 @@ export class TriedCommands {
   waitBehind(job: Job, search: Search, isWanted: boolean, activation: Activation): void {
     search.waiting.push(job);
     if (!isWanted || search.isReading || job.isSearched) return;
-    const from = this.triedFrom(job.command!, activation);
+    const from = this.triedFrom(job, job.command!, activation);
     if (from === Infinity) return;
     search.from = Math.min(search.from, from);
     search.wanted.add(job);
   }
 
-  /** W1: where the log may hold an earlier try first; Infinity when there was none. */
-  private triedFrom({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom, seq }: Activation): number {
+  /** W1: where the log may hold another try first; Infinity when there was none. */
+  private triedFrom(job: Job, command: CommandRequest, activation: Activation): number {
+    const from = this.triedBefore(command, activation);
+    return job.isAgain ? Math.min(from, job.arrivedAt + 1) : from;
+  }
+
+  /** What was done before the command came here. */
+  private triedBefore({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom, seq }: Activation): number {
     if (triedSince !== undefined) return placeIn(bucket, triedSince);
     const { places } = this.parts;
     const { stalledMs } = places;
