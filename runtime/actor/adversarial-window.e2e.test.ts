@@ -103,3 +103,49 @@ t.test('without a bound for what is under way, some are applied twice', async (t
   const { balance } = await askAgain(false);
   t.ok(balance > 600, `${balance}`);
 });
+
+t.test('who waits behind a try that is written, and not known to be, has it looked for when the bucket was opened again', async (t) => {
+  const account = 'test.v1.Account:d';
+  const inner = createMemoryJournal();
+  await inner.open();
+  let isHeld = false;
+  const held: (() => void)[] = [];
+  const journal = new Proxy(inner, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== 'function') return value;
+      if (name !== 'append') return value.bind(target) as unknown;
+      return async (batch: readonly Append[]) => {
+        const outcomes = await target.append(batch.map(copyAppend));
+        if (!isHeld) return outcomes;
+        await new Promise<void>((resolve) => held.push(resolve));
+        return batch.map(() => ({ kind: 'unknown', message: 'the answer was lost' }));
+      };
+    },
+  });
+  const KEYS_MAX = 8;
+  const node = await startEngine({ journal, bucketBits: 0, limits: { keysPerActorMax: KEYS_MAX } });
+  await node.engine.deploy(accountBundle());
+  await node.send(account, 'Open', { amount: 0 });
+  for (let round = 0; round < 3; round++) {
+    const send = (key: string) => node.send(account, 'Open', { amount: 1 }, `${round} ${key}`);
+    const { records } = inner.stat();
+    isHeld = true;
+    const tried = Array.from({ length: KEYS_MAX }, (_, i) => `k${i}`);
+    const first = tried.map(send);
+    const others = Array.from({ length: KEYS_MAX }, (_, i) => send(`other ${i}`));
+    const second = tried.map(send);
+    await until(() => inner.stat().records === records + KEYS_MAX);
+    isHeld = false;
+    while (held.length > 0) held.shift()!();
+    t.same((await Promise.all(first)).map(({ error }) => error?.code), tried.map(() => 'UNKNOWN_OUTCOME'));
+    t.same((await Promise.all(others)).map(({ error }) => error), others.map(() => null));
+    t.same((await Promise.all(second)).map(({ seq }) => seq), tried.map((_, i) => 2 + round * 2 * KEYS_MAX + i), 'answered with the first try');
+  }
+  t.match((await node.get(account)).body, { balance: String(3 * 2 * KEYS_MAX) }, 'applied once each');
+  await node.close();
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
