@@ -12,6 +12,7 @@ interface HeldAppend {
 export class FaultyJournal {
   readonly inner: Journal;
   private holding = false;
+  private releasing = false;
   private held: HeldAppend[] = [];
   /** Appends whose answer was lost and that have not reached the inner journal yet. */
   private delayed: (readonly Append[])[] = [];
@@ -64,11 +65,16 @@ export class FaultyJournal {
     return this.held.length;
   }
 
+  /** Lets them go in their order; what comes meanwhile goes behind them, or waits when `hold` was called again. */
   async release(): Promise<void> {
     this.holding = false;
-    const held = this.held;
-    this.held = [];
-    for (const { batch, resolve } of held) resolve(await this.inner.append(batch));
+    this.releasing = true;
+    let held = this.held.splice(0);
+    while (held.length > 0) {
+      for (const { batch, resolve } of held) resolve(await this.inner.append(batch));
+      held = this.holding ? [] : this.held.splice(0);
+    }
+    this.releasing = false;
   }
 
   /** Taking a bucket again waits until `releaseOpens`. */
@@ -111,7 +117,7 @@ export class FaultyJournal {
       return this.deliver().then(() => this.inner.append(copy));
     }
     if (this.judge !== null) return this.judged(copy);
-    if (!this.holding) return this.inner.append(batch);
+    if (!this.holding && !this.releasing) return this.inner.append(batch);
     return new Promise((resolve) => this.held.push({ batch: copy, resolve }));
   }
 
