@@ -9,7 +9,7 @@
 
 import type { NodeIdentity } from './transport/transport.ts';
 
-/** Less than this is no delay: a few hundred others can be recorded meanwhile only of an actor that is asked as often as nodes can be. */
+/** Less than this is no delay: only an actor with more than a thousand commands a second records as many as it remembers meanwhile. */
 const LATE_MIN_MS = 100;
 /** Of a process that was first heard so short a time ago, all may be late that came so far, */
 const ACQUAINTANCE_MS = 2_000;

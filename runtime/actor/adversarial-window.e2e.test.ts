@@ -3,11 +3,23 @@
 import t from 'tap';
 
 import { MemoryBundleStore } from '../bundle/memory-store.ts';
-import type { Append } from '../journal/journal.ts';
+import type { Append, AppendOutcome, Journal } from '../journal/journal.ts';
 import { createMemoryJournal, MemoryStore } from '../journal/memory/memory-journal.ts';
 import { limits } from '../limits.ts';
 import { copyAppend } from './testing/copy-append.ts';
 import { accountBundle, startEngine } from './testing/harness.ts';
+
+/** The journal appends; what is said of that is `answer`'s. */
+function answering(inner: Journal, answer: (outcomes: AppendOutcome[]) => Promise<AppendOutcome[]>): Journal {
+  return new Proxy(inner, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== 'function') return value;
+      if (name !== 'append') return value.bind(target) as unknown;
+      return async (batch: readonly Append[]) => answer(await target.append(batch.map(copyAppend)));
+    },
+  });
+}
 
 t.test('as many commands with keys as one actor may have waiting are all known again after a restart', async (t) => {
   const account = 'test.v1.Account:a';
@@ -57,17 +69,7 @@ async function askAgain(ruleOn: boolean): Promise<{ readonly recorded: number; r
   const inner = createMemoryJournal(disk);
   await inner.open();
   let isSilent = false;
-  const journal = new Proxy(inner, {
-    get: (target, name) => {
-      const value = Reflect.get(target, name) as unknown;
-      if (typeof value !== 'function') return value;
-      if (name !== 'append') return value.bind(target) as unknown;
-      return async (batch: readonly Append[]) => {
-        const outcomes = await target.append(batch.map(copyAppend));
-        return isSilent ? new Promise(() => {}) : outcomes;
-      };
-    },
-  });
+  const journal = answering(inner, (outcomes) => (isSilent ? new Promise(() => {}) : Promise.resolve(outcomes)));
   const first = await startEngine({ journal, store, bucketBits: 0 });
   await first.engine.deploy(accountBundle());
   await first.send(account, 'Open', { amount: 0 });
@@ -110,18 +112,10 @@ t.test('who waits behind a try that is written, and not known to be, has it look
   await inner.open();
   let isHeld = false;
   const held: (() => void)[] = [];
-  const journal = new Proxy(inner, {
-    get: (target, name) => {
-      const value = Reflect.get(target, name) as unknown;
-      if (typeof value !== 'function') return value;
-      if (name !== 'append') return value.bind(target) as unknown;
-      return async (batch: readonly Append[]) => {
-        const outcomes = await target.append(batch.map(copyAppend));
-        if (!isHeld) return outcomes;
-        await new Promise<void>((resolve) => held.push(resolve));
-        return batch.map(() => ({ kind: 'unknown', message: 'the answer was lost' }));
-      };
-    },
+  const journal = answering(inner, async (outcomes) => {
+    if (!isHeld) return outcomes;
+    await new Promise<void>((resolve) => held.push(resolve));
+    return outcomes.map(() => ({ kind: 'unknown', message: 'the answer was lost' }));
   });
   const KEYS_MAX = 8;
   const node = await startEngine({ journal, bucketBits: 0, limits: { keysPerActorMax: KEYS_MAX } });
