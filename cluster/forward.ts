@@ -181,8 +181,9 @@ export class ServedCommand implements CommandRequest {
   readonly key: string;
   readonly principal: string;
   readonly session: string;
-  triedSince: LogPlace | undefined;
-  triedMs: number;
+  readonly triedSince: LogPlace | undefined;
+  readonly triedMs: number;
+  waitedMs = 0;
   readonly era: number;
   readonly incoming: IncomingRequest;
   private readonly refusals: Refusals;
@@ -202,13 +203,6 @@ export class ServedCommand implements CommandRequest {
     this.era = era;
     this.incoming = incoming;
     this.refusals = refusals;
-  }
-
-  /** It was so long on its way, and its client may have gone elsewhere with it meanwhile. `since`: how far the log had come before, if that is known. */
-  cameLate(ms: number, since: LogPlace | undefined): void {
-    if (this.triedSince !== undefined) return;
-    if (this.triedMs === 0) this.triedSince = since;
-    if (this.triedSince === undefined) this.triedMs += ms;
   }
 
   done(seq: number, buffer: Buffer, from: number, to: number): void {

@@ -1,6 +1,6 @@
 /**
- * A command that is on its way from one node to another for seconds, or in front of a node that stands still, while its client gets it done through the
- * owner itself and the actor records so many others that it has forgotten the key: what comes at last is the first try, and says nothing of another one.
+ * A command that is on its way for seconds, from one node to another or from its client, or in front of a node that stands still, while its client gets it done
+ * through the owner itself and the actor records so many others that it has forgotten the key: what comes at last is the first try, and says nothing of another one.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { Book, Findings } from '../runtime/faults/book.ts';
 import { bodyOf, keyOf, nameOf } from '../runtime/faults/commands.ts';
 import type { FaultActor } from '../runtime/faults/commands.ts';
 import { Link } from '../runtime/faults/link.ts';
+import { startProxy } from '../runtime/testing/tcp-proxy.ts';
 import { clusterActors } from './faults/cluster-actors.ts';
 import { outcomeOf } from './faults/cluster-load.ts';
 import { BUCKET_BITS, ClusterRig } from './faults/cluster-rig.ts';
@@ -98,12 +99,12 @@ async function someActors(): Promise<FaultActor[]> {
   return actors.probes.filter((_actor, bucket) => owned.has(bucket)).slice(0, ACTORS);
 }
 
-/** First tries through the node that does not own the actors come late, between `delay` and `heal`. */
-async function firstTriesLate(t: Test, some: readonly FaultActor[], ms: number, delay: () => void, heal: () => void): Promise<void> {
-  await Promise.all(some.map((actor) => far.ask(book.add(actor))));
+/** First tries through somewhere else than the near node come late, between `delay` and `heal`. */
+async function firstTriesLate(t: Test, through: Client, some: readonly FaultActor[], ms: number, delay: () => void, heal: () => void): Promise<void> {
+  await Promise.all(some.map((actor) => through.ask(book.add(actor))));
   delay();
   const numbers = some.map((actor) => book.add(actor));
-  const late = numbers.map((n) => far.ask(n));
+  const late = numbers.map((n) => through.ask(n));
   await sleep(ms);
   await Promise.all(numbers.map((n) => near.ask(n, ms)));
   for (let i = 0; i < 2 * KEYS_MAX; i++) await Promise.all(some.map((actor) => near.ask(book.add(actor))));
@@ -111,6 +112,13 @@ async function firstTriesLate(t: Test, some: readonly FaultActor[], ms: number, 
   heal();
   await Promise.all(late);
   t.ok((await searched()) > before, 'they were looked for in the log');
+}
+
+/** A thousand others may have been recorded meanwhile, and still nobody has to read them. */
+async function inTime(t: Test, through: Client, some: readonly FaultActor[]): Promise<void> {
+  const before = await searched();
+  for (let i = 0; i < 2 * KEYS_MAX; i++) await Promise.all(some.flatMap((actor) => [through.ask(book.add(actor)), near.ask(book.add(actor))]));
+  t.ok((await searched()) - before <= ACTORS, 'what is not late is not looked for');
 }
 
 async function prove(t: Test): Promise<void> {
@@ -124,11 +132,22 @@ await t.test('a first try that a link held back is applied once', async (t) => {
   const some = await someActors();
   t.equal(some.length, ACTORS);
   const { fromPeers } = rig.nodes[1]!;
-  for (let round = 1; round <= ROUNDS; round++) await firstTriesLate(t, some, ON_THE_WAY_MS, () => fromPeers.blackhole('up'), () => fromPeers.heal());
-  // In time they are not looked for: a thousand others may have been recorded meanwhile, and still nobody has to read them.
-  const before = await searched();
-  for (let i = 0; i < 2 * KEYS_MAX; i++) await Promise.all(some.flatMap((actor) => [far.ask(book.add(actor)), near.ask(book.add(actor))]));
-  t.ok((await searched()) - before <= ACTORS, 'what is not late is not looked for');
+  for (let round = 1; round <= ROUNDS; round++) await firstTriesLate(t, far, some, ON_THE_WAY_MS, () => fromPeers.blackhole('up'), () => fromPeers.heal());
+  await inTime(t, far, some);
+  await prove(t);
+});
+
+await t.test('and so is one that the connection of its client held back', async (t) => {
+  const proxy = await startProxy(rig.nodes[1]!.port);
+  const slow = new Client(await Link.open(proxy.port));
+  t.teardown(async () => {
+    slow.close();
+    await proxy.close();
+  });
+  const some = await someActors();
+  // The first ones in the first moments of the connection, when there is little to compare with.
+  for (let round = 1; round <= ROUNDS; round++) await firstTriesLate(t, slow, some, ON_THE_WAY_MS, () => proxy.blackhole('up'), () => proxy.heal());
+  await inTime(t, slow, some);
   await prove(t);
 });
 
@@ -136,7 +155,7 @@ await t.test('and so is one that waited in front of a node that stood still', as
   const { pid } = rig.nodes[0]!.process!;
   for (let round = 1; round <= ROUNDS; round++) {
     // It may have been taken for dead, and buckets have moved.
-    await firstTriesLate(t, await someActors(), STOOD_STILL_MS, () => process.kill(pid, 'SIGSTOP'), () => process.kill(pid, 'SIGCONT'));
+    await firstTriesLate(t, far, await someActors(), STOOD_STILL_MS, () => process.kill(pid, 'SIGSTOP'), () => process.kill(pid, 'SIGCONT'));
   }
   await prove(t);
 });

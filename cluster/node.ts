@@ -282,7 +282,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     routes: new ClusterRoutes(() => ({ map: owners.map, nodes: peers.all })),
     peerOf: (number) => peers.peerOf(number),
   });
-  serveRequests({ transport, engine, router, places, clock: systemClock, ways });
+  serveRequests({ transport, engine, router, clock: systemClock, ways });
   const deadLetters = new ClusterLetters({ local: engine.messages.desk, owners, peers, timers: systemScheduler });
   const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
   const causes = new ClusterCauses({ local: engine.history, owners, router, peers });

@@ -46,7 +46,7 @@ export interface RouterParts {
   /** The name of a node for NOT_OWNER, and back. */
   nameOf(number: number): string;
   numberOf(name: string): number;
-  readonly places: Pick<LogPlaces, 'of' | 'before' | 'ago' | 'stalledMs'>;
+  readonly places: Pick<LogPlaces, 'of' | 'firstTryMs' | 'at'>;
   /** Begins every minted key. */
   readonly incarnation: string;
   readonly limits?: Partial<RouterLimits>;
@@ -191,20 +191,21 @@ export class Router implements Elsewhere, ForwardListener {
     else this.engine!.get(request);
   }
 
-  /** `since` is given when it has waited somewhere else already: nobody can have recorded it in front of that. */
-  private enter(request: Request, index: number, route: Route, since: LogPlace | null = null): void {
+  /** `since` is given when it comes from the engine, which knows that nobody can have recorded it in front of that; `heldMs` is how long it was there, at most. */
+  private enter(request: Request, index: number, route: Route, since: LogPlace | null = null, heldMs = 0): void {
     if (this.held >= this.limits.requestsHeldMax) {
       this.failLater(request, { code: 'OVERLOADED', message: `${this.held} requests wait for the owners of their actors` });
       return;
     }
     const key = !isCommand(request) ? '' : request.key !== '' ? request.key : mintKey(this.parts.incarnation, ++this.minted);
     const { clock, places } = this.parts;
-    const { triedSince = undefined, triedMs = 0 } = isCommand(request) ? request : {};
-    const openMs = Math.max(triedMs, places.stalledMs);
-    const tried = triedSince ?? (triedMs > 0 ? places.before(index, openMs) : openMs > 0 ? places.ago(index, openMs) : undefined);
-    const forward = new Forward(request, index, clock.monotonic(), ++this.orders, key, tried ?? since ?? places.of(index), this);
-    forward.isLate = tried !== undefined || since !== null;
-    if (tried === undefined) forward.openMs = openMs;
+    const now = clock.monotonic();
+    const { triedSince = undefined, triedMs = 0, waitedMs = 0 } = isCommand(request) ? request : {};
+    const firstTryMs = places.firstTryMs({ triedMs, waitedMs: waitedMs + heldMs });
+    const tried = triedSince ?? since ?? (firstTryMs === undefined ? undefined : places.at(index, firstTryMs));
+    const forward = new Forward(request, index, now, ++this.orders, key, tried ?? places.of(index), this);
+    forward.isLate = tried !== undefined;
+    if (tried === undefined && firstTryMs !== undefined) forward.openMs = now - firstTryMs;
     forward.isUnknown = triedMs > 0 || (request instanceof RoutedCommand && request.isUnknown);
     if (route.held === null) this.send(forward, route);
     else this.hold(forward, route);
@@ -214,9 +215,8 @@ export class Router implements Elsewhere, ForwardListener {
   private cameBack(request: Request, since: LogPlace | null): void {
     const index = this.indexOf(request.to);
     const route = this.routes[index]!;
-    const { places } = this.parts;
     route.held ??= [];
-    this.enter(request, index, route, since ?? places.before(index, ENGINE_HOLDS_MAX_MS) ?? places.of(index));
+    this.enter(request, index, route, since, ENGINE_HOLDS_MAX_MS);
     this.flushSoon(index, route, 0);
   }
 

@@ -1,7 +1,6 @@
 /** What this node does for other nodes: their clients' requests, answered by its engine, as far as it owns the actors. */
 
 import type { Address, Engine, Links, Watch } from '../runtime/actor/engine.ts';
-import type { LogPlaces } from '../runtime/actor/log-places.ts';
 import type { Clock } from '../runtime/actor/seams.ts';
 import { TroupeError } from '../runtime/codec/errors.ts';
 import { ServedCommand, ServedGet } from './forward.ts';
@@ -16,18 +15,16 @@ export interface ServingParts {
   readonly transport: Transport;
   readonly engine: LocalEngine & Pick<Engine, 'watch' | 'records'> & { readonly links: Links };
   readonly router: Router;
-  readonly places: Pick<LogPlaces, 'ago'>;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly ways: WayTimes;
 }
 
-export function serveRequests({ transport, engine, router, places, clock, ways }: ServingParts): void {
+export function serveRequests({ transport, engine, router, clock, ways }: ServingParts): void {
   const refusals = new Refusals((to) => router.indexOf(to as Address));
   transport.handle(COMMAND, (incoming) => {
     const command = new ServedCommand(incoming, refusals);
     const sentMs = (incoming.value as CommandValue)[8];
-    const lateMs = sentMs === undefined ? 0 : ways.heard(incoming.from, sentMs, clock.monotonic());
-    if (lateMs > 0) command.cameLate(lateMs, places.ago(router.indexOf(command.to), lateMs));
+    if (sentMs !== undefined) command.waitedMs = ways.heard(incoming.from, sentMs, clock.monotonic());
     if (refusals.covers(command)) router.refuse(command);
     else engine.submit(command);
   });

@@ -153,7 +153,7 @@ class PaperNode {
       clock: world.time,
       scheduler: world.time,
       incarnation: `i${number}`,
-      places: { of: (index) => world.placeOf(index), before: () => undefined, ago: () => undefined, stalledMs: 0 },
+      places: { of: (index) => world.placeOf(index), firstTryMs: () => undefined, at: () => undefined },
       limits,
       peerOf: (other) => this.connectionTo(other).peer,
       nameOf: (other) => `n${other}`,

@@ -28,7 +28,7 @@ export interface AdmissionParts {
   readonly duplicates: Duplicates;
   readonly clock: Clock;
   readonly journal: Pick<Journal, 'readActorRecords'>;
-  readonly places: Pick<LogPlaces, 'before' | 'ago' | 'stalledMs'>;
+  readonly places: Pick<LogPlaces, 'at'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
   /** Takes jobs out of the queue for admission. */

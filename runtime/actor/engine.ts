@@ -47,6 +47,8 @@ export interface CommandRequest {
   readonly triedSince?: LogPlace | undefined;
   /** The same, as the client says it: the first try was so many milliseconds ago. 0 or nothing for a first one. */
   readonly triedMs?: number;
+  /** For so long it was on its way here, at most: its client may have got it done elsewhere meanwhile. 0 or nothing for one that came in time. */
+  readonly waitedMs?: number;
   /** Who sends; '' only with --auth none. */
   readonly principal: string;
   /** The connection, for causation. */

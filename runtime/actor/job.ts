@@ -37,6 +37,8 @@ class Rare {
   took: ((result: ResultReader | null) => void) | null = null;
   otherKeys: number[] | null = null;
   isSearched = false;
+  isAgain = false;
+  firstTryMs: number | undefined = undefined;
   acquittals = 0;
   strike: ErrorCode | null = null;
   stateBundle: LoadedBundleEntry | null = null;
@@ -62,8 +64,6 @@ export class Job {
   keySlot = -1;
   /** How far its bucket's log had come when it came to its actor; -1 before. */
   arrivedAt = -1;
-  /** It came to its actor before, and was taken back to the start: the bucket has stopped, or is somebody else's. */
-  isAgain = false;
   /** It has a key and has left the mailbox, and is not answered (mailbox.ts). */
   isUnderWay = false;
   sampled = false;
@@ -131,6 +131,24 @@ export class Job {
 
   set isSearched(isSearched: boolean) {
     this.extra().isSearched = isSearched;
+  }
+
+  /** It came to its actor before, and was taken back to the start: the bucket has stopped, or is somebody else's. */
+  get isAgain(): boolean {
+    return this.rare !== null && this.rare.isAgain;
+  }
+
+  set isAgain(isAgain: boolean) {
+    if (isAgain || this.rare !== null) this.extra().isAgain = isAgain;
+  }
+
+  /** Nothing of the command was recorded before that moment; undefined when nothing of it was before it came. See log-places.ts. */
+  get firstTryMs(): number | undefined {
+    return this.rare === null ? undefined : this.rare.firstTryMs;
+  }
+
+  set firstTryMs(firstTryMs: number | undefined) {
+    if (firstTryMs !== undefined) this.extra().firstTryMs = firstTryMs;
   }
 
   /** How often it proved itself and was suspected again. */

@@ -6,11 +6,13 @@ import type { LogPlace } from './engine.ts';
 import { LogPlaces } from './log-places.ts';
 
 const at = (position: number): LogPlace => ({ incarnation: { hi: 1, lo: 1 }, position });
+const before = (places: LogPlaces, index: number, triedMs: number): LogPlace | undefined => places.at(index, places.firstTryMs({ triedMs })!);
 
 t.test('whoever asks for a time gets a place of before it, and a near one', async (t) => {
   let now = 5_000;
   const places = new LogPlaces(2, { monotonic: () => now });
-  t.equal(places.before(0, 0), undefined, 'nothing is known');
+  t.equal(before(places, 0, 1), undefined, 'nothing is known');
+  t.equal(places.firstTryMs({}), undefined, 'nothing was tried');
   // A record a millisecond; a note every second, now and then late.
   const start = now;
   for (let i = 1; i <= 1_500; i++) {
@@ -21,14 +23,20 @@ t.test('whoever asks for a time gets a place of before it, and a near one', asyn
   }
   now += 400;
   t.same(places.of(0), at(now - 399));
-  for (const forMs of [0, 1, 500, 999, 1_000, 5_000, 29_000, 60_000, 300_000, 560_000]) {
-    const { position } = places.before(0, forMs)!;
+  for (const forMs of [1, 500, 999, 1_000, 5_000, 29_000, 60_000, 300_000, 560_000]) {
+    const { position } = before(places, 0, forMs)!;
     t.ok(position < now - forMs - 15_000, `${forMs} ms: a place of before that, and of before the way that took`);
     const slack = 15_000 + (forMs < 10_000 ? 2_000 : 12_000);
     t.ok(position > now - forMs * 1.01 - slack, `${forMs} ms: not much before that, but ${now - forMs - position} ms`);
   }
-  t.equal(places.before(0, 700_000), undefined, 'of long ago nothing is known');
-  t.equal(places.before(1, 1_000), undefined, 'of a bucket that nobody told of neither');
+  t.equal(before(places, 0, 700_000), undefined, 'of long ago nothing is known');
+  t.equal(before(places, 1, 1_000), undefined, 'of a bucket that nobody told of neither');
+  for (const waitedMs of [1, 400, 999, 5_000, 29_000]) {
+    const { position } = places.at(0, places.firstTryMs({ waitedMs })!)!;
+    t.ok(position < now - waitedMs && position > now - waitedMs * 1.01 - 2_000, `${waitedMs} ms on its way, by our own clock: ${now - waitedMs - position} ms before that`);
+    const tried = places.at(0, places.firstTryMs({ triedMs: 3_000, waitedMs })!)!;
+    t.ok(tried.position < now - 3_000 - waitedMs - 15_000, 'and both');
+  }
   t.ok((places as unknown as { notes: unknown[] }).notes.length < 100, 'few notes are kept');
 });
 
@@ -43,6 +51,7 @@ t.test('after it stood still, a process says for how long, for a while', async (
   const stoppedAt = now - 1_000;
   now += 7_000;
   t.equal(places.stalledMs, now - stoppedAt, 'before it is noted, too: what waited comes in first');
+  t.equal(places.firstTryMs({ waitedMs: 100 }), now - (now - stoppedAt) * 1.01, 'of a stop and a way the longer one counts');
   now += 10;
   t.equal(places.stalledMs, now - stoppedAt);
   places.note();
@@ -57,12 +66,12 @@ t.test('after it stood still, a process says for how long, for a while', async (
 
 t.test('the notes of a process count for the next one, as older than they were', async (t) => {
   let now = 5_000;
-  const before = new LogPlaces(2, { monotonic: () => now });
+  const first = new LogPlaces(2, { monotonic: () => now });
   for (const end = now + 200_000; now < end; now += 1_000) {
-    before.learn(0, at(now));
-    before.note();
+    first.learn(0, at(now));
+    first.note();
   }
-  const bytes = before.encode();
+  const bytes = first.encode();
   t.ok(bytes.length < 500);
   const writtenAt = now;
   now = 70_000;
@@ -72,18 +81,18 @@ t.test('the notes of a process count for the next one, as older than they were',
   now += 3_000;
   after.note();
   t.equal(after.stalledMs, 3_000, 'what another process noted is no stall of this one');
-  t.equal(after.before(1, 10), undefined);
+  t.equal(before(after, 1, 10), undefined);
   for (const forMs of [10, 5_000, 50_000]) {
-    const { position } = after.before(0, forMs)!;
+    const { position } = before(after, 0, forMs)!;
     t.ok(position <= writtenAt + 3_000 - forMs - 15_000, `${forMs} ms: no later than if it had started at once`);
     t.ok(position > writtenAt - 2.2 * (forMs + 16_000));
   }
   const others = new LogPlaces(3, { monotonic: () => now });
   others.restore(bytes);
-  t.equal(others.before(0, 10), undefined, 'of another number of buckets');
+  t.equal(before(others, 0, 10), undefined, 'of another number of buckets');
   for (const damaged of [Buffer.alloc(0), Buffer.from('places 1'), bytes.subarray(0, bytes.length - 1), Buffer.concat([Buffer.from('x'), bytes])]) {
     const places = new LogPlaces(2, { monotonic: () => now });
     places.restore(damaged);
-    t.equal(places.before(0, 10), undefined);
+    t.equal(before(places, 0, 10), undefined);
   }
 });

@@ -8,7 +8,7 @@
  * Time here is what this process has measured itself, never a clock that somebody can set.
  */
 
-import type { LogPlace } from './engine.ts';
+import type { CommandRequest, LogPlace } from './engine.ts';
 import type { Clock } from './seams.ts';
 
 /** The incarnation of no log. */
@@ -60,7 +60,7 @@ export class LogPlaces {
     return this.places[index]!;
   }
 
-  /** Keeps what is known now for `before`; to be called every second or so. */
+  /** Keeps what is known now for `at`; to be called every second or so. */
   note(): void {
     const now = this.clock.monotonic();
     this.lookForStall(now);
@@ -95,17 +95,19 @@ export class LogPlaces {
     this.stallCountsUntilMs = now + AFTER_STALL_MS;
   }
 
-  /** A place in front of which nothing is recorded that a client has asked for within the last `forMs`, as it says; undefined when this node does not know of any. */
-  before(index: number, forMs: number): LogPlace | undefined {
-    const before = this.clock.monotonic() - forMs * CLOCK_SHARE - WAY_MAX_MS;
-    const place = this.notes.findLast(({ atMs }) => atMs < before)?.places[index];
-    return place === NOWHERE ? undefined : place;
+  /**
+   * By this process's clock, a moment in front of which nothing of a command that has come right now can be recorded. Undefined for a first try that came in
+   * time: nothing of it is recorded yet. `triedMs`, `waitedMs`: see CommandRequest.
+   */
+  firstTryMs({ triedMs = 0, waitedMs = 0 }: Pick<CommandRequest, 'triedMs' | 'waitedMs'>): number | undefined {
+    const waited = Math.max(waitedMs, this.stalledMs);
+    if (triedMs > 0) return this.clock.monotonic() - (triedMs + waited) * CLOCK_SHARE - WAY_MAX_MS;
+    return waited > 0 ? this.clock.monotonic() - waited * CLOCK_SHARE : undefined;
   }
 
-  /** A place in front of which nothing was recorded within the last `forMs`, by this node's own clock; undefined as of `before`. */
-  ago(index: number, forMs: number): LogPlace | undefined {
-    const since = this.clock.monotonic() - forMs * CLOCK_SHARE;
-    const place = this.notes.findLast(({ atMs }) => atMs < since)?.places[index];
+  /** A place that the log had not gone beyond at that moment; undefined when this node does not know of any. */
+  at(index: number, ms: number): LogPlace | undefined {
+    const place = this.notes.findLast(({ atMs }) => atMs < ms)?.places[index];
     return place === NOWHERE ? undefined : place;
   }
 

@@ -137,16 +137,16 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     this.strikes = new Strikes(turns, buckets, log);
     const duplicates = new Duplicates(journal, bundles, this.calls, limitsInForce.keyAgeMaxMs);
     const trials = new Trials({ pool, bundles, clock, entropy });
+    this.places = parts.places ?? new LogPlaces(2 ** bucketBits, clock);
+    const { places } = this;
     this.routing = new Routing({
       slab: new KeySlab(),
       limits: limitsInForce,
       trials,
       elsewhere: parts.elsewhere ?? null,
-      buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log,
+      buckets, bucketBits, catalog, bundles, loader, loop, watches, scheduler, log, places,
     });
     const { routing } = this;
-    this.places = parts.places ?? new LogPlaces(2 ** bucketBits, clock);
-    const { places } = this;
     this.admission = new Admission({ bundles, routing, duplicates, clock, journal, places, again: (job) => loop.push(job), takeOut: (which) => loop.takeOut(which) });
     this.messages = new Messages({
       journal, buckets, bundles, routing, clock, scheduler, log,

@@ -13,11 +13,12 @@ import type { Catalog } from './catalog.ts';
 import type { Bucket } from './bucket.ts';
 import type { Bundles } from './bundles.ts';
 import type { EngineLimits } from './engine-limits.ts';
-import type { AnswerError, Elsewhere } from './engine.ts';
+import type { AnswerError, Elsewhere, LogPlace } from './engine.ts';
 import { JOB_ACTIVATE, JOB_COMMAND, JOB_GET, JOB_NOTE, Job } from './job.ts';
 import type { KeySlab } from './key-slab.ts';
 import { KeyWindow } from './keys.ts';
 import type { ActivationPlan, Loader } from './loader.ts';
+import type { LogPlaces } from './log-places.ts';
 import { Mailboxes } from './mailbox.ts';
 import { Proofs } from './proofs.ts';
 import type { Log, Scheduler } from './seams.ts';
@@ -38,6 +39,7 @@ export interface RoutingParts {
   readonly watches: WatchRegistry;
   readonly trials: Trials;
   readonly elsewhere: Elsewhere | null;
+  readonly places: Pick<LogPlaces, 'firstTryMs' | 'at'>;
   readonly scheduler: Scheduler;
   readonly log: Log;
 }
@@ -68,6 +70,8 @@ export class Routing {
   submit(job: Job): void {
     const bytes = bytesOf(job);
     const error = this.refusal ?? this.overload(bytes);
+    const { command } = job;
+    if (command !== null && command.key !== '') job.firstTryMs = this.parts.places.firstTryMs(command);
     job.order = ++this.submitted;
     this.waiting++;
     this.waitingBytes += bytes;
@@ -142,7 +146,7 @@ export class Routing {
   }
 
   /** Gives a request back whose bucket is not this node's: it is answered by whoever takes it (O2 of ownership.ts). */
-  handOver(job: Job, { incarnation, durablePosition }: Bucket): void {
+  handOver(job: Job, bucket: Bucket): void {
     this.detach(job);
     const { elsewhere } = this.parts;
     if (elsewhere === null) {
@@ -151,10 +155,15 @@ export class Routing {
     }
     this.waiting--;
     this.waitingBytes -= bytesOf(job);
-    // Another try of it may have been recorded since it came.
-    const since = job.arrivedAt < 0 ? durablePosition : Math.min(job.arrivedAt, durablePosition);
-    if (job.command !== null) elsewhere.command(job.command, durablePosition === 0 ? null : { incarnation, position: since + 1 });
+    if (job.command !== null) elsewhere.command(job.command, this.sinceOf(job, bucket));
     else elsewhere.get(job.get!);
+  }
+
+  /** From where on another try of the job may have been recorded: since it came, or since before, if it came late. Null when this node does not know. */
+  private sinceOf({ arrivedAt, firstTryMs }: Job, { id, incarnation, durablePosition }: Bucket): LogPlace | null {
+    if (firstTryMs !== undefined) return this.parts.places.at(id.index, firstTryMs) ?? null;
+    if (durablePosition === 0) return null;
+    return { incarnation, position: (arrivedAt < 0 ? durablePosition : Math.min(arrivedAt, durablePosition)) + 1 };
   }
 
   // What no client has sent. Nothing of it waits here: whoever has sent it in does so again.

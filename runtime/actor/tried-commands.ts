@@ -4,8 +4,8 @@
  * lost with the connection. Until it can be sent again the owner records a thousand others of the same actor.]
  *
  * W1  Between the place where the earlier try may have been recorded first and the oldest key of the window, every record of the actor is read.
- *     An earlier try is also what a client has made elsewhere when this process stood still with the command in front of it; and of a command that was
- *     taken back to the start, what was recorded since it came. [It waits for another try of it, which is written, and not known to be: the bucket is opened again,
+ *     An earlier try is also what a client has made elsewhere while the command was on its way here, or while this process stood still with the command in front
+ *     of it; and of a command that was taken back to the start, what was recorded since it came. [It waits for another try of it, which is written, and not known to be: the bucket is opened again,
  *     and before its turn comes again two hundred others are recorded.] What was looked for before that is looked for again.
  *     The one with this key answers; without one, the command is new, and only then it is decided.
  *     Tried so long ago that this node does not know how far the log had come then, it was tried at an owner that has gone: what that one did not
@@ -31,7 +31,7 @@ import type { Routing } from './routing.ts';
 
 export interface TriedCommandsParts {
   readonly journal: Pick<Journal, 'readActorRecords'>;
-  readonly places: Pick<LogPlaces, 'before' | 'ago' | 'stalledMs'>;
+  readonly places: Pick<LogPlaces, 'at'>;
   readonly routing: Pick<Routing, 'reroute' | 'answer'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -89,21 +89,15 @@ export class TriedCommands {
 
   /** W1: where the log may hold another try first; Infinity when there was none. */
   private triedFrom(job: Job, command: CommandRequest, activation: Activation): number {
-    const from = this.triedBefore(command, activation);
+    const from = command.triedSince === undefined ? this.triedBefore(job, activation) : placeIn(activation.bucket, command.triedSince);
     return job.isAgain ? Math.min(from, job.arrivedAt + 1) : from;
   }
 
   /** What was done before the command came here. */
-  private triedBefore({ triedSince, triedMs }: CommandRequest, { bucket, keysFrom, seq }: Activation): number {
-    if (triedSince !== undefined) return placeIn(bucket, triedSince);
-    const { places } = this.parts;
-    const { stalledMs } = places;
-    const forMs = Math.max(triedMs ?? 0, stalledMs);
-    if (forMs === 0) return Infinity;
-    const { index } = bucket.id;
-    // Our own time needs no allowance for clocks and ways.
-    const before = triedMs === undefined || triedMs === 0 ? places.ago(index, stalledMs) : places.before(index, forMs);
-    if (before !== undefined) return placeIn(bucket, before);
+  private triedBefore({ firstTryMs }: Job, { bucket, keysFrom, seq }: Activation): number {
+    if (firstTryMs === undefined) return Infinity;
+    const place = this.parts.places.at(bucket.id.index, firstTryMs);
+    if (place !== undefined) return placeIn(bucket, place);
     return seq <= SEQ_SHORT_MAX ? 1 : Math.min(keysFrom, bucket.openedPosition + 1);
   }
 

@@ -296,7 +296,7 @@ class TroupeClient implements ConnectionsOwner, WatchHost {
     call.sentAt = now;
     const left = Math.ceil(call.deadlineAt - now);
     const tried = call.openSince < now ? `"triedMs":${Math.ceil(now - call.openSince)},` : '';
-    link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},${tried}${call.fields}}`);
+    link.send(`{"id":"${call.id}","deadlineMs":${Math.min(Math.max(left, 1), DEADLINE_MAX_MS)},"sentMs":${link.sentMs(now)},${tried}${call.fields}}`);
   }
 
   private succeed(call: Call, message: Message): void {

@@ -49,6 +49,7 @@ export class Link {
   isUp = false;
   /** Of the connection that stands, or the attempt made last. */
   url = '';
+  private openedAt = 0;
   private readonly settings: LinkSettings;
   private readonly owner: LinkOwner;
   private socket: WebSocket | null = null;
@@ -75,6 +76,11 @@ export class Link {
     if (!this.isUp) return;
     if (this.batch.length === 0) queueMicrotask(() => this.flush());
     this.batch.push(text);
+  }
+
+  /** What is sent at `now` says so: milliseconds since this connection was seen open, 1 or more. The node sees then what comes late. */
+  sentMs(now: number): number {
+    return Math.max(1, Math.ceil(now - this.openedAt));
   }
 
   /** Sends what the node will answer at once, if it is there at all (L4). */
@@ -123,6 +129,7 @@ export class Link {
     this.listen();
     socket.onopen = () => {
       this.isUp = true;
+      this.openedAt = performance.now();
       this.hear();
       // A node that refuses the token closes right after opening: only an answer shows that it was taken.
       this.owner.onUp();

@@ -28,6 +28,7 @@ export class Link {
   private readonly socket: WebSocket;
   private queued: object[] = [];
   private readonly perFrameMax: number;
+  private readonly openedMs = performance.now();
 
   private constructor(socket: WebSocket, perFrameMax: number) {
     this.socket = socket;
@@ -46,7 +47,8 @@ export class Link {
 
   /** Sent with everything else of this tick, in frames of at most `perFrameMax`. */
   command(command: OutgoingCommand): void {
-    this.push({ id: command.id, command: { to: command.to, name: command.name, body: command.body, key: command.key, triedMs: command.triedMs ?? 0 } });
+    const { id, to, name, body, key, triedMs = 0 } = command;
+    this.push({ id, command: { to, name, body, key, triedMs, sentMs: Math.ceil(performance.now() - this.openedMs) } });
   }
 
   get(id: string, actor: string): void {

@@ -20,6 +20,7 @@ import { OpenWatch } from './requests.ts';
 import type { Incoming, PendingCommand, PendingGet } from './requests.ts';
 import type { GatewayLimits, GatewayStats } from './settings.ts';
 import type { Timers } from './timers.ts';
+import { WayTime } from './way-time.ts';
 
 export const CLOSE_BAD_FRAMES = 4400;
 export const CLOSE_UNAUTHENTICATED = 4401;
@@ -34,6 +35,8 @@ const PAUSED_FOR_OUTPUT = 1;
 const PAUSED_FOR_ENGINE = 2;
 
 const SAMPLE_EVERY = 64;
+/** Clocks of clients go a little slower or faster than ours. */
+const CLOCK_SHARE = 1.0002;
 
 /** Requests of the frame being read. Shared: a frame is read and started in one go. */
 const incoming: Incoming[] = [];
@@ -69,6 +72,8 @@ export class Connection {
   private pausedFor = 0;
   private pausedWatches: OpenWatch[] = [];
   private readonly pauseAt: number;
+  private readonly openedMs: number;
+  private wayTime: WayTime | null = null;
   private isTouched = false;
   private isClosed = false;
   /** Whether anything came since the last look at idleness. */
@@ -78,6 +83,7 @@ export class Connection {
 
   constructor(host: ConnectionHost, webSocket: WebSocket, socket: Socket, codec: Codec, principal: string, session: string) {
     this.host = host;
+    this.openedMs = host.now();
     this.engine = host.engine;
     this.stats = host.stats;
     this.webSocket = webSocket;
@@ -104,7 +110,15 @@ export class Connection {
         command.failed({ code: 'DEADLINE_EXCEEDED', message: `no answer within ${command.deadlineMs} ms` });
       });
     }
+    if (command.sentMs > 0 && command.key !== '') command.waitedMs = this.lateBy(command.sentMs);
     this.engine.submit(command);
+  }
+
+  /** How late something comes that was sent `sentMs` after the client saw this connection open, by its clock: that was no sooner than we did. */
+  private lateBy(sentMs: number): number {
+    const now = this.host.now();
+    this.wayTime ??= new WayTime();
+    return this.wayTime.heard(sentMs, now, (now - this.openedMs) * CLOCK_SHARE - sentMs);
   }
 
   startGet(get: PendingGet): void {

@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import t from 'tap';
 
 import { limits } from '../limits.ts';
-import { clientFrame, rawSocket, serverFrames, startRig, until } from './rig.ts';
+import { ManualClock, clientFrame, rawSocket, serverFrames, startRig, until } from './rig.ts';
 
 t.test('a client that knows nothing: connect and send text', async (t) => {
   const rig = await startRig(t);
@@ -108,7 +108,7 @@ t.test('bad frames and requests: an error each, no effect, and the connection se
     [command({ colour: 'red' }), '1', 'BAD_REQUEST'], [command({ command: 7 }), '1', 'BAD_REQUEST'], [command({ command: '' }), '1', 'BAD_REQUEST'],
     [command({ body: [1] }), '1', 'BAD_REQUEST'], [command({ body: null }), '1', 'BAD_REQUEST'], [command({ deadlineMs: 1.5 }), '1', 'BAD_REQUEST'],
     [command({ deadlineMs: limits.deadlineMaxMs + 1 }), '1', 'BAD_REQUEST'],
-    [command({ triedMs: 5 }), '1', 'BAD_REQUEST'], [command({ key: 'k', triedMs: -1 }), '1', 'BAD_REQUEST'], ['{"id":"1","get":"a.B:1","triedMs":1}', '1', 'BAD_REQUEST'],
+    [command({ triedMs: 5 }), '1', 'BAD_REQUEST'], [command({ key: 'k', triedMs: -1 }), '1', 'BAD_REQUEST'], ['{"id":"1","get":"a.B:1","triedMs":1}', '1', 'BAD_REQUEST'], ['{"id":"1","get":"a.B:1","sentMs":1}', '1', 'BAD_REQUEST'], [command({ sentMs: -1 }), '1', 'BAD_REQUEST'],
     ['{"id":"1","to":"a.B:1","to":"a.B:2","command":"Do"}', '1', 'BAD_REQUEST'],
     [command({ to: '' }), '1', 'BAD_ADDRESS'], [command({ to: `a.B:${long(800)}` }), '1', 'BAD_ADDRESS'], ['{"id":"1","get":""}', '1', 'BAD_ADDRESS'],
     [command({ command: long(129) }), '1', 'UNKNOWN_COMMAND'],
@@ -230,6 +230,36 @@ t.test('how long ago a command was tried reaches the engine', async (t) => {
   t.match(await talker.ask('{"id":"1","key":"k","triedMs":2500,"to":"a.B:1","command":"Do"}'), { ok: true });
   t.match(await talker.ask('{"id":"2","to":"a.B:1","command":"Do"}'), { ok: true });
   t.same(rig.engine.submitted.map(({ triedMs }) => triedMs), [2_500, 0]);
+});
+
+t.test('what comes late by the clock of its client is told so, in the first moments of a connection and later', async (t) => {
+  const clock = new ManualClock();
+  const rig = await startRig(t, { clock, limits: { idlePingMs: 1_000_000 } });
+  const talker = await rig.talk();
+  let id = 0;
+  const late = async (sentMs: number | null): Promise<number> => {
+    t.match(await talker.ask(JSON.stringify({ id: `${++id}`, key: `k${id}`, ...(sentMs === null ? {} : { sentMs }), to: 'a.B:1', command: 'Do' })), { ok: true });
+    return rig.engine.submitted.at(-1)!.waitedMs;
+  };
+  // Its clock began 80 ms later than ours, when it saw the connection.
+  const sent = (): number => clock.now() - 1_000 - 80;
+  clock.advance(100);
+  t.equal(await late(sent()), 0);
+  clock.advance(1_000);
+  t.equal(await late(sent() - 700), Math.ceil(780 + 1_100 * 0.0002), 'no more than that since it opened');
+  t.equal(await late(null), 0, 'who does not say so is not late');
+  clock.advance(2_000);
+  t.equal(await late(sent()), 0);
+  clock.advance(10_000);
+  t.equal(await late(sent() - 90), 0);
+  t.equal(await late(sent() - 4_000), 4_000);
+  t.equal(await late(sent()), 0);
+  const young = await rig.talk();
+  clock.advance(5_000);
+  t.match(await young.ask('{"id":"1","key":"young","sentMs":1,"to":"a.B:1","command":"Do"}'), { ok: true });
+  t.equal(rig.engine.submitted.at(-1)!.waitedMs, 5_000, 'the first of a connection, too');
+  t.match(await young.ask('{"id":"2","sentMs":1,"to":"a.B:1","command":"Do"}'), { ok: true });
+  t.equal(rig.engine.submitted.at(-1)!.waitedMs, 0, 'without a key it cannot be looked for');
 });
 
 t.test('answers after the connection has gone are dropped', async (t) => {

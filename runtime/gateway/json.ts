@@ -13,7 +13,7 @@ import type { Outgoing } from './outgoing.ts';
 import { ownerBytes } from './owner-bytes.ts';
 import { BadRequest, MapRequest, OpenWatch, PendingCommand, PendingGet, Unwatch } from './requests.ts';
 import type { Incoming } from './requests.ts';
-import { BODY, COMMAND, DEADLINE, FROM, GET, ID, KEY, MAP, RequestScanner, TO, TRIED, UNWATCH, WATCH } from './scanner.ts';
+import { BODY, COMMAND, DEADLINE, FROM, GET, ID, KEY, MAP, RequestScanner, SENT, TO, TRIED, UNWATCH, WATCH } from './scanner.ts';
 
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
@@ -34,7 +34,7 @@ const ANSWER_BYTES = 48;
 
 const fieldNames: readonly (readonly [number, string])[] = [
   [KEY, 'key'], [TO, 'to'], [COMMAND, 'command'], [GET, 'get'], [WATCH, 'watch'], [UNWATCH, 'unwatch'],
-  [FROM, 'from'], [BODY, 'body'], [DEADLINE, 'deadlineMs'], [TRIED, 'triedMs'], [MAP, 'map'],
+  [FROM, 'from'], [BODY, 'body'], [DEADLINE, 'deadlineMs'], [TRIED, 'triedMs'], [SENT, 'sentMs'], [MAP, 'map'],
 ];
 
 const scanner = new RequestScanner();
@@ -136,9 +136,9 @@ function makeRequest(frame: Buffer, connection: Connection, listed: boolean): In
   const error = checkRequest();
   if (error !== null) return new BadRequest(connection, id, listed, error);
   if ((scanner.seen & COMMAND) !== 0) {
-    const { to, command, bodyFrom, bodyTo, key, deadlineMs, triedMs } = scanner;
-    if ((scanner.seen & BODY) !== 0) return new PendingCommand(connection, id, listed, to, command, frame, bodyFrom, bodyTo, key, deadlineMs, triedMs);
-    return new PendingCommand(connection, id, listed, to, command, EMPTY_OBJECT, 0, EMPTY_OBJECT.length, key, deadlineMs, triedMs);
+    const { to, command, bodyFrom, bodyTo, key, deadlineMs, triedMs, sentMs } = scanner;
+    if ((scanner.seen & BODY) !== 0) return new PendingCommand(connection, id, listed, to, command, frame, bodyFrom, bodyTo, key, deadlineMs, triedMs, sentMs);
+    return new PendingCommand(connection, id, listed, to, command, EMPTY_OBJECT, 0, EMPTY_OBJECT.length, key, deadlineMs, triedMs, sentMs);
   }
   if ((scanner.seen & GET) !== 0) return new PendingGet(connection, id, listed, new Address(scanner.target));
   if ((scanner.seen & WATCH) !== 0) return new OpenWatch(connection, id, listed, scanner.target, scanner.from);
@@ -149,7 +149,7 @@ function makeRequest(frame: Buffer, connection: Connection, listed: boolean): In
 function checkRequest(): AnswerError | null {
   if (scanner.problem !== '') return badRequest(scanner.problem);
   const { seen } = scanner;
-  if ((seen & COMMAND) !== 0) return checkFields(seen, ID | COMMAND | TO | KEY | BODY | DEADLINE | TRIED) ?? checkCommand(seen);
+  if ((seen & COMMAND) !== 0) return checkFields(seen, ID | COMMAND | TO | KEY | BODY | DEADLINE | TRIED | SENT) ?? checkCommand(seen);
   if ((seen & GET) !== 0) return checkFields(seen, ID | GET) ?? checkAddress('get', scanner.target);
   if ((seen & WATCH) !== 0) return checkFields(seen, ID | WATCH | FROM) ?? checkAddress('watch', scanner.target);
   if ((seen & UNWATCH) !== 0) return checkFields(seen, ID | UNWATCH);

@@ -39,7 +39,7 @@ t.test('requests of every kind', async (t) => {
   const rig = await startRig(t);
   const talker = await rig.talk('troupe.v1.proto');
   t.equal(talker.socket.protocol, 'troupe.v1.proto');
-  const command = { to: 'a.B:ö', name: 'Do', body: Buffer.from([8, 150, 1]), key: 'k', deadline_ms: 1_000, tried_ms: 70_000 };
+  const command = { to: 'a.B:ö', name: 'Do', body: Buffer.from([8, 150, 1]), key: 'k', deadline_ms: 1_000, tried_ms: 70_000, sent_ms: 5 };
   t.match(await ask(talker, { id: '1', command }), [{ id: '1', done: { seq: 1, body: Buffer.from([8, 150, 1]) } }]);
   t.match(rig.engine.submitted[0], { to: 'a.B:ö', name: 'Do', key: 'k', format: 1, triedMs: 70_000 });
   t.match(await ask(talker, { id: '2', command: { to: 'a.B:1', name: 'Do' } }), [{ id: '2', done: { seq: 1 } }], 'an empty body is one');
@@ -119,7 +119,7 @@ t.test('bad frames and requests', async (t) => {
     ['unknown field of Request', message(1, Buffer.concat([inner, bytes(0x30, 1)])), '1', 'BAD_REQUEST'],
     ['wrong type of id', message(1, bytes(0x08, 1)), '', 'BAD_REQUEST'],
     ['two of the oneof', message(1, Buffer.concat([inner, message(3, message(1, Buffer.from('a.B:1')))])), '1', 'BAD_REQUEST'],
-    ['unknown field of Command', message(1, Buffer.concat([message(1, Buffer.from('1')), message(2, bytes(0x38, 1))])), '1', 'BAD_REQUEST'],
+    ['unknown field of Command', message(1, Buffer.concat([message(1, Buffer.from('1')), message(2, bytes(0x40, 1))])), '1', 'BAD_REQUEST'],
     ['wrong type within Command', message(1, Buffer.concat([message(1, Buffer.from('1')), message(2, bytes(0x08, 1))])), '1', 'BAD_REQUEST'],
     ['no address', encode({ id: '1', command: { name: 'Do' } }), '1', 'BAD_ADDRESS'],
     ['no name', encode({ id: '1', command: { to: 'a.B:1' } }), '1', 'BAD_REQUEST'],

@@ -43,6 +43,7 @@ interface RequestFields {
   map: number;
   deadlineMs: number;
   triedMs: number;
+  sentMs: number;
   bodyFrom: number;
   bodyTo: number;
 }
@@ -51,7 +52,7 @@ const NO_ADDRESS = new Address('');
 
 /** The request being read: reused, because one frame holds up to a thousand. */
 const fields: RequestFields = {
-  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, map: 0, deadlineMs: 0, triedMs: 0, bodyFrom: 0, bodyTo: 0,
+  id: '', kind: 0, problem: '', to: NO_ADDRESS, target: '', name: '', key: '', from: 0, map: 0, deadlineMs: 0, triedMs: 0, sentMs: 0, bodyFrom: 0, bodyTo: 0,
 };
 
 const outer = new WireReader();
@@ -158,7 +159,7 @@ function readFrame(frame: Buffer, from: number, to: number, connection: Connecti
 
 function readRequest(frame: Buffer, from: number, to: number): void {
   fields.id = fields.problem = fields.target = fields.name = fields.key = '';
-  fields.kind = fields.from = fields.map = fields.deadlineMs = fields.triedMs = fields.bodyFrom = fields.bodyTo = 0;
+  fields.kind = fields.from = fields.map = fields.deadlineMs = fields.triedMs = fields.sentMs = fields.bodyFrom = fields.bodyTo = 0;
   fields.to = NO_ADDRESS;
   request.over(frame, from, to);
   while (request.next()) {
@@ -197,6 +198,8 @@ function readInner(kind: number): void {
     fields.deadlineMs = inner.varint();
   } else if (kind === COMMAND && inner.wireType === VARINT && inner.field === 6) {
     fields.triedMs = inner.varint();
+  } else if (kind === COMMAND && inner.wireType === VARINT && inner.field === 7) {
+    fields.sentMs = inner.varint();
   } else if (kind === WATCH && inner.wireType === VARINT && inner.field === 2) {
     fields.from = inner.varint();
   } else {
@@ -225,7 +228,7 @@ function makeRequest(connection: Connection, frame: Buffer): Incoming {
   switch (fields.kind) {
     case COMMAND:
       return new PendingCommand(
-        connection, id, true, fields.to, fields.name, frame, fields.bodyFrom, fields.bodyTo, fields.key, fields.deadlineMs, fields.triedMs,
+        connection, id, true, fields.to, fields.name, frame, fields.bodyFrom, fields.bodyTo, fields.key, fields.deadlineMs, fields.triedMs, fields.sentMs,
       );
     case GET: return new PendingGet(connection, id, true, fields.to);
     case WATCH: return new OpenWatch(connection, id, true, fields.to.text, fields.from);

@@ -37,6 +37,9 @@ export class PendingCommand implements CommandRequest, Incoming {
   readonly key: string;
   readonly deadlineMs: number;
   readonly triedMs: number;
+  /** When the client has sent it, see Connection.lateBy; 0 when it does not say. */
+  readonly sentMs: number;
+  waitedMs = 0;
   timer: TimerEntry | null = null;
   answered = false;
   /** For the few commands whose time is measured; apart, as a number with fractions would cost every command an object. */
@@ -44,7 +47,7 @@ export class PendingCommand implements CommandRequest, Incoming {
 
   constructor(
     connection: Connection, id: string, listed: boolean, to: Address, name: string, body: Buffer, bodyFrom: number, bodyTo: number,
-    key: string, deadlineMs: number, triedMs: number,
+    key: string, deadlineMs: number, triedMs: number, sentMs: number,
   ) {
     this.connection = connection;
     this.id = id;
@@ -58,6 +61,7 @@ export class PendingCommand implements CommandRequest, Incoming {
     this.key = key;
     this.deadlineMs = deadlineMs;
     this.triedMs = triedMs;
+    this.sentMs = sentMs;
   }
 
   get format(): Format {

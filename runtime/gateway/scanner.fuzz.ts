@@ -18,7 +18,7 @@ function random(below: number): number {
 const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
 
 const pieces = ['a', 'B', '7', ':', '{', '}', '[', ']', '"', '\\', '/', ',', ' ', '\n', '\t', '\u0000', '\u001f', '\u007f', 'é', '\u2028', '😀', '\ud800', 'id', 'body'];
-const fieldNames = ['id', 'key', 'to', 'command', 'get', 'watch', 'unwatch', 'from', 'body', 'deadlineMs', 'triedMs', 'x', 'ID', 'boby', 'commands', ''];
+const fieldNames = ['id', 'key', 'to', 'command', 'get', 'watch', 'unwatch', 'from', 'body', 'deadlineMs', 'triedMs', 'sentMs', 'x', 'ID', 'boby', 'commands', ''];
 
 function text(): string {
   return Array.from({ length: random(8) }, () => pick(pieces)).join('');
@@ -43,7 +43,7 @@ function object(depth: number): object {
 /** Mostly what the field wants, now and then anything. */
 function fieldValue(name: string): unknown {
   if (random(8) === 0) return value(0);
-  if (name === 'from' || name === 'deadlineMs' || name === 'triedMs') return random(100_000);
+  if (name === 'from' || name === 'deadlineMs' || name === 'triedMs' || name === 'sentMs') return random(100_000);
   return name === 'body' ? object(0) : text();
 }
 
@@ -88,7 +88,7 @@ const isCount = (content: unknown): boolean => typeof content === 'number' && Nu
 /** What the scanner must find in an object that JSON.parse accepts, when no field is there twice. */
 function isRequest(data: Record<string, unknown>): boolean {
   return Object.entries(data).every(([name, content]) => {
-    if (name === 'from' || name === 'deadlineMs' || name === 'triedMs') return isCount(content);
+    if (name === 'from' || name === 'deadlineMs' || name === 'triedMs' || name === 'sentMs') return isCount(content);
     if (name === 'body') return typeof content === 'object' && content !== null && !Array.isArray(content);
     return ([...textFields, 'to', ...targets] as string[]).includes(name) && typeof content === 'string';
   });
@@ -143,7 +143,7 @@ function disagreement(source: string): string | null {
   if (scanner.to.text !== (data['to'] ?? '')) return 'reads another to';
   const target = targets.filter((name) => name in data);
   if (target.length === 1 && scanner.target !== data[target[0]!]) return 'reads another target';
-  if (scanner.from !== (data['from'] ?? 0) || scanner.deadlineMs !== (data['deadlineMs'] ?? 0) || scanner.triedMs !== (data['triedMs'] ?? 0)) return 'reads another number';
+  if (scanner.from !== (data['from'] ?? 0) || scanner.deadlineMs !== (data['deadlineMs'] ?? 0) || scanner.triedMs !== (data['triedMs'] ?? 0) || scanner.sentMs !== (data['sentMs'] ?? 0)) return 'reads another number';
   if ('body' in data && dressless(buffer.toString('utf8', scanner.bodyFrom, scanner.bodyTo)) !== JSON.stringify(data['body'])) return 'finds another body';
   return null;
 }

@@ -39,10 +39,11 @@ export const BODY = 256;
 export const DEADLINE = 512;
 export const MAP = 1_024;
 export const TRIED = 2_048;
+export const SENT = 4_096;
 
 const fieldsByName = new Map<string, number>([
   ['id', ID], ['key', KEY], ['to', TO], ['command', COMMAND], ['get', GET], ['watch', WATCH],
-  ['unwatch', UNWATCH], ['from', FROM], ['body', BODY], ['deadlineMs', DEADLINE], ['map', MAP], ['triedMs', TRIED],
+  ['unwatch', UNWATCH], ['from', FROM], ['body', BODY], ['deadlineMs', DEADLINE], ['map', MAP], ['triedMs', TRIED], ['sentMs', SENT],
 ]);
 const namesByField = new Map([...fieldsByName].map(([name, field]) => [field, name]));
 
@@ -72,6 +73,7 @@ export class RequestScanner {
   from = 0;
   deadlineMs = 0;
   triedMs = 0;
+  sentMs = 0;
   /** Version of the bucket map that is known. */
   map = 0;
   bodyFrom = 0;
@@ -107,7 +109,7 @@ export class RequestScanner {
     this.seen = 0;
     this.id = this.key = this.command = this.target = '';
     this.to = NO_ADDRESS;
-    this.from = this.deadlineMs = this.triedMs = this.map = this.bodyFrom = this.bodyTo = 0;
+    this.from = this.deadlineMs = this.triedMs = this.sentMs = this.map = this.bodyFrom = this.bodyTo = 0;
     const { buffer, end } = this;
     if (at >= end || buffer[at] !== OPEN_BRACE) return this.broken(at, 'a request is a JSON object');
     let i = this.space(at + 1);
@@ -149,7 +151,7 @@ export class RequestScanner {
     }
     this.seen |= field;
     if (field === BODY) return this.body(i);
-    if (field === FROM || field === DEADLINE || field === TRIED || field === MAP) return this.count(i, field);
+    if (field === FROM || field === DEADLINE || field === TRIED || field === SENT || field === MAP) return this.count(i, field);
     return this.textField(i, field);
   }
 
@@ -207,6 +209,7 @@ export class RequestScanner {
     else if (field === FROM) this.from = value;
     else if (field === MAP) this.map = value;
     else if (field === TRIED) this.triedMs = value;
+    else if (field === SENT) this.sentMs = value;
     else this.deadlineMs = value;
     return next;
   }
@@ -362,6 +365,7 @@ function plainField(buffer: Buffer, from: number, to: number): number {
       name = field === BODY ? 'body' : 'from';
       break;
     case 5: field = WATCH; name = 'watch'; break;
+    case 6: field = SENT; name = 'sentMs'; break;
     case 7:
       field = buffer[from] === 0x63 ? COMMAND : buffer[from] === 0x75 ? UNWATCH : TRIED;
       name = field === COMMAND ? 'command' : field === UNWATCH ? 'unwatch' : 'triedMs';

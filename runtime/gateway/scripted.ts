@@ -10,7 +10,7 @@ import type {
 
 export class ScriptedEngine implements Engine {
   /** Everything submitted, copied, because a request's body may be gone later. */
-  readonly submitted: { to: string; name: string; body: string; key: string; principal: string; session: string; format: number; triedMs: number }[] = [];
+  readonly submitted: { to: string; name: string; body: string; key: string; principal: string; session: string; format: number; triedMs: number; waitedMs: number }[] = [];
   /** Commands that took effect, by actor: not those that were answered from their key. */
   readonly applied = new Map<string, { name: string; body: string; key: string }[]>();
   readonly watches: ScriptedWatch[] = [];
@@ -37,6 +37,7 @@ export class ScriptedEngine implements Engine {
     this.submitted.push({
       to: request.to.text, name: request.name, body: bodyOf(request).toString('latin1'), key: request.key,
       principal: request.principal, session: request.session, format: request.format, triedMs: request.triedMs ?? 0,
+      waitedMs: request.waitedMs ?? 0,
     });
     if (this.onCommand?.(request)) return;
     setImmediate(() => this.apply(request));
