@@ -78,6 +78,8 @@ export const limits = {
   keysPerActorMax: 128,
   /** A command that is sent again is looked for among so many records of its actor. */
   recordsSearchedMax: 262_144,
+  /** Of all actors together, as many of those are known for a while. */
+  recordsKnownMax: 1_048_576,
   keyAgeMaxMs: 24 * 3_600_000,
   /** A snapshot is taken when this many records of an actor stand behind its last one, */
   recordsPerSnapshotMax: 256,

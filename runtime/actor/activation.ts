@@ -14,6 +14,7 @@ import type { Bucket } from './bucket.ts';
 import type { LoadedBundleEntry } from './bundles.ts';
 import type { Address } from './engine.ts';
 import type { Job } from './job.ts';
+import type { KeyHistory } from './key-history.ts';
 import type { KeyWindow } from './keys.ts';
 import type { Search } from './tried-commands.ts';
 import type { WatchPump } from './watches.ts';
@@ -86,6 +87,8 @@ export class Activation {
   keysFrom = 0;
   /** What is being looked for in its history, and who waits for that. */
   search: Search | null = null;
+  /** Keys in front of the window, when somebody was looked for lately. */
+  keyHistory: KeyHistory | null = null;
   /** Timers that are armed, by name; null while there was none. */
   armed: Map<string, TimerRef> | null = null;
   /** Links to other actors, with the number of each on its channel. */

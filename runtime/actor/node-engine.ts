@@ -297,6 +297,7 @@ export class NodeEngine implements Engine, TurnHost, GateListener {
     const owned = this.buckets.filter(({ isHeld }) => !isHeld).map(({ id, incarnation, durablePosition }) => ({ index: id.index, place: { incarnation, position: durablePosition + 1 } }));
     for (const { index, place } of owned) this.places.learn(index, place);
     this.places.note();
+    this.admission.tried.forgetUnused();
     return owned;
   }
 

@@ -182,6 +182,40 @@ t.test('many at once, some of them recorded, and others behind them: each once, 
   t.equal(node.engine.stat().commandsWaiting, 0);
 });
 
+t.test('hundreds that come again one after the other read the log once', async (t) => {
+  const { node, again, end, withdraw, withdrawals, journal } = await setUp(t);
+  const since = end();
+  const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+  const first: Answer[] = [];
+  for (const key of keys.slice(0, 100)) first.push(await node.send(account, 'Withdraw', { amount: 1 }, key));
+  await withdraw(1_000);
+  let records = 0;
+  const read = journal.readActorRecords.bind(journal);
+  journal.readActorRecords = async (...args) => {
+    const found = await read(...args);
+    // Not those from which somebody is answered.
+    if (args[3]?.recordsMax !== undefined) records += found.length;
+    return found;
+  };
+  const answers: Answer[] = [];
+  for (const key of keys) answers.push(await again(key, since));
+  t.same(answers.slice(0, 100), first);
+  t.same(answers.slice(100).map(({ error }) => error), answers.slice(100).map(() => null));
+  t.equal(await withdrawals(), 100 + 1_000 + 100);
+  t.ok(records <= 100 + 1_000 + 100, `${records} records were read for them`);
+  t.equal(node.engine.stat().triesSearched, 200);
+});
+
+t.test('a key that is too old is new, however it was found', async (t) => {
+  const { node, again, end, withdraw, withdrawals } = await setUp(t, { limits: { keysPerActorMax: KEYS_MAX, keyAgeMaxMs: 5 } });
+  const since = end();
+  await node.send(account, 'Withdraw', { amount: 1 }, 'k');
+  await withdraw(KEYS_MAX + 1);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  t.match(await again('k', since), { error: null });
+  t.equal(await withdrawals(), KEYS_MAX + 3);
+});
+
 t.test('a sandbox that ends meanwhile changes nothing, nor does the order', async (t) => {
   const { node, again, end, withdraw, withdrawals, journal } = await setUp(t);
   const since = end();

@@ -12,11 +12,11 @@
  *     answer is in the window that the actor came into memory with, since no more may be under way there than are remembered (mailbox.ts). A short history is read whole.
  * W2  Whoever asked for the actor meanwhile waits behind it, so that commands of one client keep their order.
  * W3  Nothing is read before everything that was decided is durable or lost: the window holds what is on its way (K2).
- * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME.
+ * W4  What is read is bounded: a command that cannot be told within `recordsSearchedMax` records of its actor is answered with UNKNOWN_OUTCOME. What was
+ *     read once is known for a while (key-history.ts): the next ones of an outage find it there.
  */
 
 import { sameHash } from '../codec/hash64.ts';
-import { RecordReader } from '../codec/record.ts';
 import { limits } from '../limits.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Activation } from './activation.ts';
@@ -24,14 +24,17 @@ import { GONE } from './activation.ts';
 import type { Bucket } from './bucket.ts';
 import type { CommandRequest, LogPlace } from './engine.ts';
 import type { Job } from './job.ts';
+import { KeyHistory } from './key-history.ts';
 import type { LogPlaces } from './log-places.ts';
 import type { CommitGroup } from './output-gate.ts';
 import { byOrder } from './routing.ts';
 import type { Routing } from './routing.ts';
+import type { Clock } from './seams.ts';
 
 export interface TriedCommandsParts {
   readonly journal: Pick<Journal, 'readActorRecords'>;
   readonly places: Pick<LogPlaces, 'at'>;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly routing: Pick<Routing, 'reroute' | 'answer'>;
   /** Queues a job for admission again. */
   readonly again: (job: Job) => void;
@@ -53,13 +56,15 @@ export class Search {
 
 /** An actor with so few events is read from its beginning rather than on a guess. */
 const SEQ_SHORT_MAX = 4_096;
-/** Records of one read. */
-const PAGE_RECORDS = 1_024;
+/** What was read of an actor is forgotten when nobody was looked for in it for so long. */
+const KEPT_MS = 30_000;
 
 export class TriedCommands {
   /** Commands that were looked for in the log so far. */
   searched = 0;
   private readonly parts: TriedCommandsParts;
+  /** Those of whom more is known than the window holds; of whom was read last, last. */
+  private readonly known = new Set<Activation>();
 
   constructor(parts: TriedCommandsParts) {
     this.parts = parts;
@@ -69,7 +74,14 @@ export class TriedCommands {
   mustWait(job: Job, command: CommandRequest, activation: Activation, group: CommitGroup): boolean {
     if (job.isSearched) return false;
     const from = this.triedFrom(job, command, activation);
-    if (from >= endOf(activation)) return false;
+    const end = endOf(activation);
+    if (from >= end) return false;
+    const { keyHistory } = activation;
+    if (keyHistory?.covers(from, end) === true) {
+      this.searched++;
+      keyHistory.usedMs = this.parts.clock.monotonic();
+      return this.settles(job, activation, keyHistory);
+    }
     const search = (activation.search ??= this.begin(activation, group));
     search.from = Math.min(search.from, from);
     search.wanted.add(job);
@@ -113,10 +125,18 @@ export class TriedCommands {
   private async run(activation: Activation, search: Search): Promise<void> {
     search.isReading = true;
     this.searched += search.wanted.size;
-    let found: Found | null = null;
+    const { bucketId, address, actorHash, keys, bucket } = activation;
+    const history = (activation.keyHistory ??= new KeyHistory(search.from));
+    let isWhole = false;
     let error = 'too many records of the actor stand between the tries';
     try {
-      found = await this.read(activation, search);
+      isWhole = await history.cover(
+        search.from, Math.min(keys.oldest, bucket.durablePosition + 1),
+        (from, to, recordsMax) => this.parts.journal.readActorRecords(bucketId, address, actorHash, { from, to, recordsMax }),
+        limits.recordsSearchedMax,
+      );
+      if (isWhole) this.keep(activation, history);
+      else this.forget(activation);
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown);
     }
@@ -126,16 +146,8 @@ export class TriedCommands {
     }
     this.end(activation, search, (job) => {
       if (!search.wanted.has(job)) return false;
-      const position = found?.positions.get(scopeOf(job.command!));
-      if (position !== undefined) {
-        job.isSearched = true;
-        this.parts.answerFrom(job, activation, position);
-        return true;
-      }
-      if (found?.isWhole === true) {
-        job.isSearched = true;
-        return false;
-      }
+      if (this.settles(job, activation, history)) return true;
+      if (isWhole) return false;
       job.error = { code: 'UNKNOWN_OUTCOME', message: `whether an earlier try of this command was recorded cannot be told: ${error}` };
       job.bodyFrom = job.bodyTo = 0;
       this.parts.routing.answer(job, NO_BYTES);
@@ -143,25 +155,41 @@ export class TriedCommands {
     });
   }
 
-  private async read({ bucketId, address, actorHash, keys, bucket }: Activation, { from, wanted }: Search): Promise<Found> {
-    const scopes = new Set([...wanted].map(({ command }) => scopeOf(command!)));
-    const positions = new Map<string, number>();
-    const to = Math.min(keys.oldest, bucket.durablePosition + 1);
-    const reader = new RecordReader();
-    for (let at = from, read = 0; at < to; ) {
-      const records = await this.parts.journal.readActorRecords(bucketId, address, actorHash, { from: at, to, recordsMax: PAGE_RECORDS });
-      for (const { position, bytes } of records) {
-        const record = reader.over(bytes);
-        const scope = scopeOf(record);
-        // The newest counts, as in the window.
-        if (record.key !== '' && scopes.has(scope)) positions.set(scope, position);
-        at = position + 1;
-      }
-      read += records.length;
-      if (records.length < PAGE_RECORDS) break;
-      if (read >= limits.recordsSearchedMax) return { positions, isWhole: false };
+  /** True when the job is answered from the record of another try; otherwise there is none, as far as the history is known. */
+  private settles(job: Job, activation: Activation, history: KeyHistory): boolean {
+    const { principal, key } = job.command!;
+    const position = history.find(principal, key);
+    job.isSearched = true;
+    if (position === undefined || job.otherKeys?.includes(position) === true) return false;
+    this.parts.answerFrom(job, activation, position);
+    return true;
+  }
+
+  private keep(activation: Activation, history: KeyHistory): void {
+    history.usedMs = this.parts.clock.monotonic();
+    const { known } = this;
+    known.delete(activation);
+    known.add(activation);
+    let records = 0;
+    for (const one of known) records += one.keyHistory?.records ?? 0;
+    for (const one of known) {
+      if (records <= limits.recordsKnownMax || one === activation) break;
+      records -= one.keyHistory?.records ?? 0;
+      this.forget(one);
     }
-    return { positions, isWhole: true };
+  }
+
+  private forget(activation: Activation): void {
+    activation.keyHistory = null;
+    this.known.delete(activation);
+  }
+
+  /** To be called every second or so. */
+  forgetUnused(): void {
+    const before = this.parts.clock.monotonic() - KEPT_MS;
+    for (const activation of this.known) {
+      if (isGone(activation) || (activation.keyHistory?.usedMs ?? 0) < before) this.forget(activation);
+    }
   }
 
   /** Lets all go on that waited, in the order in which they came, with those in between that are about to be admitted; but for whom `takes` takes. */
@@ -180,13 +208,6 @@ export class TriedCommands {
   }
 }
 
-interface Found {
-  /** By scope. */
-  readonly positions: ReadonlyMap<string, number>;
-  /** Everything was read (W4). */
-  readonly isWhole: boolean;
-}
-
 /** Where the log may hold the earlier try first; the beginning when the place is one of another log. */
 function placeIn(bucket: Bucket, { incarnation, position }: LogPlace): number {
   return sameHash(incarnation, bucket.incarnation) ? Math.max(1, position) : 1;
@@ -199,10 +220,6 @@ function isGone({ phase, bucket }: Activation): boolean {
 /** The records from here on are those whose keys the window has. */
 function endOf({ keys, lastPosition }: Activation): number {
   return Math.min(keys.oldest, lastPosition + 1);
-}
-
-function scopeOf({ principal, key }: Pick<CommandRequest, 'principal' | 'key'>): string {
-  return `${principal}\0${key}`;
 }
 
 const NO_BYTES = Buffer.alloc(0);
