@@ -110,7 +110,7 @@ export async function runClusterCampaign(options: CampaignOptions): Promise<Camp
     return campaign.result();
   } finally {
     campaign.close();
-    await rig.close();
+    await rig.close(campaign.isBroken);
   }
 }
 

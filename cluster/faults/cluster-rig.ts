@@ -7,7 +7,7 @@
  *          └── fromPeers of another node ──► that node        (a node advertises the port of its proxy)
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -238,8 +238,13 @@ export class ClusterRig {
     }
   }
 
-  async close(): Promise<void> {
+  /** `keepsStore`: a copy of what Redis has on disk stays beside the nodes' logs. */
+  async close(keepsStore = false): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.close()));
+    if (keepsStore) {
+      await this.redis.kill();
+      cpSync(this.redis.directory, join(this.options.directory, 'redis'), { recursive: true });
+    }
     await this.redis.remove();
   }
 

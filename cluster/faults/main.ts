@@ -26,7 +26,7 @@ Faults one after the other on a running cluster under load, with a proof every f
                         disk was slow; the campaign then says how much, and ends     (always)
   --seed <n>            (from the clock)
   --start-args <args>   further arguments for troupe start
-  --data <dir>          where the logs of nodes go; they are kept when something was found
+  --data <dir>          where the logs of nodes go; they are kept when something was found, with a copy of what Redis has on disk
   --keep                keep them anyway
   --json                the report as one JSON document on stdout, progress on stderr
 
@@ -78,7 +78,7 @@ async function main(): Promise<number> {
   if (values.json) process.stdout.write(`${JSON.stringify({ seed, ...result })}\n`);
   else report(result, say);
   const isClean = result.findingsCount === 0;
-  say(isClean ? 'nothing found' : `findings above; the nodes' logs are in ${directory}`);
+  say(isClean ? 'nothing found' : `findings above; the nodes' logs and a copy of the store are in ${directory}`);
   if (isClean && !values.keep) rmSync(directory, { recursive: true, force: true });
   return isClean ? 0 : 1;
 }

@@ -3,7 +3,7 @@
  * node serves; and a campaign says so and ends.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -17,33 +17,36 @@ import { verdictOn } from './store-loss.ts';
 
 t.setTimeout(300_000);
 
-async function killedBehindSlowDisk(t: Test, appendfsync: 'always' | 'everysec', rounds: number): Promise<CampaignResult> {
+async function killedBehindSlowDisk(t: Test, appendfsync: 'always' | 'everysec', rounds: number): Promise<CampaignResult & { readonly keptStore: boolean }> {
   const directory = mkdtempSync(join(tmpdir(), 'troupe-store-loss-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  return runClusterCampaign({
+  const result = await runClusterCampaign({
     directory, nodes: 2, perSecond: 200, burst: 50, seed: 20_261_122,
     redis: { appendfsync },
     faults: Array.from({ length: rounds }, () => faultsByName['store-killed-slow']), proofEvery: 2,
     say: (text) => t.comment(text),
   });
+  return { ...result, keptStore: existsSync(join(directory, 'redis', 'appendonlydir')) };
 }
 
 await t.test('always: nothing that was answered is lost, however slow the disk', async (t) => {
-  const { findings, rounds, proofs, load } = await killedBehindSlowDisk(t, 'always', 2);
+  const { findings, rounds, proofs, load, keptStore } = await killedBehindSlowDisk(t, 'always', 2);
   t.same(findings, []);
   t.equal(rounds.length, 2);
   t.equal(proofs, 1);
+  t.notOk(keptStore);
   t.ok(load.commands > 500);
 });
 
 await t.test('everysec: what is lost is refused, counted, and the end of the campaign', async (t) => {
-  const { findings, findingsCount, rounds, load } = await killedBehindSlowDisk(t, 'everysec', 2);
+  const { findings, findingsCount, rounds, load, keptStore } = await killedBehindSlowDisk(t, 'everysec', 2);
   t.comment(findings.join('\n'));
   t.equal(findingsCount, 1);
   const [, lost, refused] = /(\d+) acknowledged commands are lost, and (\d+) buckets are refused as ROLLED_BACK; every lost one is in a bucket that is refused\. .* appendfsync everysec/.exec(findings[0]!)!;
   t.ok(Number(lost) > 0 && Number(lost) < load.commands, `${lost} of ${load.commands}`);
   t.ok(Number(refused) > 0);
   t.equal(rounds.length, 0, 'no round behind it');
+  t.ok(keptStore, 'what was found can be looked at');
 });
 
 t.test('what is lost and served all the same, or where nothing may be lost, is told apart', (t) => {
