@@ -2,6 +2,7 @@
 
 import { controlPlane } from './control-plane/control-plane.ts';
 import { EXIT_INTERRUPTED, Interrupted } from './harness/suite.ts';
+import { PeerMissing } from './peers/peer.ts';
 import { benchCompare } from './report/compare-command.ts';
 import { activation } from './workload/activation.ts';
 import { goals } from './workload/all-goals.ts';
@@ -25,7 +26,8 @@ ${workloads.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\
 Other:
   compare         two reports: what became better or worse, beyond what rounds differ by
 
-Exit codes: 0 done, 1 a check failed, or a comparison found something worse, 2 wrong command line, 130 interrupted.
+Exit codes: 0 done, 1 a check failed, or a comparison found something worse, 2 wrong command line, or a peer that is
+not installed, 130 interrupted.
 `;
 
 const EXIT_USAGE = 2;
@@ -56,5 +58,5 @@ try {
   const isUsage = code?.startsWith('ERR_PARSE_ARGS') === true || message.startsWith('--');
   const isInterrupted = error instanceof Interrupted;
   process.stderr.write(isInterrupted ? 'interrupted: servers are stopped, folders removed\n' : `error: ${message}\n${isUsage ? 'hint: add --help to see what there is.\n' : ''}`);
-  process.exitCode = isInterrupted ? EXIT_INTERRUPTED : isUsage ? EXIT_USAGE : 1;
+  process.exitCode = isInterrupted ? EXIT_INTERRUPTED : isUsage || error instanceof PeerMissing ? EXIT_USAGE : 1;
 }

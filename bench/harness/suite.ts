@@ -44,8 +44,8 @@ export interface SuitePlan {
   goals(cases: readonly CaseReport[], loops: readonly LoopReport[]): GoalReport[];
 }
 
-/** Runs a case once. */
-export type RunCase = (plan: CasePlan, round?: number) => Promise<CaseReport>;
+/** Runs a case once. `judge`: what a search makes of the run, shown behind its figures. */
+export type RunCase = (plan: CasePlan, round?: number, judge?: (run: RunReport) => string) => Promise<CaseReport>;
 
 export interface Ran {
   readonly cases: readonly CaseReport[];
@@ -102,11 +102,11 @@ export async function runCases(workload: string, args: readonly string[], option
   for (const name of SIGNALS) process.on(name, interrupt);
   let ran: Ran;
   try {
-    ran = await body(async (plan, round = 1) => {
+    ran = await body(async (plan, round = 1, judge) => {
       ending.signal.throwIfAborted();
       progress.begin(options.rounds > 1 ? `round ${round}/${options.rounds} ${plan.id}` : plan.id);
       const { run, durability, parameters: found } = await plan.run({ root, round, options, signal: ending.signal, onProgress: (text) => progress.say(text) });
-      progress.end(outcomeOf(run));
+      progress.end(judge === undefined ? outcomeOf(run) : `${outcomeOf(run)}: ${judge(run)}`);
       const { id, subject, load, isBaseline, parameters } = plan;
       return { id, workload: plan.workload, subject, load, isBaseline, durability, parameters: { ...parameters, ...found }, runs: [run] };
     }, root);

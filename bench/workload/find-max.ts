@@ -54,7 +54,7 @@ export interface Found {
 export async function search(runCase: RunCase, at: (rate: number) => CasePlan, most: number, p99Ms: number): Promise<Found> {
   const tried = new Map<number, CaseReport>();
   const keeps = async (rate: number): Promise<boolean> => {
-    const one = await runCase(at(rate));
+    const one = await runCase(at(rate), 1, (run) => verdictOn(run, rate, p99Ms));
     const before = tried.get(rate);
     tried.set(rate, before === undefined ? one : { ...one, runs: [...before.runs, { ...one.runs[0]!, round: before.runs.length + 1 }] });
     return keepsLimit(one.runs[0]!, rate, p99Ms);
@@ -79,6 +79,14 @@ export async function halve(most: number, keeps: (rate: number) => Promise<boole
 
 export function keepsLimit(run: RunReport, rate: number, p99Ms: number): boolean {
   return run.check.passed && run.latencyMs!.p99 <= p99Ms && run.commandsPerSecond! >= rate * REACHED_RATIO;
+}
+
+/** For whoever watches a search: whether the rate is kept, and if not, for which reason. */
+export function verdictOn(run: RunReport, rate: number, p99Ms: number): string {
+  if (keepsLimit(run, rate, p99Ms)) return `keeps ${p99Ms} ms`;
+  if (!run.check.passed) return 'is not kept, the check failed';
+  if (run.latencyMs!.p99 > p99Ms) return `is not kept, p99 above ${p99Ms} ms`;
+  return `is not kept, ${Math.floor((100 * run.commandsPerSecond!) / rate)} % of it was answered in time`;
 }
 
 function withFigure(one: CaseReport, rate: number, p99Ms: number): CaseReport {

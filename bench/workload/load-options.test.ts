@@ -3,8 +3,9 @@ import t from 'tap';
 import { parseOptions } from '../harness/options.ts';
 import { loadName, variantName } from '../harness/load-spec.ts';
 import { casesOf } from './plain.ts';
-import { halve } from './find-max.ts';
+import { halve, verdictOn } from './find-max.ts';
 import { loadConfig, loadsOf } from './load-options.ts';
+import type { RunReport } from '../report/report.ts';
 
 function loads(...args: string[]) {
   return loadsOf(parseOptions(args, loadConfig).values, 'increment');
@@ -44,4 +45,12 @@ t.test('a search comes close to the limit, from below, and asks little', async (
     t.ok(asked <= 20, `${asked} tries`);
   }
   t.equal(await halve(100_000, async () => false), 0);
+});
+
+t.test('whoever watches a search is told what became of a rate, and why', async (t) => {
+  const run = (p99: number, commandsPerSecond: number | null): RunReport => ({ check: { passed: commandsPerSecond !== null }, latencyMs: { p99 }, commandsPerSecond }) as unknown as RunReport;
+  t.equal(verdictOn(run(20, 1_000), 1_000, 20), 'keeps 20 ms');
+  t.equal(verdictOn(run(20.1, 1_000), 1_000, 20), 'is not kept, p99 above 20 ms');
+  t.equal(verdictOn(run(3, 989), 1_000, 20), 'is not kept, 98 % of it was answered in time');
+  t.equal(verdictOn(run(3, null), 1_000, 20), 'is not kept, the check failed');
 });
