@@ -11,7 +11,8 @@ import { bytesText, countText, rateText } from './quantities.ts';
 import { table, type Terminal } from './terminal.ts';
 
 export function addBuckets(program: Command, terminal: Terminal): void {
-  const command = program.command('buckets').description('list the buckets of a cluster, or move one').helpCommand(false);
+  const command = program.command('buckets').description('list the buckets of a cluster, or move one').helpCommand(false)
+    .addHelpText('after', `\n\`troupe buckets\` alone takes the options of list: see \`troupe buckets list --help\`; each other command has its own.`);
   addList(command, terminal);
   addPlan(command, terminal);
   addMove(command, terminal);

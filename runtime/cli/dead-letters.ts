@@ -14,7 +14,8 @@ import { table, type Terminal } from './terminal.ts';
 const PAGE = 200;
 
 export function addDeadLetters(program: Command, terminal: Terminal): void {
-  const command = program.command('deadletters').description('list messages between actors that are parked or have failed, retry or drop them').helpCommand(false);
+  const command = program.command('deadletters').description('list messages between actors that are parked or have failed, retry or drop them').helpCommand(false)
+    .addHelpText('after', `\n\`troupe deadletters\` alone takes the options of list: see \`troupe deadletters list --help\`; each other command has its own.`);
   addList(command, terminal);
   addRetry(command, terminal);
   addDrop(command, terminal);

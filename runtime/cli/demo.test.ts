@@ -4,7 +4,7 @@ import t from 'tap';
 
 import { conservationOf } from '../demo/shop-conservation.ts';
 import type { ShopFacts } from '../demo/shop-conservation.ts';
-import { conservationText, countsText } from './demo.ts';
+import { conservationText, countsText, Stillness } from './demo.ts';
 
 const facts: ShopFacts = {
   inventories: [{ id: 'tea', stocked: 10, available: 7, reserved: 0, sold: 3, reservations: {} }],
@@ -37,4 +37,11 @@ t.test('the line that goes along', async (t) => {
   const counts = { placed: 9, reserved: 8, payments: 7, confirmed: 4, expired: 2, void: new Map([['OUT_OF_STOCK', 1], ['NOT_ON_SALE', 3]]) };
   t.equal(countsText(counts), '9 placed  8 reserved  7 payments | 4 confirmed  2 expired  3 void (NOT_ON_SALE)  1 void (OUT_OF_STOCK)');
   t.equal(countsText({ ...counts, void: new Map() }), '9 placed  8 reserved  7 payments | 4 confirmed  2 expired');
+});
+
+t.test('a story in which nothing happens any more is noticed, once each time', async (t) => {
+  const stillness = new Stillness(0);
+  const told = ([['a', 1_000], ['a', 6_000], ['a', 6_001], ['a', 20_000], ['b', 21_000], ['b', 26_000], ['b', 26_001], ['b', 27_000]] as const).filter(([line, nowMs]) => stillness.begins(line, nowMs));
+  t.same(told, [['a', 6_001], ['b', 26_001]]);
+  t.ok(new Stillness(0).begins('', 5_001), 'also before anything has happened');
 });

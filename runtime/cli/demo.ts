@@ -22,6 +22,8 @@ const PAYMENT_TIME_SECONDS = 2;
 const VIOLATIONS_SHOWN = 20;
 const REDRAW_MS = 200;
 const LINE_MS = 1_000;
+/** Longer than anything in the story takes to happen. */
+const STILL_MAX_MS = 5_000;
 
 export function addDemo(program: Command, terminal: Terminal): void {
   const demo = program.command('demo').description('run a story against a running node');
@@ -37,7 +39,7 @@ export function addDemo(program: Command, terminal: Terminal): void {
     const settleMs = wholeNumber(options['settle'], '--settle') * 1_000;
     await bringShop(node, terminal);
     const run = Date.now().toString(36);
-    const view = new LiveView(terminal, process.stderr.isTTY === true && !node.json);
+    const view = new LiveView(terminal, process.stderr.isTTY === true && !node.json, node.url);
     const found = await withClient(node, async (main) => {
       const others = Array.from({ length: clients }, () => connect(node.url, node.token === undefined ? {} : { token: node.token }));
       view.start();
@@ -69,17 +71,20 @@ async function bringShop(node: NodeOptions, terminal: Terminal): Promise<void> {
   terminal.talk(`behaviors/shop is in service now: ${wanted.length} actor types, bundle ${packed.hash.slice(0, 8)}`);
 }
 
-/** One line that is drawn again and again, or, where nobody looks on, a line a second. */
+/** One line that is drawn again and again, or, where nobody looks on, a line a second; and a word when nothing happens any more. */
 class LiveView implements StoryView {
   readonly counts: StoryCounts = { placed: 0, reserved: 0, confirmed: 0, expired: 0, void: new Map(), payments: 0 };
   private readonly terminal: Terminal;
   private readonly isDrawn: boolean;
   private timer: NodeJS.Timeout | null = null;
+  private readonly url: string;
+  private readonly stillness = new Stillness(performance.now());
   private shown = '';
 
-  constructor(terminal: Terminal, isDrawn: boolean) {
+  constructor(terminal: Terminal, isDrawn: boolean, url: string) {
     this.terminal = terminal;
     this.isDrawn = isDrawn;
+    this.url = url;
   }
 
   start(): void {
@@ -101,10 +106,34 @@ class LiveView implements StoryView {
 
   private draw(): void {
     const line = countsText(this.counts);
+    if (this.stillness.begins(line, performance.now())) this.tell(`nothing has happened for ${STILL_MAX_MS / 1_000} s: does ${this.url} answer? The customers go on trying`);
     if (line === this.shown) return;
     this.shown = line;
     if (this.isDrawn) process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`);
     else this.terminal.talk(line);
+  }
+}
+
+/** The customers wait through an outage, which without a word would look like a story that hangs. */
+export class Stillness {
+  private line = '';
+  private sinceMs: number;
+  private isTold = false;
+
+  constructor(nowMs: number) {
+    this.sinceMs = nowMs;
+  }
+
+  /** True once for each time in which the line stays as it is for too long. */
+  begins(line: string, nowMs: number): boolean {
+    if (line !== this.line) {
+      this.line = line;
+      this.sinceMs = nowMs;
+      this.isTold = false;
+    }
+    if (this.isTold || nowMs - this.sinceMs <= STILL_MAX_MS) return false;
+    this.isTold = true;
+    return true;
   }
 }
 

@@ -19,7 +19,8 @@ import type { Terminal } from './terminal.ts';
 const PROGRESS_MS = 1_000;
 
 export function addJournal(program: Command, terminal: Terminal): void {
-  const journal = program.command('journal').description('look at a journal and its tiers, compact it, accept what a store has lost');
+  const journal = program.command('journal').description('look at a journal and its tiers, compact it, accept what a store has lost').helpCommand(false)
+    .addHelpText('after', '\nEach command has its own options: see `troupe journal stat --help`.');
   withSettings(journal.command('stat').description('how many records there are, and what is hot and cold'), ['redis', 'namespace', 'cold', 'data'])
     .option('--buckets-too', 'a line for each bucket')
     .action(async (options: Options) => {
@@ -102,7 +103,9 @@ async function acceptLoss(options: Options, terminal: Terminal): Promise<void> {
     const losses = await operations.losses();
     const chosen = chosenOf(losses, options);
     if (options['json'] === true) for (const loss of losses.buckets) terminal.data(JSON.stringify({ bucket: loss.bucket.index, what: describeLoss(loss), accepted: chosen?.includes(loss) === true }));
-    else for (const line of lossLines(losses, describeLoss)) terminal.data(line);
+    else for (const line of lossLines({ ...losses, buckets: chosen ?? losses.buckets }, describeLoss)) terminal.data(line);
+    const others = losses.buckets.length - (chosen ?? losses.buckets).length;
+    if (others > 0) terminal.talk(`of ${others} other ${others === 1 ? 'bucket' : 'buckets'} something is lost, too`);
     if (losses.journal === null && losses.buckets.length === 0) return;
     if (chosen === null) return terminal.talk('nothing was changed; to go on without what is lost, add --all, or --bucket with its numbers');
     if (options['yes'] !== true && !(await isConfirmed(chosen))) return terminal.talk('nothing was changed');

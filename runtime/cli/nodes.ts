@@ -18,7 +18,8 @@ const LIVE_POLLS_MAX = 6;
 const FRESH_MS = 5_000;
 
 export function addNodes(program: Command, terminal: Terminal): void {
-  const command = program.command('nodes').description('list the nodes of a cluster, or empty one').helpCommand(false);
+  const command = program.command('nodes').description('list the nodes of a cluster, or empty one').helpCommand(false)
+    .addHelpText('after', `\n\`troupe nodes\` alone takes the options of list: see \`troupe nodes list --help\`; each other command has its own.`);
   const list = command.command('list', { isDefault: true }).description('list the nodes: state, buckets, load; what `troupe nodes` does alone');
   withJson(withToken(withAdmin(list))).action(async (options: Record<string, unknown>) => {
     const node = nodeOptions(options);

@@ -54,7 +54,7 @@ export const catalogue = {
   NOT_READY: entry('The node is starting, draining or stopping; try again.', true),
   SANDBOX_LOST: entry('The sandbox was replaced while it worked on this; send the same key again.', true),
   // Identity.
-  UNAUTHENTICATED: entry('Give a bearer token: header "Authorization: Bearer ...", or subprotocol "troupe.bearer.<token>".'),
+  UNAUTHENTICATED: entry('Give a bearer token: header "Authorization: Bearer ...", or subprotocol "troupe.bearer.<token>"; on the command line, --token or TROUPE_TOKEN.'),
   FORBIDDEN: entry('The token does not allow this.'),
   ORIGIN_REFUSED: entry('Add the page\'s origin with --origin.'),
   // Bundles.

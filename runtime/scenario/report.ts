@@ -23,6 +23,7 @@ export function formatReport(results: ScenarioResults, options: ReportOptions = 
     lines.push(...scenarioLines(scenario, paint));
   }
   const summary = `${results.passed} passed, ${results.failed} failed`;
+  if (results.untested.length > 0) lines.push('', paint('dim', `without scenarios: ${results.untested.join(', ')}`));
   lines.push('', paint(results.failed > 0 ? 'red' : 'green', summary));
   return lines.join('\n');
 }

@@ -232,6 +232,21 @@ t.test('a filter takes files and names; silence is no success', async (t) => {
   await t.rejects(runScenarios(await directory(t, {})), { code: 'SCENARIO_FAILED' });
 });
 
+t.test('a type that no scenarios are of is named, and fails nothing', async (t) => {
+  const folder = await directory(t, {
+    'troupe.json': '{"name":"tally","modules":["tally.js","bell.js"]}',
+    'proto/b.proto': `syntax = "proto3"; package b.v1;
+service BellCommands { rpc Ring(b.v1.Ring) returns (RingReply); }
+message Ring {} message RingReply {} message BellEvent { oneof event { Rung rung = 1; } } message Rung {} message BellState {}`,
+    'bell.js': `import { defineActor } from 'troupe';
+export default defineActor('b.v1.Bell', { initialState: () => ({}), decide: { Ring(_state, _command, ctx) { ctx.emit('Rung', {}); return {}; } }, evolve: { Rung: (state) => state } });`,
+    'tally.scenarios.js': `export default [${adding('all', ALL)}]`,
+  });
+  const results = await runScenarios(folder);
+  t.strictSame([results.passed, results.failed, results.untested], [1, 0, ['b.v1.Bell']], formatReport(results, { colour: false }));
+  t.match(formatReport(results, { colour: false }), /\n\nwithout scenarios: b\.v1\.Bell\n\n1 passed, 0 failed$/);
+});
+
 t.test('a bundle that does not load is refused before any scenario', async (t) => {
   const folder = await directory(t, { 'tally.js': 'let count = 0;', 'tally.scenarios.js': 'export default [{}]' });
   await t.rejects(runScenarios(folder), { code: 'BUNDLE_INVALID' });

@@ -36,6 +36,8 @@ export interface ScenarioResults {
   readonly passed: number;
   readonly failed: number;
   readonly scenarios: readonly ScenarioResult[];
+  /** Actor types of the bundle of which no file of scenarios is. */
+  readonly untested: readonly string[];
 }
 
 export interface RunOptions {
@@ -58,15 +60,21 @@ export async function runScenarios(directory: string, options: RunOptions = {}):
   const stage = await Stage.open(options.pool ?? (await ownPool()), packed.content);
   try {
     const scenarios: ScenarioResult[] = [];
-    for (const file of files) scenarios.push(...(await runFile(directory, file, bundle.files, root, stage, options.filter ?? '')));
+    const untested = new Set(stage.types.keys());
+    for (const file of files) {
+      const { type, results } = await runFile(directory, file, bundle.files, root, stage, options.filter ?? '');
+      scenarios.push(...results);
+      if (type !== null) untested.delete(type);
+    }
     if (scenarios.length === 0) throw new TroupeError('SCENARIO_FAILED', `no scenario in ${directory} matches ${JSON.stringify(options.filter)}`);
     const passed = scenarios.filter(({ ok }) => ok).length;
-    return { passed, failed: scenarios.length - passed, scenarios };
+    return { passed, failed: scenarios.length - passed, scenarios, untested: [...untested].sort() };
   } finally {
     await stage.close();
   }
 }
 
+/** `type`: the actor type that the file is about; null where that cannot be told. */
 async function runFile(
   directory: string,
   file: string,
@@ -74,13 +82,13 @@ async function runFile(
   root: Root,
   stage: Stage,
   filter: string,
-): Promise<ScenarioResult[]> {
+): Promise<{ type: string | null; results: ScenarioResult[] }> {
   const refused = (name: string, error: string): ScenarioResult => ({ file, name, ok: false, differences: [], error });
   const module = await importScenarios(join(directory, file));
-  if (typeof module === 'string') return [refused('(file)', module)];
+  if (typeof module === 'string') return { type: null, results: [refused('(file)', module)] };
   const { list } = module;
   const actor = actorOf(file, module.type, sources, root, stage);
-  if (typeof actor === 'string') return [refused('(file)', actor)];
+  if (typeof actor === 'string') return { type: null, results: [refused('(file)', actor)] };
   const results: ScenarioResult[] = [];
   const names = new Set<string>();
   for (const [i, written] of list.entries()) {
@@ -90,7 +98,7 @@ async function runFile(
     else results.push(await runOne(written, name, file, actor, root, stage));
     names.add(name);
   }
-  return results;
+  return { type: actor.type, results };
 }
 
 async function runOne(written: unknown, name: string, file: string, actor: ActorSchema, root: Root, stage: Stage): Promise<ScenarioResult> {
