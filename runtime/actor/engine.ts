@@ -140,14 +140,36 @@ export interface RecordView {
   readonly payload: unknown;
   readonly events: readonly { readonly seq: number; readonly name: string; readonly body: unknown; readonly changes?: readonly FieldChange[] }[];
   readonly sends: readonly { readonly to: string; readonly name: string; readonly body: unknown; readonly number: number; readonly onReply: string }[];
-  readonly timers: readonly unknown[];
-  readonly links: readonly unknown[];
-  readonly broadcasts: readonly unknown[];
+  readonly timers: readonly RecordTimer[];
+  readonly links: readonly RecordLink[];
+  readonly broadcasts: readonly { readonly name: string; readonly body: unknown }[];
   readonly linkTaken: { readonly target: string; readonly actor: string; readonly unlink: boolean; readonly linkedNumber: number } | null;
   readonly cursor: { readonly position: number; readonly index: number; readonly through: number; readonly done: boolean; readonly actor: string } | null;
   readonly reply: unknown;
   readonly rejection: { readonly code: string; readonly message: string } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+/** Armed: with `dueMs` and `command`, and with `everyMs` or `cron` and `zone` when it repeats; or cancelled. */
+export interface RecordTimer {
+  readonly name: string;
+  readonly cancelled?: true;
+  /** The timer that it takes the place of. */
+  readonly replaces?: { readonly position: number; readonly index: number };
+  readonly dueMs?: number;
+  readonly everyMs?: number;
+  readonly cron?: string;
+  readonly zone?: string;
+  readonly command?: string;
+  readonly body?: unknown;
+}
+
+/** `number` and `linkedNumber`: of the message that says so to `actor`. */
+export interface RecordLink {
+  readonly actor: string;
+  readonly unlink: boolean;
+  readonly number: number;
+  readonly linkedNumber: number;
 }
 
 /** One field of a state before and after an event; left out where there was none. */

@@ -13,7 +13,7 @@ import { firingOf, timerNotesOf } from '../codec/record-timers.ts';
 import type { TimerNote } from '../codec/record-timers.ts';
 import type { Bundles, LoadedBundleEntry } from './bundles.ts';
 import type { Calls } from './calls.ts';
-import type { RecordCause, RecordView } from './engine.ts';
+import type { RecordCause, RecordTimer, RecordView } from './engine.ts';
 import { isMintedKey } from '../codec/minted-key.ts';
 import { splitAddress } from '../codec/address.ts';
 
@@ -129,7 +129,7 @@ async function viewPayload({ payload, migration, name }: DecodedRecord, type: st
 }
 
 /** The note says when a calendar comes to it first, and which timer of this name there was. */
-async function viewTimer(timer: DecodedRecord['timers'][number], note: TimerNote | null, type: string, body: Body): Promise<unknown> {
+async function viewTimer(timer: DecodedRecord['timers'][number], note: TimerNote | null, type: string, body: Body): Promise<RecordTimer> {
   const before = note === null || note.replaces === null ? {} : { replaces: note.replaces };
   if (timer.armed == null) return { name: timer.name, cancelled: true, ...before };
   const { dueMs, command, everyMs, cron, zone } = timer.armed;

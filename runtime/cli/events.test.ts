@@ -53,8 +53,13 @@ t.test('a record shows everything that was decided', async (t) => {
   const text = recordText(
     record(5, [8], {
       sends: [{ to: 'shop.v1.Inventory:p-1', name: 'Reserve', body: { quantity: 2 }, number: 3, onReply: 'TakeReservation' }],
-      timers: [{ name: 'pay-by', dueMs: 1000 }],
-      links: [{ actor: 'shop.v1.Product:p-1' }],
+      timers: [
+        { name: 'pay-by', dueMs: 1000, everyMs: 0, command: 'Expire', body: {} },
+        { name: 'remind', dueMs: 1000, everyMs: 500, command: 'Remind', body: { n: 1 } },
+        { name: 'daily', cron: '0 9 * * *', zone: 'UTC', dueMs: 0, command: 'Sum', body: {} },
+        { name: 'old', cancelled: true },
+      ],
+      links: [{ actor: 'shop.v1.Product:p-1', unlink: false, number: 1, linkedNumber: 0 }, { actor: 'shop.v1.Product:p-2', unlink: true, number: 2, linkedNumber: 1 }],
       broadcasts: [{ name: 'VoidOrder', body: {} }],
       reply: { orderId: 'o-1' },
     }),
@@ -64,9 +69,13 @@ t.test('a record shows everything that was decided', async (t) => {
     '  command   {"userId":"u-1"}',
     '  seq 8     OrderPlaced {"total":8}',
     '  send      shop.v1.Inventory:p-1 Reserve {"quantity":2} -> TakeReservation',
-    '  timer     {"name":"pay-by","dueMs":1000}',
-    '  link      {"actor":"shop.v1.Product:p-1"}',
-    '  broadcast {"name":"VoidOrder","body":{}}',
+    '  timer     pay-by due 1970-01-01T00:00:01.000Z: Expire {}',
+    '  timer     remind due 1970-01-01T00:00:01.000Z, every 500 ms: Remind {"n":1}',
+    '  timer     daily, by 0 9 * * * UTC: Sum {}',
+    '  timer     old cancelled',
+    '  link      shop.v1.Product:p-1',
+    '  unlink    shop.v1.Product:p-2',
+    '  broadcast VoidOrder {}',
     '  reply     {"orderId":"o-1"}',
   ].join('\n'));
 });

@@ -1,6 +1,6 @@
 /** A record as a person reads it: what came in, what was decided, what it sent, armed and answered. Pure. */
 
-import type { DeadLetter, RecordView } from '../actor/engine.ts';
+import type { DeadLetter, RecordTimer, RecordView } from '../actor/engine.ts';
 import { printable } from './terminal.ts';
 
 const LABEL = 9;
@@ -14,9 +14,9 @@ export function recordText(record: RecordView, isLetter = false): string {
     for (const { path, ...change } of event.changes ?? []) lines.push(line('', `${path}${changeText(change)}`));
   }
   for (const send of record.sends) lines.push(line('send', `${send.to} ${send.name} ${json(send.body)}${send.onReply === '' ? '' : ` -> ${send.onReply}`}`));
-  for (const timer of record.timers) lines.push(line('timer', json(timer)));
-  for (const link of record.links) lines.push(line('link', json(link)));
-  for (const broadcast of record.broadcasts) lines.push(line('broadcast', json(broadcast)));
+  for (const timer of record.timers) lines.push(line('timer', timerText(timer)));
+  for (const link of record.links) lines.push(line(link.unlink ? 'unlink' : 'link', link.actor));
+  for (const broadcast of record.broadcasts) lines.push(line('broadcast', `${broadcast.name} ${json(broadcast.body)}`));
   if (record.rejection !== null) lines.push(line('rejected', `${record.rejection.code}: ${record.rejection.message}`));
   if (record.failure !== null) lines.push(line('failed', `${record.failure.code}: ${record.failure.message}`));
   if (hasContent(record.reply)) lines.push(line('reply', json(record.reply)));
@@ -79,6 +79,14 @@ function causeLines({ bucket, addressee, cause, firing, resumes, onReply, linkTa
     ...(linkTaken === null ? [] : [line(linkTaken.unlink ? 'unlinked' : 'linked', `${linkTaken.actor} to ${linkTaken.target}`)]),
     ...(cursor === null ? [] : [line('broadcast', `of ${cursor.actor}, ${bucket}/${cursor.position} index ${cursor.index}, through ${cursor.through}${cursor.done ? ', done' : ''}`)]),
   ];
+}
+
+/** As `troupe timers` has it: a timer without a time is one of a record from before such notes. */
+function timerText({ name, cancelled, dueMs = 0, everyMs = 0, cron, zone, command, body }: RecordTimer): string {
+  if (cancelled === true) return `${name} cancelled`;
+  const due = dueMs > 0 ? ` due ${new Date(dueMs).toISOString()}` : '';
+  const again = cron !== undefined ? `, by ${cron} ${zone}` : everyMs > 0 ? `, every ${everyMs} ms` : '';
+  return `${name}${due}${again}: ${command} ${json(body)}`;
 }
 
 function changeText(change: { readonly before?: unknown; readonly after?: unknown }): string {

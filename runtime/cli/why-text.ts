@@ -66,10 +66,10 @@ function linesOf(record: RecordView, trace: DecisionTrace | null, effect: CauseL
     ...(cursor === null ? [] : [{ label: 'broadcast', text: `of record ${record.bucket}/${cursor.position} goes on`, location: '', leadsOn: false }]),
     ...list('send', sends, send, trace?.sends, kind === 'message' ? entry : -1),
     ...list('answer', replies, send, [], kind === 'message' ? entry - sends.length : -1),
-    ...list('timer', record.timers as readonly { readonly name: string; readonly cancelled?: boolean; readonly command?: string }[],
+    ...list('timer', record.timers,
       ({ name, cancelled, command }) => (cancelled === true ? `${name} cancelled` : `${name} ${command ?? ''}`), trace?.timers, kind === 'timer' ? entry : -1),
-    ...list('link', record.links as readonly { readonly actor: string; readonly unlink: boolean }[], ({ actor, unlink }) => (unlink ? `${actor} no longer` : actor), trace?.links, kind === 'link' ? entry : -1),
-    ...list('broadcast', record.broadcasts as readonly { readonly name: string; readonly body: unknown }[], ({ name, body }) => `${name} ${short(body)}`, trace?.broadcasts, kind === 'broadcast' ? entry : -1),
+    ...list('link', record.links, ({ actor, unlink }) => (unlink ? `${actor} no longer` : actor), trace?.links, kind === 'link' ? entry : -1),
+    ...list('broadcast', record.broadcasts, ({ name, body }) => `${name} ${short(body)}`, trace?.broadcasts, kind === 'broadcast' ? entry : -1),
   ];
 }
 
