@@ -140,6 +140,7 @@ t.test('a node that is full reads ahead for a broadcast all the same, beside tho
   // Two channels: without reading ahead, two histories are read at a time.
   const rig = await LinkRig.start(t, { limits: { activationsMax, broadcastChunkMax: 40, broadcastBacklogMax }, bits: 1, readMs: 10 });
   await rig.link(address('p'), 'o', linked);
+  await rig.shrunk(activationsMax);
   const full = rig.test.engine.stat();
   t.ok(full.passivations >= linked - activationsMax, `${full.passivations} passivations`);
   let mostActivations = 0;

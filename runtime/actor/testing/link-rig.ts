@@ -236,6 +236,14 @@ export class LinkRig {
     }
   }
 
+  /** Waits until so many actors are in memory at most: who is too many leaves behind a snapshot of theirs, after the commands were answered. */
+  async shrunk(activationsMax: number): Promise<void> {
+    for (let tries = 0; this.test.engine.stat().activations > activationsMax; tries++) {
+      if (tries > 2_000) throw new Error(`too many actors stay in memory: ${JSON.stringify(this.test.engine.stat())}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   async judge(): Promise<Findings> {
     await this.settled();
     return judge(await readAll(this.journal, this.bits), (type) => type === 'test.v1.Node');
