@@ -133,10 +133,10 @@ export class Ownership {
     return true;
   }
 
-  /** O3. Nothing of the bucket is being appended. */
+  /** O3. Nothing of the bucket is being appended. `outcome` is what stopped it: fenced, or another one behind which the map names another owner. */
   async fenced(bucket: Bucket, outcome: AppendOutcome): Promise<void> {
     const { loop, jobs, log } = this.parts;
-    log.warn({ bucket: bucket.name, outcome }, 'another node has taken the bucket');
+    log.warn({ bucket: bucket.name, outcome }, outcome.kind === 'fenced' ? 'another node has taken the bucket' : 'the map gives the bucket to another node');
     loop.hold();
     await loop.drain();
     if (bucket.owned && bucket.stopped) {

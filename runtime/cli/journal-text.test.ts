@@ -12,8 +12,8 @@ const total = { records: 1_200, hotBytes: 90_000, coldFiles: 2, coldBytes: 5_000
 t.test('stat', async (t) => {
   const gone: BucketReport = { ...report, bucket: bucket(1), records: 0, hotRecords: null, hotBytes: null, snapshots: null, coldFiles: null, coldBytes: null, note: 'n1 knows\nof position 4' };
   t.equal(statTable({ ...total, buckets: [report] }, false), [
-    'BUCKET  RECORDS  HOT  HOT BYTES  SNAPSHOTS  COLD FILES  COLD BYTES  STATE',
-    'all     1200          87.9 KiB   7          2           4.8 MiB     ok',
+    'BUCKET  RECORDS  HOT RECORDS  HOT BYTES  SNAPSHOTS  COLD FILES  COLD BYTES  STATE',
+    'all     1200                  87.9 KiB   7          2           4.8 MiB     ok',
   ].join('\n'));
   const lines = statTable({ ...total, buckets: [report, gone] }, true).split('\n');
   t.equal(lines.length, 4);

@@ -11,7 +11,7 @@ export function statTable(report: StatReport, bucketsToo: boolean): string {
     lost === 0 ? 'ok' : `${lost} of ${report.buckets.length} went back`,
   ];
   const rows = bucketsToo ? report.buckets.map(bucketRow) : [];
-  return table(['BUCKET', 'RECORDS', 'HOT', 'HOT BYTES', 'SNAPSHOTS', 'COLD FILES', 'COLD BYTES', 'STATE'], [...rows, total]);
+  return table(['BUCKET', 'RECORDS', 'HOT RECORDS', 'HOT BYTES', 'SNAPSHOTS', 'COLD FILES', 'COLD BYTES', 'STATE'], [...rows, total]);
 }
 
 function bucketRow({ bucket, records, hotRecords, hotBytes, snapshots, coldFiles, coldBytes, note }: BucketReport): string[] {
