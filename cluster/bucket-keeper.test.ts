@@ -166,6 +166,7 @@ t.test('what could not be opened is tried again, whoever asked for it', async (t
   rig.keeper.take([0]);
   rig.failures = 1;
   await sleep(250);
+  await rig.keeper.idle();
   t.ok(rig.served.has(0));
 });
 
@@ -176,5 +177,6 @@ t.test('what the store does not take as accepted is asked for again', async (t) 
   t.same(rig.take().slice(0, 3), ['open 0', 'accept 0', 'release 0']);
   rig.outcome = 'accepted';
   await sleep(250);
+  await rig.keeper.idle();
   t.ok(rig.served.has(0));
 });

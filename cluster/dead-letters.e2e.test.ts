@@ -9,10 +9,11 @@ import { bundleOf, listener, speaker } from '../runtime/actor/messages/testing/l
 import type { Version } from '../runtime/actor/messages/testing/letters-rig.ts';
 import type { CauseChain, DeadLetter, DeadLetterPage, LetterOutcome, RecordView } from '../runtime/actor/engine.ts';
 import { connect } from '../runtime/client/client.ts';
-import { freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { NodeProcess } from '../runtime/faults/node-process.ts';
+import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 const LISTENERS = 16;
 const data = t.testdir();

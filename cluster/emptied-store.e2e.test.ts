@@ -11,10 +11,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
 
-import { BENCH_BEHAVIORS, freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { BENCH_BEHAVIORS, NodeProcess } from '../runtime/faults/node-process.ts';
+import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 const cli = path.join(import.meta.dirname, '../runtime/cli/main.ts');
 const directory = mkdtempSync(path.join(tmpdir(), 'troupe-emptied-'));

@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 
 import { connect } from '../runtime/client/client.ts';
-import { freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { NodeProcess } from '../runtime/faults/node-process.ts';
+import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
@@ -30,7 +31,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   for (const end = performance.now() + WAIT_MAX_MS; !(await holds()); await sleep(50)) if (performance.now() > end) throw new Error('it does not come about');
 }
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 const data = t.testdir();
 const redis = await startRedis();
 t.teardown(() => redis.remove());

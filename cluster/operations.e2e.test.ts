@@ -9,7 +9,8 @@ import t from 'tap';
 
 import type { BucketView, NodeView, PlannedMove } from '../runtime/admin/operations.ts';
 import { connect } from '../runtime/client/client.ts';
-import { freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { NodeProcess } from '../runtime/faults/node-process.ts';
+import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
@@ -69,13 +70,13 @@ async function start(id: string, ...args: string[]): Promise<NodeProcess> {
   return node;
 }
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 // Made anew: what nodes of an earlier run remember there, this run's store does not have.
 const data = t.testdir();
 const redis = await startRedis();
 t.teardown(() => redis.remove());
 // Patient, so that a node that a test stops for a moment is not given up.
-const inCluster = ['--redis', redis.url, '--cluster-port', '0', '--lease-ttl-ms', '15000'];
+const inCluster = ['--redis', redis.url, '--cluster-port', '0', '--lease-ttl-ms', '60000'];
 const n1 = await start('n1', ...inCluster);
 await n1.deploy(path.join(ROOT, 'behaviors/bench'));
 const n2 = await start('n2', ...inCluster);

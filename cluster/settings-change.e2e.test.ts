@@ -8,10 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 
-import { freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { NodeProcess } from '../runtime/faults/node-process.ts';
+import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const FOUND_MAX_MS = 30_000;
 

@@ -7,10 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
 
-import { BENCH_BEHAVIORS, freePort, NodeProcess } from '../runtime/faults/node-process.ts';
+import { BENCH_BEHAVIORS, NodeProcess } from '../runtime/faults/node-process.ts';
+import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 /** A node looks every two seconds: time for some looks in vain. */
 const AWAY_MS = 9_000;

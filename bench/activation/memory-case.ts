@@ -17,7 +17,7 @@ import type { RunSettings } from '../harness/loaded-run.ts';
 import { onServers } from '../harness/on-servers.ts';
 import { isClean } from '../oracle/state.ts';
 import type { Check, Figure, RunReport } from '../report/report.ts';
-import { freePort } from '../../runtime/faults/node-process.ts';
+import { freePort } from '../../runtime/testing/ports.ts';
 import { sampleProcess } from '../../runtime/faults/proc.ts';
 import { isServerRole } from '../subject/servers.ts';
 import type { ServerKind, Servers } from '../subject/servers.ts';

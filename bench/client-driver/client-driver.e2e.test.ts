@@ -18,7 +18,7 @@ import { CarefulClient } from './careful-client.ts';
 import type { ClientJob } from './protocol.ts';
 import { RemoteClientDriver } from './remote.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const directory = mkdtempSync(join(tmpdir(), 'troupe-client-driver-'));
 const node = await startEmbedded(directory, { nodeArgs: [], startArgs: [] });

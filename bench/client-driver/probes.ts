@@ -51,13 +51,13 @@ export class Probes {
     let longestMs = 0;
     // Not all in the same instant.
     await sleep(Math.random() * paceMs);
-    while (this.isProbing) {
+    do {
       const since = performance.now();
       await this.counters.increment(this.first + probe, this.client);
       this.commands++;
       longestMs = Math.max(longestMs, performance.now() - since);
       await sleep(paceMs);
-    }
+    } while (this.isProbing);
     return longestMs;
   }
 }

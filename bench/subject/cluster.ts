@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 
-import { BENCH_BEHAVIORS, freePort } from '../../runtime/faults/node-process.ts';
+import { BENCH_BEHAVIORS } from '../../runtime/faults/node-process.ts';
+import { freePort } from '../../runtime/testing/ports.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { ProductOptions } from './embedded.ts';
 import { rolesOf } from './embedded.ts';

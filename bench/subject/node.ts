@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 
 import { AdminClient } from '../../runtime/cli/admin-client.ts';
-import { NodeProcess, freePort } from '../../runtime/faults/node-process.ts';
+import { NodeProcess } from '../../runtime/faults/node-process.ts';
+import { freePort } from '../../runtime/testing/ports.ts';
 import { local } from '../driver/endpoint.ts';
 import type { Endpoint } from '../driver/endpoint.ts';
 

@@ -7,7 +7,7 @@
 
 import { join } from 'node:path';
 
-import { freePort } from '../../runtime/faults/node-process.ts';
+import { freePort } from '../../runtime/testing/ports.ts';
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { RedisServer } from '../../runtime/testing/redis-server.ts';
 import { rolesOf } from './embedded.ts';

@@ -13,7 +13,7 @@ import type { Test } from 'tap';
 import { readReport } from '../report/read.ts';
 import { descendantsOf, isAlive } from '../../runtime/faults/proc.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 const MAIN = join(import.meta.dirname, '../main.ts');
 const SHORT = ['--rounds', '1', '--duration', '0.5', '--warm-up', '0.5', '--actors', '50'];

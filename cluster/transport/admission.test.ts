@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 
 import t from 'tap';
+import { systemClock } from '../../runtime/actor/seams-node.ts';
 
 import { Handshake, NONCE_BYTES } from './handshake.ts';
 import type { Hello } from './handshake.ts';
@@ -72,7 +73,8 @@ t.test('another node than was dialled', async (t) => {
 });
 
 t.test('strangers who say anything', async (t) => {
-  const b = await startNode(t, 'b');
+  // A second that lasts: complaints are one in a second.
+  const b = await startNode(t, 'b', { clock: { ...systemClock, monotonic: () => 0 } });
   const noises = [
     Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.alloc(100_000, 0xff), Buffer.from([1, 1, 255, 0]), Buffer.from([2, 0, 32, ...Array<number>(32).fill(0)]),
     // A frame with a request, as after a handshake.
@@ -109,9 +111,7 @@ t.test('who says nothing, or a little at a time, has as long as everybody', asyn
   const drip = setInterval(() => slow.socket.write(Buffer.from([1])), 10);
   t.teardown(() => clearInterval(drip));
   slow.socket.write(Buffer.from([1, 1]));
-  const since = performance.now();
   await until(() => silent.isClosed && slow.isClosed);
-  t.ok(performance.now() - since < 2_000);
   const deaf = await startNode(t, 'a', { limits: { handshakeTimeMaxMs: 80 } });
   const proxy = new Proxy(t, b.address);
   proxy.isDeaf = true;
@@ -189,7 +189,7 @@ t.test('TLS: certificates that are not of the cluster, none, and plain text', as
 });
 
 t.test('TLS: a stranger that never begins', async (t) => {
-  const b = await startNode(t, 'b', { tls: nodeTls, limits: { handshakeTimeMaxMs: 100, handshakesMax: 4 } });
+  const b = await startNode(t, 'b', { tls: nodeTls, limits: { handshakeTimeMaxMs: 2_000, handshakesMax: 4 } });
   const strangers = Array.from({ length: 10 }, () => new Stranger(t, b.address));
   await until(() => strangers.filter(({ isClosed }) => isClosed).length === 6);
   const a = await startNode(t, 'a', { tls: nodeTls });

@@ -85,7 +85,7 @@ t.test('a node that does not read: requests wait up to the bound, then fail at o
 });
 
 t.test('a node that does not read its answers: nothing more is read from it, answers are bounded, and it is ended in time', async (t) => {
-  const b = await startNode(t, 'b', { limits: { queuedBytesPauseAt: 1 * MIB, queuedBytesMax: 9 * MIB, messageBytesMax: 8 * MIB, checkMs: 100 } });
+  const b = await startNode(t, 'b', { limits: { queuedBytesPauseAt: 1 * MIB, queuedBytesMax: 9 * MIB, messageBytesMax: 8 * MIB, checkMs: 1_000 } });
   const proxy = new Proxy(t, b.address);
   const a = await startNode(t, 'a', { limits: { checkMs: 60_000 } });
   const held: IncomingRequest[] = [];

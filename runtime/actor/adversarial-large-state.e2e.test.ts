@@ -8,7 +8,7 @@ import { roundsFor } from '../sandbox/testing/cpu-time.ts';
 import { makeBundle, startEngine } from './testing/harness.ts';
 import type { TestEngine } from './testing/harness.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const proto = `
 syntax = "proto3";

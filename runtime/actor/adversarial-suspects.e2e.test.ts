@@ -7,7 +7,7 @@ import { createMemoryJournal, MemoryStore } from '../journal/memory/memory-journ
 import { accountBundle, accountModule, accountProto, makeBundle, startEngine } from './testing/harness.ts';
 import type { TestEngine } from './testing/harness.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(300_000);
 
 async function setUp(): Promise<{ node: TestEngine; restart: () => Promise<TestEngine> }> {
   const disk = new MemoryStore();

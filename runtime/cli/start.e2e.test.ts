@@ -7,7 +7,7 @@ import path from 'node:path';
 
 import t from 'tap';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const root = path.join(import.meta.dirname, '../..');
 const program = path.join(root, 'bin/troupe.cjs');

@@ -10,7 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Findings } from './book.ts';
 import { askEach, BROADCAST_BEHAVIORS, heardOf, HUB, joinBody, leaf, NO_BYTES } from './broadcast-actors.ts';
 import { memoryText, MemoryWatch, nodeMemory } from './memory.ts';
-import { NodeProcess, freePort } from './node-process.ts';
+import { NodeProcess } from './node-process.ts';
+import { freePort } from '../testing/ports.ts';
 import { diskMib } from './scale.ts';
 import { Waiter, waitsText } from './waiter.ts';
 

@@ -23,7 +23,8 @@ import type { FaultActor } from './commands.ts';
 import { Link } from './link.ts';
 import { nodeMemory } from './memory.ts';
 import type { NodeMemory } from './memory.ts';
-import { BENCH_BEHAVIORS, freePort, NodeProcess } from './node-process.ts';
+import { BENCH_BEHAVIORS, NodeProcess } from './node-process.ts';
+import { freePort } from '../testing/ports.ts';
 import { closedLoop, diskMib, timeEach, timesText } from './scale.ts';
 
 export interface ColdScaleOptions {

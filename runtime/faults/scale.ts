@@ -11,7 +11,8 @@ import { bodyOf, decodeReply, faultActors, keyOf, nameOf } from './commands.ts';
 import type { FaultActor } from './commands.ts';
 import { Link } from './link.ts';
 import { memoryText, nodeMemory } from './memory.ts';
-import { BENCH_BEHAVIORS, NodeProcess, freePort } from './node-process.ts';
+import { BENCH_BEHAVIORS, NodeProcess } from './node-process.ts';
+import { freePort } from '../testing/ports.ts';
 import { checkStates } from './states.ts';
 
 export interface ScaleOptions {

@@ -12,7 +12,8 @@ import protobuf from 'protobufjs';
 import { Findings } from './book.ts';
 import { Link } from './link.ts';
 import { memoryText, nodeMemory } from './memory.ts';
-import { NodeProcess, freePort } from './node-process.ts';
+import { NodeProcess } from './node-process.ts';
+import { freePort } from '../testing/ports.ts';
 import { descendantsOf, sampleProcess } from './proc.ts';
 import { diskMib } from './scale.ts';
 

@@ -15,6 +15,7 @@ import { IoredisCalls } from './ioredis-calls.ts';
 
 export const timing: ControlTiming = { ...controlDefaults, heartbeatMs: 60, leaseTtlMs: 400, callTimeMaxMs: 200, settleMs: 150 };
 const BITS = 5;
+const STARTS_MAX = 20;
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 export class HastyNode {
@@ -53,8 +54,15 @@ export class HastyNode {
 
   async start(): Promise<this> {
     await this.calls.open();
-    await this.plane.start();
-    return this;
+    // A call ends soon here, and the first one may have a lot to load.
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.plane.start();
+        return this;
+      } catch (error) {
+        if (tries === STARTS_MAX) throw error;
+      }
+    }
   }
 
   /** As if its process were killed. */

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Findings } from '../book.ts';
-import { NodeProcess, SHOP_BEHAVIORS, freePort } from '../node-process.ts';
+import { NodeProcess, SHOP_BEHAVIORS } from '../node-process.ts';
+import { freePort } from '../../testing/ports.ts';
 import { descendantsOf, isAlive } from '../proc.ts';
 import { randomFrom } from '../random.ts';
 import { CarefulClient } from './careful-client.ts';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 
 import { NodeLogs } from '../messages/node-logs.ts';
 import type { MessagesCheck } from '../messages/messages-check.ts';
-import { NodeProcess, freePort } from '../node-process.ts';
+import { NodeProcess } from '../node-process.ts';
+import { freePort } from '../../testing/ports.ts';
 import type { Venue } from './off-sale.ts';
 
 export class NodeVenue implements Venue {
