@@ -13,6 +13,7 @@ import type { NodeEngine } from './node-engine.ts';
 import { FaultyJournal } from './testing/faulty-journal.ts';
 import { accountBundle, startEngine } from './testing/harness.ts';
 import type { TestEngine } from './testing/harness.ts';
+import { until } from './testing/timer-actor.ts';
 
 const account = 'test.v1.Account:a';
 const nothing = async (): Promise<void> => undefined;
@@ -96,15 +97,14 @@ t.test('a bucket that stops while it is to be handed over, and then stays after 
   t.match(await rig.send(account, 'Open', { amount: 1 }), { error: { code: 'UNKNOWN_OUTCOME' } });
   rig.faulty.hold();
   const slow = rig.send(other, 'Open', { amount: 1 });
-  await sleep(20);
-  t.same([rig.faulty.opens, rig.faulty.appendsHeld], [1, 1], 'one bucket recovers, the other appends');
+  await until(() => rig.faulty.opens === 1 && rig.faulty.appendsHeld === 1, 'one bucket recovers, the other appends');
   // The hand-off waits for all that is being appended, for longer than it may; the recovery ends meanwhile, for the bucket is to leave.
   const released = rig.ownership.release([bucketOf(account)], 60);
   rig.faulty.releaseOpens();
   t.equal(await released, false);
   await rig.faulty.release();
   t.equal((await slow).error, null);
-  const after = await Promise.race([rig.send(account, 'Open', { amount: 1 }), sleep(2_000, null)]);
+  const after = await Promise.race([rig.send(account, 'Open', { amount: 1 }), sleep(20_000, null, { ref: false })]);
   t.match(after, { error: null }, 'somebody has opened it');
 });
 

@@ -9,6 +9,8 @@ import { limits } from '../limits.ts';
 import { copyAppend } from './testing/copy-append.ts';
 import { accountBundle, startEngine } from './testing/harness.ts';
 
+const WAIT_MAX_MS = 60_000;
+
 /** The journal appends; what is said of that is `answer`'s. */
 function answering(inner: Journal, answer: (outcomes: AppendOutcome[]) => Promise<AppendOutcome[]>): Journal {
   return new Proxy(inner, {
@@ -74,9 +76,12 @@ async function askAgain(ruleOn: boolean): Promise<{ readonly recorded: number; r
   await first.engine.deploy(accountBundle());
   await first.send(account, 'Open', { amount: 0 });
   if (!ruleOn) Object.assign((first.engine as unknown as { routing: { mailboxes: object } }).routing.mailboxes, { keysMax: Infinity });
+  const { records } = inner.stat();
   isSilent = true;
   const keys = Array.from({ length: 600 }, (_, i) => `k${i}`);
   for (const key of keys) void first.send(account, 'Open', { amount: 1 }, key);
+  const all = ruleOn ? limits.keysPerActorMax : keys.length;
+  await until(() => inner.stat().records >= records + all);
   let recorded = -1;
   for (let before = -2; recorded !== before; ) {
     before = recorded;
@@ -141,5 +146,9 @@ t.test('who waits behind a try that is written, and not known to be, has it look
 });
 
 async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const end = performance.now() + WAIT_MAX_MS;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${String(holds)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

@@ -28,6 +28,8 @@ class Crossing {
   readonly journals: Journal[] = [];
   readonly owner: number[] = Array.from({ length: BUCKETS }, () => 0);
   returned = 0;
+  /** Commands of the loads that were answered well. */
+  answered = 0;
 
   elsewhere(): Elsewhere {
     return {
@@ -101,6 +103,7 @@ async function load(crossing: Crossing, client: number, stop: () => boolean): Pr
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     keys.push(key);
+    crossing.answered++;
   }
   return { keys, again };
 }
@@ -130,7 +133,8 @@ for (const how of ['handOver', 'take'] as const) {
     const crossing = await setUp(redis.port, how);
     let stopped = false;
     const loads = Array.from({ length: 16 }, (_, client) => load(crossing, client, () => stopped));
-    for (let move = 0; move < 40; move++) {
+    const end = performance.now() + 60_000;
+    for (let move = 0; move < 40 || (crossing.answered <= 500 && performance.now() < end); move++) {
       await crossing.move([move % BUCKETS, (move * 5 + 3) % BUCKETS, (move * 3 + 8) % BUCKETS].filter((index, i, all) => all.indexOf(index) === i), how);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -211,19 +215,21 @@ await t.test('a hand-off that takes longer than its budget is given up, and the 
   const index = hashText(actor).lo & (BUCKETS - 1);
   const [journal] = crossing.journals as [Journal];
   const append = journal.append.bind(journal);
-  let wait: Promise<void> | null = new Promise((resolve) => setTimeout(resolve, 400));
+  const { promise: appends, resolve: goOn } = Promise.withResolvers<void>();
+  const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
   journal.append = async (batch) => {
-    await wait;
+    isHeld();
+    await appends;
     return append(batch);
   };
   const first = crossing.send(actor, 'k1');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await held;
   const release = crossing.engines[0]!.engine.ownership.release([index], 100);
   const second = crossing.send(actor, 'k2');
   t.equal(await release, false);
+  goOn();
   t.same([await first, await second], ['ok', 'ok']);
   t.equal(crossing.returned, 0, 'nothing was given back');
-  wait = null;
   t.equal(await crossing.engines[0]!.engine.ownership.release([index], 5_000), true);
   for (const engine of crossing.engines) await engine.close();
   for (const each of crossing.journals) await each.close();

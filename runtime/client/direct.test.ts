@@ -207,13 +207,16 @@ t.test('an owner that cannot be reached costs a detour', async (t) => {
   cluster.publish([n0.url, nobody.url]);
   const began = performance.now();
   let sends = 0;
-  while (performance.now() - began < 250) {
+  let tookMs = 0;
+  while (tookMs < 250 || (dialled <= 1 && tookMs < 30_000)) {
     await client.send(there, 'Add', { n: sends++ });
+    tookMs = performance.now() - began;
   }
   t.same(applied(cluster, there), numbers(sends));
   t.equal(sentTo(n1, there), 0);
   t.ok(dialled > 1, 'it is tried again');
-  t.ok(dialled <= 9, `but less and less often: ${dialled} times for ${sends} commands`);
+  // Waits of 1 ms, 2 ms, 4 ms and so on, at least.
+  t.ok(dialled <= 2 + Math.log2(tookMs), `but less and less often: ${dialled} times for ${sends} commands within ${tookMs} ms`);
 });
 
 t.test('another node at the address of an owner gets nothing', async (t) => {
@@ -299,7 +302,12 @@ t.test('the connection to a node that owns nothing any more is closed, when it h
   for (let i = 0; i < cluster.owners.length; i++) if (cluster.owners[i] === 1) cluster.owners[i] = 2;
   const routes = { ...n2.engine.routes!, version: 90, nodes: n2.engine.routes!.nodes.filter(({ id }) => id !== 'n1'), owners: cluster.owners.map((owner) => (owner === 2 ? 1 : owner)) };
   for (const { engine } of cluster.nodes) engine.routes = routes;
-  await sleep(80);
+  // A read waits for no command: it goes to the new owner once the client has the new map.
+  for (let i = 0; i < 3_000 && n2.gateway.stats.gets === 0; i++) {
+    await client.get(there);
+    await sleep(5);
+  }
+  t.not(n2.gateway.stats.gets, 0, 'the new owner is known');
   t.equal(n1.gateway.stats.connections, 1, 'it owes an answer');
   t.equal(sentTo(n2, there), 0, 'and what comes behind waits for that');
   cluster.actors.apply(held!);
@@ -313,11 +321,11 @@ t.test('the connection to a node that owns nothing any more is closed, when it h
 t.test('a connection that has gone silent is given up', async (t) => {
   const { cluster, dial } = await start(t, 2);
   const [n0, n1] = cluster.nodes as [FakeNode, FakeNode];
-  const client = dial([n0.url, n1.url], { silenceMaxMs: 60, direct: false });
+  const client = dial([n0.url, n1.url], { silenceMaxMs: 500, direct: false });
   await client.ready();
   n0.proxy.isDeaf = true;
-  t.match(await client.send('a.B:1', 'Add', { n: 1 }, { deadlineMs: 3_000 }), { reply: { n: 1 } });
-  t.equal(sentTo(n1, 'a.B:1'), 1, 'what it did not answer went to the next node');
+  t.match(await client.send('a.B:1', 'Add', { n: 1 }), { reply: { n: 1 } });
+  t.ok(sentTo(n1, 'a.B:1') >= 1, 'what it did not answer went to the next node');
 });
 
 t.test('a map is taken as it is meant, or not at all', async (t) => {

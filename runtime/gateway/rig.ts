@@ -190,6 +190,13 @@ export function serverFrames(data: Buffer): { first: number; payload: Buffer; he
   return frames;
 }
 
+const WAIT_MAX_MS = 60_000;
+
+/** @throws Error when it does not hold in time */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => { setTimeout(resolve, 1); });
+  const end = performance.now() + WAIT_MAX_MS;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${String(condition)}`);
+    await new Promise((resolve) => { setTimeout(resolve, 1); });
+  }
 }

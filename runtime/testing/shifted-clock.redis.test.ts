@@ -56,25 +56,25 @@ t.test('a server that is killed, and one that stands still, has the time that wa
   await clock.jump(-HOUR_S, redis);
 });
 
-/** Says the time as each way of asking for it has it, then for how long a wait of 50 ms has lasted, and what it costs to ask, in nanoseconds. */
+/** Says the time as each way of asking for it has it, then for how long a wait of 50 ms has lasted, and what it costs to ask, in nanoseconds of CPU time. */
 const PROBE = `
   #define _GNU_SOURCE
   #include <pthread.h>
   #include <stdio.h>
   #include <sys/time.h>
   #include <time.h>
-  static double monotonic(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
+  static double ns(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
   int main(void) {
     struct timespec real, coarse, until; struct timeval day;
     clock_gettime(CLOCK_REALTIME, &real); clock_gettime(CLOCK_REALTIME_COARSE, &coarse); gettimeofday(&day, NULL);
     pthread_cond_t condition = PTHREAD_COND_INITIALIZER; pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     until = real; until.tv_nsec += 50000000; if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
-    double began = monotonic();
+    double began = ns(CLOCK_MONOTONIC);
     pthread_mutex_lock(&mutex); pthread_cond_timedwait(&condition, &mutex, &until);
-    double waited = monotonic() - began;
-    began = monotonic();
+    double waited = ns(CLOCK_MONOTONIC) - began;
+    began = ns(CLOCK_PROCESS_CPUTIME_ID);
     for (int i = 0; i < 200000; i++) gettimeofday(&day, NULL);
-    printf("%ld %ld %ld %ld %f %f", (long)real.tv_sec, (long)coarse.tv_sec, (long)day.tv_sec, (long)time(NULL), waited / 1e6, (monotonic() - began) / 200000);
+    printf("%ld %ld %ld %ld %f %f", (long)real.tv_sec, (long)coarse.tv_sec, (long)day.tv_sec, (long)time(NULL), waited / 1e6, (ns(CLOCK_PROCESS_CPUTIME_ID) - began) / 200000);
   }
 `;
 
@@ -85,7 +85,8 @@ t.test('whoever asks, and however, gets one time; a wait until then lasts as lon
   const program = join(directory, 'probe');
   execFileSync('cc', ['-x', 'c', '-O1', '-o', program, '-', '-lpthread'], { input: PROBE });
   const probe = (env: NodeJS.ProcessEnv): number[] => execFileSync(program, { env, encoding: 'utf8', timeout: 20_000 }).split(' ').map(Number);
-  const costsNs = [probe({})[5]!];
+  const bareNs = Math.min(...Array.from({ length: 3 }, () => probe({})[5]!));
+  const costsNs: number[] = [];
   for (const shiftS of [0, HOUR_S, -HOUR_S]) {
     clock.set(shiftS);
     const nowS = Date.now() / 1_000;
@@ -94,8 +95,8 @@ t.test('whoever asks, and however, gets one time; a wait until then lasts as lon
     t.ok(waitedMs >= 49 && waitedMs < 5_000, `waited for ${waitedMs} ms`);
     costsNs.push(askedNs);
   }
-  t.comment(`asking costs ${costsNs.map(Math.round).join(', ')} ns; the first is without the library`);
-  t.ok(Math.min(...costsNs.slice(1)) < costsNs[0]! + 200, 'no system call more');
+  t.comment(`asking costs ${costsNs.map(Math.round).join(', ')} ns, and ${Math.round(bareNs)} ns without the library`);
+  t.ok(Math.min(...costsNs) < bareNs + 200, 'no system call more');
 });
 
 t.test('without a compiler, one line says what to install', async (t) => {

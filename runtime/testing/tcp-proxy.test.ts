@@ -15,6 +15,8 @@ import type { From, TcpProxy } from './tcp-proxy.ts';
 /** Long enough that what has not come by then is taken for not coming. */
 const SILENCE_MS = 60;
 const WAIT_MAX_MS = 5_000;
+/** Longer than a test waits for anything. */
+const LONG_MS = 60_000;
 
 /** Says back what it hears, and remembers it. */
 class Echo {
@@ -274,7 +276,7 @@ t.test('delay: later, in order, in one direction or both', async (t) => {
   t.ok((await round('both')) >= 80);
   proxy.heal();
   a.heard = '';
-  proxy.delay(2_000, 'up');
+  proxy.delay(LONG_MS, 'up');
   a.say('1');
   await until(() => proxy.heldBytes === 1);
   proxy.delay(0, 'up');
@@ -284,7 +286,7 @@ t.test('delay: later, in order, in one direction or both', async (t) => {
   const began = performance.now();
   proxy.heal();
   await until(() => a.heard === '12');
-  t.ok(performance.now() - began < 1_000, 'nor waits for the time the first was given');
+  t.ok(performance.now() - began < LONG_MS, 'nor waits for the time the first was given');
 });
 
 t.test('cutBeforeReply: executed, and its sender cut off before it learns of that', async (t) => {
@@ -373,7 +375,7 @@ t.test('stall: a long request is taken whole, and several in a row each', async 
   const { echo, proxy, client } = await rigOf(t);
   const a = await client();
   const b = await client();
-  const first = proxy.stall();
+  const first = proxy.stall(() => true, 1_000);
   const second = proxy.stall();
   const text = 'a'.repeat(1_000_000);
   a.say(text);
@@ -389,7 +391,7 @@ t.test('stall: a long request is taken whole, and several in a row each', async 
 t.test('stall: a slow sender is heard out', async (t) => {
   const { proxy, client } = await rigOf(t);
   const a = await client();
-  const stalled = proxy.stall((request) => request.includes('0'), 200);
+  const stalled = proxy.stall((request) => request.includes('0'), 2_000);
   for (let i = 0; i < 10; i++) {
     a.say(String(i));
     await sleep(25);

@@ -185,7 +185,7 @@ t.test('refusals, links and broadcasts', async (t) => {
   t.match(traceOf(refused.links[1]), { problem: '', refusal: inStock('refuses'), events: [] });
 
   await node.send(order('b'), 'Follow', { product: 'tea' });
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await until(() => node.engine.links.linkedTo(stock('tea'), 1, 1), ({ count }) => count === 1);
   await node.send(stock('tea'), 'Tell', { text: 'SALE' });
   await settled(node, 'b', 'SALE');
   const news = await why(node, order('b'), 1);

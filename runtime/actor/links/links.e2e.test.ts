@@ -3,6 +3,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 
+import { limits } from '../../limits.ts';
 import { address, LinkRig } from '../testing/link-rig.ts';
 
 t.setTimeout(120_000);
@@ -137,6 +138,10 @@ t.test('a node that is full reads ahead for a broadcast all the same, beside tho
   const ahead = activationsMax / 4;
   const linked = 320;
   const broadcastBacklogMax = 80;
+  // However long it takes: the broadcast does not go on before its messages are taken in.
+  const { broadcastRestMaxMs } = limits;
+  Object.assign(limits, { broadcastRestMaxMs: 600_000 });
+  t.teardown(() => Object.assign(limits, { broadcastRestMaxMs }));
   // Two channels: without reading ahead, two histories are read at a time.
   const rig = await LinkRig.start(t, { limits: { activationsMax, broadcastChunkMax: 40, broadcastBacklogMax }, bits: 1, readMs: 10 });
   await rig.link(address('p'), 'o', linked);

@@ -16,6 +16,9 @@ import { Random } from './random-actor.ts';
 const BITS = 2;
 /** So many attempts until a client gives a key up. */
 const ATTEMPTS_MAX = 12;
+/** A run goes on for so long at most until it has had its kills and a deployment, and watches have so long to see the last events. */
+const WAIT_MAX_MS = 30_000;
+const WAIT_WRONG_MS = 1_000;
 
 const proto = `
 syntax = "proto3";
@@ -66,6 +69,8 @@ export interface ChaosOptions {
   readonly failOneIn: number;
   readonly delayMaxMs: number;
   readonly killEveryMs: number;
+  /** With fewer than these the run goes on. */
+  readonly killsMin: number;
   readonly deployEveryMs: number;
   readonly poisonEveryMs: number;
   /** Switches a mechanism off. */
@@ -160,7 +165,7 @@ class Chaos {
       const { activePid } = this.node.pool.stat();
       const { commandsAnswered } = this.node.engine.stat();
       // A process that is killed while it starts is started ever more slowly; that is not what is looked for here.
-      if (activePid === 0 || commandsAnswered < answered + 100) continue;
+      if (this.done || activePid === 0 || commandsAnswered < answered + 100) continue;
       answered = commandsAnswered;
       process.kill(activePid, 'SIGKILL');
       this.kills++;
@@ -208,11 +213,13 @@ class Chaos {
     });
   }
 
-  /** A watch has seen every event once, in order. */
+  /** A watch has seen every event once, in order. Once something is wrong, it may never see them. */
   async watchesEnd(oracle: Oracle): Promise<void> {
+    const isWrong = this.problems.length + oracle.problems.length > 0;
+    const end = performance.now() + (isWrong ? WAIT_WRONG_MS : WAIT_MAX_MS);
     for (const [actor, seqs] of this.watched) {
       const { seq } = oracle.accounts.get(actor) ?? { seq: 0 };
-      for (let i = 0; i < 200 && seqs.length < seq; i++) await sleep(5);
+      while (seqs.length < seq && performance.now() < end) await sleep(5);
       if (seqs.length !== seq || seqs.some((at, i) => at !== i + 1)) this.problems.push(`watch of ${actor}: ${seqs.length} events of ${seq}`);
     }
   }
@@ -239,6 +246,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const pests = [chaos.killer(), chaos.deployer(), chaos.poisoner()];
   const clients = Array.from({ length: options.clients }, (_, i) => chaos.client(`c${i}`));
   await sleep(options.seconds * 1_000);
+  const end = performance.now() + WAIT_MAX_MS;
+  while ((chaos.kills < options.killsMin || chaos.deployments === 0) && performance.now() < end) await sleep(20);
   chaos.done = true;
   await Promise.all([...clients, ...pests]);
   rates.failOneIn = 0;

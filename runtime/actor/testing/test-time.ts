@@ -1,4 +1,7 @@
-/** A clock that a test puts forward, and a scheduler that follows it: what is due by then runs at once. Real time goes on beside it. */
+/**
+ * A clock that stands still until a test puts it forward, and a scheduler that follows it: what is due by then runs at once. What waits
+ * runs when its real time is over, too.
+ */
 
 import type { Clock, Scheduler } from '../seams.ts';
 
@@ -6,9 +9,9 @@ import type { Clock, Scheduler } from '../seams.ts';
 const SHORT_MS = 50;
 
 export class TestTime {
-  private aheadMs = 0;
+  private nowMs = Date.now();
   private waiting: { readonly at: number; readonly run: () => void }[] = [];
-  readonly clock: Clock = { now: () => Date.now() + this.aheadMs, monotonic: () => performance.now() };
+  readonly clock: Clock = { now: () => this.nowMs, monotonic: () => performance.now() };
   readonly scheduler: Scheduler = {
     soon: (task) => void setImmediate(task),
     later: (delayMs, task) => {
@@ -18,16 +21,16 @@ export class TestTime {
         hasRun = true;
       };
       setTimeout(run, delayMs).unref();
-      if (delayMs > SHORT_MS) this.waiting.push({ at: this.clock.now() + delayMs, run });
+      if (delayMs > SHORT_MS) this.waiting.push({ at: this.nowMs + delayMs, run });
     },
   };
 
   get now(): number {
-    return this.clock.now();
+    return this.nowMs;
   }
 
   advance(ms: number): void {
-    this.aheadMs += ms;
+    this.nowMs += ms;
     const { now } = this;
     const due = this.waiting.filter(({ at }) => at <= now);
     this.waiting = this.waiting.filter(({ at }) => at > now);

@@ -175,8 +175,19 @@ class Run {
     if (bundle !== null) await this.node.engine.deploy(bundle);
   }
 
-  checkpoint(): void {
-    this.journal.onCheckpointWanted!();
+  /** Resolves when every bucket has one. */
+  async checkpoint(): Promise<void> {
+    const lacking = new Set([...this.disk.buckets.values()].map(({ id }) => id.index));
+    const { journal } = this;
+    const { putCheckpoints } = journal;
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    journal.putCheckpoints = (puts) => {
+      putCheckpoints.call(journal, puts);
+      for (const { bucket } of puts) lacking.delete(bucket.index);
+      if (lacking.size === 0) resolve();
+    };
+    journal.onCheckpointWanted!();
+    await done;
   }
 
   async end(): Promise<void> {
@@ -245,8 +256,7 @@ async function talked(t: Test, broken: Break | null): Promise<{ readonly run: Ru
     await run.talk(3);
     // Far enough that there is something to forget.
     await sleep(SETTLE_MS);
-    run.checkpoint();
-    await sleep(SETTLE_MS);
+    await run.checkpoint();
     isDeaf = true;
     await run.talk(1);
     await run.end();

@@ -17,7 +17,8 @@ import { journalSource, luaLibrary } from './library.ts';
 import type { LuaLibrary } from './library.ts';
 import type { JournalSeams } from './redis-journal.ts';
 import { findBucket, keyOf } from './testing/oracle.ts';
-import { BITS, ids, isAppend, progress, quickStore, rigFor, until } from './testing/rig.ts';
+import { BITS, connected, ids, isAppend, progress, quickStore, rigFor, until } from './testing/rig.ts';
+import type { Rig } from './testing/rig.ts';
 
 /** The library without one of its checks. */
 function libraryWithout(check: string, inPlace = ''): LuaLibrary {
@@ -71,20 +72,33 @@ await t.test('without the check of the epoch it is appended behind the back of i
   for (const { index } of ids) t.ok(complaints.some((what) => what.startsWith('stale:') && what.endsWith(`[bucket ${index}]`)));
 });
 
+/** Whether of all appends on their way the server has executed each, or none. */
+async function areInFlight({ redis, history }: Rig, executed: boolean): Promise<boolean> {
+  const inFlight = history.attempts.filter(({ outcome }) => outcome === null);
+  const ends = await Promise.all(inFlight.map(({ bucket }) => redis.command('HGET', keyOf(BITS, bucket, 'meta'), 'p')));
+  const areTheSame = history.inFlight === inFlight.length && inFlight.every(({ outcome }) => outcome === null);
+  return areTheSame && ends.every((end, i) => Number(end) >= inFlight[i]!.position === executed);
+}
+
 /** The connection is cut with appends on their way, and the owner does not open its buckets again. */
 async function insisting(t: Test, executed: boolean, seams: JournalSeams): Promise<{ complaints: string[]; conflicts: number }> {
-  const { proxy, history, complaints, owner } = await rigFor(t);
+  const rig = await rigFor(t);
+  const { proxy, history, complaints, owner } = rig;
   const one = await owner('one', { manners: 'insist' }, {}, seams);
+  const untouched = { bits: BITS, index: 5 };
+  await one.journal.openBucket(untouched);
   one.start();
   await progress(history, [one], 10);
   proxy.blackhole(executed ? 'down' : 'up');
-  await until(() => one.inFlight >= ids.length);
+  await until(async () => one.inFlight >= ids.length && (await areInFlight(rig, executed)), `appends are in flight, ${executed ? 'all' : 'none'} executed`);
   const struck = one.inFlight;
-  if (executed) await sleep(50);
   proxy.cut();
   proxy.heal();
   await until(() => history.inFlight === 0 || one.inFlight === 0);
-  await sleep(300);
+  await connected(one.journal, untouched);
+  const again = history.attempts.length;
+  const isAnswered = (index: number): boolean => history.attempts.slice(again).some(({ bucket, outcome }) => bucket === index && outcome !== null);
+  await until(() => ids.every(({ index }) => isAnswered(index)), 'every bucket has had another append');
   await one.stop();
   t.comment(`${struck} appends were in flight, ${history.count('unknown')} of unknown outcome, ${history.count('conflict')} conflicts`);
   t.ok(struck > 0 && history.count('unknown') > 0);

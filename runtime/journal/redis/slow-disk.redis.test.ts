@@ -19,13 +19,14 @@ import type { Owner } from './testing/owner.ts';
 import { BITS, connected, folderOf, ids, operationsOn, progress, quickStore, rigFor, until } from './testing/rig.ts';
 import type { Rig } from './testing/rig.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 
 /** Redis 7.0 looks at a clock of whole seconds: the shortest time for which it holds a write back. */
 const HELD_BACK_MIN_MS = 1_000;
 const HELD_BACK_MAX_MS = 2_000;
-/** Between the last look and the kill. */
 const MARGIN_MS = 250;
+/** A machine that pauses so often is not meant for this. */
+const TRIES_MAX = 10;
 const LOG_LINE = /Asynchronous AOF fsync is taking too long \(disk is busy\?\)/;
 
 interface SlowRig extends Rig {
@@ -57,6 +58,11 @@ async function heldBy({ redis }: Rig): Promise<Held> {
   return { pending: field('aof_pending_bio_fsync'), bytes: field('aof_buffer_length'), delayed: field('aof_delayed_fsync') };
 }
 
+/** How often it has written in spite of a synchronisation. Of a server that stands still this is the last word. */
+function delayedWrites({ redis }: Rig): number {
+  return redis.log().split(LOG_LINE).length - 1;
+}
+
 /** One append to each bucket, acknowledged. */
 async function appended(t: Test, one: Owner): Promise<void> {
   for (const { kind } of await one.once()) if (kind !== 'appended') t.fail(`an append was answered ${kind}`);
@@ -80,10 +86,21 @@ async function synchronisationOf(t: Test, rig: SlowRig): Promise<Held> {
     const held = await appendUntil(t, rig, ({ pending }) => pending > 0, 'a synchronisation begins');
     if (held.bytes === 0) return held;
     // It has begun by itself, before the last append rather than behind it.
-    rig.disk.set(0);
-    await appendUntil(t, rig, ({ pending, bytes }) => pending === 0 && bytes === 0, 'Redis has nothing in hand');
+    await nothingInHand(t, rig);
   }
   throw new Error('no synchronisation has begun behind a write');
+}
+
+/** Resolves when the disk is quick and everything is synchronised. */
+async function nothingInHand(t: Test, rig: SlowRig): Promise<void> {
+  rig.disk.set(0);
+  await appendUntil(t, rig, ({ pending, bytes }) => pending === 0 && bytes === 0, 'Redis has nothing in hand');
+}
+
+/** Of a server that stands still and has written after all, on a machine that paused: everything begins anew. */
+async function onceMore({ redis }: Rig, tries: number): Promise<void> {
+  if (tries === TRIES_MAX) throw new Error(`in ${tries} tries Redis has written each time before it was stopped`);
+  await redis.resume();
 }
 
 /** Redis comes back behind a quick disk; answers how many acknowledged appends it has lost, everything else being in order. */
@@ -129,23 +146,29 @@ async function positionsOf({ redis }: Rig): Promise<number[]> {
 
 await t.test('everysec, a synchronisation is under way: what was acknowledged since is lost, found out, and refused until it is accepted', async (t) => {
   const rig = await slowRigFor(t, { appendfsync: 'everysec' });
-  const { one, history } = rig;
+  const { one, history, redis } = rig;
   await appended(t, one);
-  const held = await synchronisationOf(t, rig);
-  const left = await positionsOf(rig);
-  const acknowledged = history.count('appended');
-  const sinceMs = performance.now();
-  for (let i = 0; i < 5; i++) await appended(t, one);
-  const known = await positionsOf(rig);
-  const { pending, bytes, delayed } = await heldBy(rig);
-  const tookMs = performance.now() - sinceMs;
-  t.ok(tookMs < HELD_BACK_MIN_MS - MARGIN_MS, `the machine was quick enough for the test: ${tookMs.toFixed(0)} ms`);
-  t.ok(pending > 0 && bytes > 0, `${bytes} bytes were answered and not written`);
+  let left: number[] = [];
+  let acknowledged = 0;
+  for (let tries = 1; ; tries++) {
+    const { delayed } = await synchronisationOf(t, rig);
+    left = one.positions;
+    acknowledged = history.count('appended');
+    for (let i = 0; i < 5; i++) await appended(t, one);
+    const held = await heldBy(rig);
+    await redis.suspend();
+    if (delayedWrites(rig) === delayed) {
+      t.equal(held.delayed, delayed, 'Redis has counted nothing: it was not two seconds');
+      t.ok(held.pending > 0 && held.bytes > 0, `${held.bytes} bytes were answered and not written`);
+      break;
+    }
+    await onceMore(rig, tries);
+    await nothingInHand(t, rig);
+  }
+  const known = one.positions;
   const lost = await lostAfterKill(t, rig);
   t.comment(`${lost} of ${history.count('appended')} acknowledged appends are lost`);
   t.equal(lost, history.count('appended') - acknowledged, 'these, and nothing that was written');
-  t.equal(delayed, held.delayed, 'and Redis has counted nothing: it was not two seconds');
-  t.notMatch(rig.redis.log(), LOG_LINE);
   await refusedUntilAccepted(t, rig, 'append', left, known);
 });
 
@@ -160,26 +183,28 @@ await t.test('everysec, a disk that stands still: Redis holds back for two secon
   let left: number[] = [];
   let acknowledged = 0;
   let sinceMs = 0;
-  // When Redis has just written, it begins to hold back anew. On a machine that pauses meanwhile it writes again before the kill: once more then.
+  let spanMs = 0;
+  // When Redis has just written, it begins to hold back anew.
   for (let tries = 1; ; tries++) {
-    t.ok(tries <= 5, `try ${tries}`);
     const before = delayed;
     ({ delayed } = await appendUntil(t, rig, (held) => held.delayed > before && held.bytes === 0, 'it writes without waiting any longer'));
-    left = await positionsOf(rig);
+    left = one.positions;
     acknowledged = history.count('appended');
     sinceMs = performance.now();
     while (performance.now() - sinceMs < lengthMs) {
       await appended(t, one);
       await sleep(10);
     }
-    if ((await heldBy(rig)).delayed === delayed || tries === 5) break;
+    spanMs = performance.now() - sinceMs;
+    await redis.suspend();
+    if (delayedWrites(rig) === delayed) break;
+    await onceMore(rig, tries);
   }
-  const known = await positionsOf(rig);
-  const spanMs = performance.now() - sinceMs;
+  const known = one.positions;
   const lost = await lostAfterKill(t, rig);
   t.comment(`${lost} of ${history.count('appended')} acknowledged appends are lost: those of the last ${spanMs.toFixed(0)} ms`);
   t.equal(lost, history.count('appended') - acknowledged, 'these, and nothing from before, though none of it is synchronised');
-  t.ok(spanMs > HELD_BACK_MIN_MS && spanMs < HELD_BACK_MAX_MS + MARGIN_MS);
+  t.ok(spanMs > HELD_BACK_MIN_MS);
   t.match(redis.log(), LOG_LINE);
   await refusedUntilAccepted(t, rig, 'open', left, known);
 });

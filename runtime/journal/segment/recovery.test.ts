@@ -33,6 +33,16 @@ function open(disk: SimDisk, rules: RecoveryRules = { chained: true, copied: tru
   return journal.open().then(() => journal);
 }
 
+/** Waits for what the journal writes when nobody appends. */
+async function idleWrite(disk: SimDisk): Promise<void> {
+  let moments = 0;
+  disk.onMoment = () => moments++;
+  for (let tries = 0; moments === 0; tries++) {
+    if (tries > 6_000) throw new Error('nothing was written');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 async function positionsOf(journal: Journal): Promise<number[]> {
   const positions: number[] = [];
   for await (const record of journal.readBucket(ids[0]!, 1)) positions.push(record.position);
@@ -48,11 +58,11 @@ async function ghostAppears(rules: RecoveryRules): Promise<boolean> {
   const journal = await open(disk, rules);
   const log = new LogMaker((await journal.openBuckets(ids))[0]!);
   await journal.append([log.next(['a.A:1'])]);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await idleWrite(disk);
   // As long as the frame that takes all buckets again: 64 head entries of 40 bytes, against one snapshot entry of 56 bytes.
   const bytes = Buffer.alloc(BUCKETS * 40 - 56 - 'a.A:1'.length, 's');
   journal.putSnapshots([{ bucket: ids[0]!, actor: 'a.A:1', actorHash: hashText('a.A:1'), position: 1, head: log.head, bytes }]);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await idleWrite(disk);
   let cut: SimDisk | null = null;
   const ghost = log.next(['a.A:2']);
   let moments = 0;

@@ -70,6 +70,11 @@ export class Owner {
     return this.buckets.map(({ known }) => known.epoch);
   }
 
+  /** Of the last records that were acknowledged. */
+  get positions(): number[] {
+    return this.buckets.map(({ known }) => known.position);
+  }
+
   get incarnations(): Hash64[] {
     return this.buckets.map(({ known }) => known.incarnation);
   }

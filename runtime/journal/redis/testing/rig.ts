@@ -24,6 +24,8 @@ import { Owner } from './owner.ts';
 import type { OwnerOptions } from './owner.ts';
 
 export const BITS = 4;
+/** A server that is silent for so long costs the connection, unless a journal is made with other options. */
+export const ANSWER_TIME_MAX_MS = 3_000;
 /** Four buckets, in as many groups of keys. */
 export const ids: readonly BucketId[] = [0, 3, 7, 14].map((index) => ({ bits: BITS, index }));
 
@@ -51,15 +53,19 @@ export async function rigFor(t: Test, options: RedisOptions = {}): Promise<Rig> 
     await redis.remove();
   });
   const journal: Rig['journal'] = async (name, more = {}, seams = {}) => {
-    const store = { addresses: [{ host: '127.0.0.1', port: proxy.port }], answerTimeMaxMs: 3_000, ...more.store };
-    const opened = createRedisJournal({ bucketBits: BITS, node: name, ...more, store }, seams);
-    await opened.open();
+    const store = { addresses: [{ host: '127.0.0.1', port: proxy.port }], answerTimeMaxMs: ANSWER_TIME_MAX_MS, ...more.store };
+    // One that could not be opened is no more: each time it is another.
+    const opened = await insist(async () => {
+      const made = createRedisJournal({ bucketBits: BITS, node: name, ...more, store }, seams);
+      await made.open();
+      return made;
+    });
     ends.push(() => opened.close());
     return opened;
   };
   const owner: Rig['owner'] = async (name, more = {}, journalOptions = {}, seams = {}) => {
     const made = new Owner({ name, journal: await journal(name, journalOptions, seams), ids, history, ...more });
-    await made.take();
+    await insist(() => made.take());
     ends.unshift(() => made.stop());
     return made;
   };
@@ -74,27 +80,48 @@ export function quickStore(port: number, answerTimeMaxMs: number): Pick<RedisJou
 const WAIT_MAX_MS = 20_000;
 
 /** @throws Error when it does not hold in time */
-export async function until(holds: () => boolean | Promise<boolean>, what = String(holds)): Promise<void> {
-  const end = performance.now() + WAIT_MAX_MS;
+export async function until(holds: () => boolean | Promise<boolean>, what = String(holds), waitMaxMs = WAIT_MAX_MS): Promise<void> {
+  const end = performance.now() + waitMaxMs;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not within ${WAIT_MAX_MS} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${waitMaxMs} ms: ${what}`);
     await sleep(2);
   }
 }
 
-/** Resolves when the journal, which has opened the first bucket, is connected again on both its lanes. */
-export async function connected(journal: Journal): Promise<void> {
-  await until(async () => {
-    try {
-      await journal.confirm([{ bucket: ids[0]!, epoch: 0 }]);
-      // One that nobody opens is looked at in the store.
-      await journal.readActor({ bits: BITS, index: 2 }, 'a.A:1', { hi: 1, lo: 1 });
-      return true;
-    } catch (error) {
-      if ((error as TroupeError).code === 'STORE_UNAVAILABLE') return false;
-      throw error;
-    }
-  });
+/** Resolves when the journal, which has opened the bucket, is connected again on both its lanes. */
+export async function connected(journal: Journal, bucket = ids[0]!): Promise<void> {
+  // One that nobody opens is looked at in the store.
+  const read = (): Promise<unknown> => journal.readActor({ bits: BITS, index: 2 }, 'a.A:1', { hi: 1, lo: 1 });
+  await until(async () => (await isThere(() => confirm(journal, bucket))) && (await isThere(read)), 'the journal is connected');
+}
+
+/** Resolves when the journal, which has opened the bucket, has heard that the connection for its appends is gone. */
+export async function disconnected(journal: Journal, bucket = ids[0]!): Promise<void> {
+  await until(async () => !(await isThere(() => confirm(journal, bucket))), 'the journal is not connected');
+}
+
+/** Resolves with what the work comes to, which begins again for as long as the store does not answer it. */
+export async function insist<T>(work: () => Promise<T>): Promise<T> {
+  let result: T;
+  await until(() => isThere(async () => {
+    result = await work();
+  }), 'the store answers');
+  return result!;
+}
+
+function confirm(journal: Journal, bucket: BucketId): Promise<unknown> {
+  return journal.confirm([{ bucket, epoch: 0 }]);
+}
+
+/** Whether the store answers what is asked. */
+async function isThere(ask: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await ask();
+    return true;
+  } catch (error) {
+    if ((error as TroupeError).code === 'STORE_UNAVAILABLE') return false;
+    throw error;
+  }
 }
 
 /** Resolves when the owners have so many more acknowledged appends each. */
