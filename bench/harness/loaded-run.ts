@@ -95,6 +95,7 @@ export function runReport({ round, check, totals, before, after, marks, figures 
     latencyMs: passed ? latencyOf(all) : null,
     latencyCurve: passed ? curveOf(all) : [],
     lateMs: passed && late.count > 0 ? latencyOf(late) : null,
+    due: late.count > 0 ? late.count : null,
     timeline: { sliceMs: SLICE_MS, ...mergeTimelines(measures.map(({ timeline }) => timeline)) },
     marks,
     processes: costsBetween(before, after, commands, windowMs),

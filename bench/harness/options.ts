@@ -34,8 +34,10 @@ interface HelpLine {
   readonly text: string;
 }
 
+const subjectTexts: Partial<Record<SubjectName, string>> = { embedded: 'embedded (one node by itself)', redis: 'redis (one node on Redis)', cluster: 'cluster (--nodes on one Redis)' };
+
 const serverLines: readonly HelpLine[] = [
-  { option: 'subjects', value: '<list>', text: 'of embedded (one node by itself), redis (one node on Redis), cluster (--nodes on one Redis)' },
+  { option: 'subjects', value: '<list>', text: '' },
   { option: 'baselines', value: '<list>', text: 'of echo, floor, floor-redis, floor-redis-events; measured beside them; or none' },
   { option: 'peers', value: '<list>', text: 'of restate, workerd: other servers that keep counters durably, for shapes with one in flight. Installed by you: bench/README.md' },
   { option: 'peer-folder', value: '<dir>', text: 'where their node_modules are; --restate <path> and --workerd <path> name programs' },
@@ -58,9 +60,10 @@ const outputLines: readonly HelpLine[] = [
   { option: 'keep', text: "keep the data directories and the nodes' logs" },
 ];
 
-/** With the defaults of this workload, and without what has no meaning for it. */
-export function commonHelp(defaults: Readonly<Record<string, string>> = {}, without: readonly (keyof typeof commonConfig)[] = []): string {
-  const shown = (lines: readonly HelpLine[]): string => lines.filter(({ option }) => !without.includes(option)).map((line) => helpLine(line, defaults)).join('\n');
+/** With the defaults of this workload, and without what has no meaning for it. `subjects`: those that it runs on, where not all. */
+export function commonHelp(defaults: Readonly<Record<string, string>> = {}, without: readonly (keyof typeof commonConfig)[] = [], subjects: readonly SubjectName[] = subjectNames): string {
+  const ofThis = (line: HelpLine): HelpLine => (line.option === 'subjects' ? { ...line, text: `of ${subjects.flatMap((name) => subjectTexts[name] ?? []).join(', ')}` } : line);
+  const shown = (lines: readonly HelpLine[]): string => lines.filter(({ option }) => !without.includes(option)).map((line) => helpLine(ofThis(line), defaults)).join('\n');
   return `Servers and repetition:\n${shown(serverLines)}\n\nOutput:\n${shown(outputLines)}\n`;
 }
 
@@ -97,18 +100,23 @@ const HELP_INDENT = 24;
 
 export type Values = Readonly<Record<string, string | boolean | string[] | undefined>>;
 
-/** Own options of a workload beside the common ones; `defaults` replace those of common options. */
-export function parseOptions(args: readonly string[], own: NonNullable<ParseArgsConfig['options']>, defaults: Readonly<Record<string, string>> = {}): { common: CommonOptions; values: Values } {
+/** Own options of a workload beside the common ones; `defaults` replace those of common options. `given`: the names of those on the command line. */
+export function parseOptions(args: readonly string[], own: NonNullable<ParseArgsConfig['options']>, defaults: Readonly<Record<string, string>> = {}): { common: CommonOptions; values: Values; given: ReadonlySet<string> } {
   const options: NonNullable<ParseArgsConfig['options']> = { ...commonConfig, ...own };
   for (const [name, value] of Object.entries(defaults)) options[name] = { ...options[name]!, default: value };
-  const values = parseArgs({ args: [...args], options }).values as Values;
-  return { common: commonOf(values), values };
+  const parsed = parseArgs({ args: [...args], options, tokens: true });
+  const values = parsed.values as Values;
+  const given = new Set(parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : [])));
+  const common = commonOf(values, given);
+  refuseIdle(common, given);
+  return { common, values, given };
 }
 
-function commonOf(values: Values): CommonOptions {
+function commonOf(values: Values, given: ReadonlySet<string>): CommonOptions {
   const target = (values['target'] as string[] | undefined) ?? [];
-  const subjects = target.length > 0 && values['subjects'] === 'embedded' ? ['target' as const] : namesOf('subjects', text(values, 'subjects'), subjectNames);
+  const subjects = target.length > 0 && !given.has('subjects') ? ['target' as const] : namesOf('subjects', text(values, 'subjects'), subjectNames);
   if (subjects.includes('target') && target.length === 0) throw new Error('--subjects target wants --target <url>');
+  if (target.length > 0 && !subjects.includes('target')) throw new Error(`--target: is not among --subjects ${text(values, 'subjects')}; leave those out`);
   return {
     subjects,
     baselines: namesOf('baselines', text(values, 'baselines'), baselineNames),
@@ -129,6 +137,13 @@ function commonOf(values: Values): CommonOptions {
     json: values['json'] === true,
     out: (values['out'] as string | undefined) ?? null,
   };
+}
+
+/** @throws Error for an option that would change nothing */
+function refuseIdle({ subjects, baselines }: CommonOptions, given: ReadonlySet<string>): void {
+  if (given.has('nodes') && !subjects.includes('cluster')) throw new Error('--nodes: only a cluster has more than one; add --subjects cluster');
+  const usesRedis = [...subjects, ...baselines].some((name) => name === 'redis' || name === 'cluster' || name.startsWith('floor-redis'));
+  if (given.has('redis-fsync') && !usesRedis) throw new Error('--redis-fsync: nothing here uses a Redis; add --subjects redis or cluster');
 }
 
 export function text(values: Values, name: string): string {

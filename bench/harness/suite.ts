@@ -17,7 +17,7 @@ import type { CommonOptions } from './options.ts';
 import { Progress } from './progress.ts';
 
 const MS_PER_S = 1_000;
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** The terminal and the launcher both pass a signal on, so it comes twice; whoever gives it again much later means it. */
 const MEANT_BEHIND_MS = 3_000;
 /** What a signal has ended may be noticed before the signal itself. */
@@ -76,7 +76,7 @@ export function runSuite(plan: SuitePlan): Promise<number> {
 
 /** `total`: how many runs it will be; 0 when that is not known. Answers the exit code. */
 export async function runCases(workload: string, args: readonly string[], options: CommonOptions, body: (runCase: RunCase, root: string) => Promise<Ran>, total = 0): Promise<number> {
-  checkOut(options.out);
+  checkFolders(options);
   if (options.subjects.includes('target')) await checkTargets(options.target);
   const began = performance.now();
   const at = new Date().toISOString();
@@ -124,10 +124,13 @@ export async function runCases(workload: string, args: readonly string[], option
 }
 
 /** Before anything is measured. */
-function checkOut(out: string | null): void {
-  if (out === null) return;
-  const folder = dirname(out);
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`--out ${out}: there is no folder ${folder}`);
+function checkFolders({ out, dataRoot }: CommonOptions): void {
+  if (out !== null && !isFolder(dirname(out))) throw new Error(`--out ${out}: there is no folder ${dirname(out)}`);
+  if (dataRoot !== null && !isFolder(dataRoot)) throw new Error(`--data ${dataRoot}: there is no such folder`);
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function publish(report: Report, { json, out }: CommonOptions): void {

@@ -5,8 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import { freePort } from '../../runtime/testing/ports.ts';
-import { messageOf } from '../subject/baselines.ts';
-import { stopChild } from '../subject/subject.ts';
+import { messageOf, stopChild } from '../subject/subject.ts';
 import type { Installed } from './install.ts';
 import type { Peer } from './peer.ts';
 import { ServerProcess } from './server-process.ts';

@@ -38,6 +38,8 @@ const run = z
     latencyMs: latency.nullable(),
     latencyCurve: z.array(z.tuple([z.number().min(0).max(1), z.number()])),
     lateMs: latency.nullable(),
+    // Older reports do not say it.
+    due: orNull.default(null),
     timeline,
     marks: z.array(z.object({ atMs: z.number(), untilMs: z.number(), text: z.string() })),
     processes: z.array(z.object({ role: z.string(), cpuUsPerCommand: orNull, cores: orNull, rssMib: orNull, rssPeakMib: orNull, storageBytesPerCommand: orNull })),

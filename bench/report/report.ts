@@ -60,6 +60,8 @@ export interface RunReport {
   readonly latencyCurve: readonly (readonly [share: number, ms: number])[];
   /** Open loop only: how long after it was due the driver wrote a command. What is high here is the driver's own. */
   readonly lateMs: Latency | null;
+  /** Open loop only: how many commands became due in the measured time. Chance has it a little above or below the rate. */
+  readonly due: number | null;
   readonly timeline: Timeline;
   /** What was done to the servers meanwhile: faults, moves, deployments. */
   readonly marks: readonly Mark[];

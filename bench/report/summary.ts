@@ -84,8 +84,12 @@ export function ratioByRound(of: CaseReport, to: CaseReport, measure: Measure = 
   return spreadOf(ratios);
 }
 
-/** A case against every baseline of the same workload and load; of a baseline, against the others. */
+/**
+ * A case against every baseline of the same workload and load; of a baseline, against the others. Of an open loop none: whoever keeps up answers what
+ * comes, and who does not may answer more than that in the measured time, of what has come before.
+ */
 export function ratiosOf(report: Report, one: CaseReport): Ratio[] {
+  if (one.parameters['loop'] === 'open') return [];
   return baselinesOf(report, one).map((baseline) => ({ baseline, commandsPerSecond: ratioByRound(one, baseline) }));
 }
 

@@ -1,7 +1,6 @@
 /** Starters of the baselines that need a Redis: a server of their own, on a free port, removed at the end. */
 
 import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 
 import { judge } from '../../runtime/journal/redis/durability.ts';
@@ -10,7 +9,7 @@ import type { RedisServer } from '../../runtime/testing/redis-server.ts';
 import { local } from '../driver/endpoint.ts';
 import type { RedisFsync } from './cluster.ts';
 import type { RedisForm } from './stream-encoder.ts';
-import { stopChild } from './subject.ts';
+import { messageOf, stopChild } from './subject.ts';
 import type { Subject } from './subject.ts';
 
 export type RedisFloorName = 'floor-redis' | 'floor-redis-events';
@@ -61,12 +60,4 @@ export async function redisClass(redis: RedisServer): Promise<string> {
     settings.set(name, value);
   }
   return judge([{ name: `127.0.0.1:${redis.port}`, settings }], true).durability;
-}
-
-/** The first message of a child process. @throws Error when it ends without one */
-export function messageOf<M>(child: ChildProcess, name: string): Promise<M> {
-  return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(message as M));
-    child.once('exit', (code, signal) => reject(new Error(`${name} ended with ${code ?? signal}`)));
-  });
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import type { LoopReport } from '../report/report.ts';
 import type { FsyncMedians, FsyncWay } from './fsync-loop.ts';
+import { messageOf } from './subject.ts';
 
 const MS_PER_WAY = 1_000;
 export const FSYNC_LOOP = 'append+fdatasync';
@@ -20,7 +21,7 @@ export const fsyncWays: Readonly<Record<FsyncWay, string>> = {
 export async function fsyncLoop(root: string): Promise<LoopReport[]> {
   const child = fork(join(import.meta.dirname, 'fsync-loop.ts'), [join(root, 'fsync.log'), String(MS_PER_WAY)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const exit = once(child, 'exit');
-  const [message] = (await once(child, 'message')) as [{ medians: FsyncMedians }];
+  const message = await messageOf<{ medians: FsyncMedians }>(child, FSYNC_LOOP);
   await exit;
   const ways = Object.keys(fsyncWays) as FsyncWay[];
   return [{

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 
 import { startRedis } from '../../runtime/testing/redis-server.ts';
 import type { Figure, LoopReport } from '../report/report.ts';
-import { messageOf, redisClass } from './baselines.ts';
+import { redisClass } from './baselines.ts';
 import type { RedisFloorOptions } from './baselines.ts';
-import { stopChild } from './subject.ts';
+import { messageOf, stopChild } from './subject.ts';
 
 export const EVENT_BYTES = 100;
 /** Of the forms `events` and `blob`. */

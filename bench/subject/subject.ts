@@ -45,7 +45,7 @@ export async function startFloor(directory: string): Promise<Subject> {
 
 async function startBaseline(name: SubjectName, durability: string, args: string[]): Promise<Subject> {
   const child = fork(join(import.meta.dirname, `${name}.ts`), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const [message] = (await once(child, 'message')) as [{ port: number }];
+  const message = await messageOf<{ port: number }>(child, name);
   return {
     name,
     endpoints: [local(message.port)],
@@ -54,6 +54,15 @@ async function startBaseline(name: SubjectName, durability: string, args: string
     processes: () => [{ role: 'server', pid: child.pid! }],
     stop: () => stopChild(child),
   };
+}
+
+/** The first message of a child process. @throws Error when it ends without one: a signal of the terminal ends it, too */
+export function messageOf<M>(child: ChildProcess, name: string): Promise<M> {
+  return new Promise((resolve, reject) => {
+    child.once('message', (message) => resolve(message as M));
+    // Behind all that it has said.
+    child.once('disconnect', () => reject(new Error(`${name} ended before its time`)));
+  });
 }
 
 /** Asks politely, then ends the process: by its own pid, never by name. */

@@ -23,7 +23,7 @@ t.test('it happens in the middle, or every so often', async (t) => {
 
 t.test('what makes no sense is refused, by the name of the option', async (t) => {
   for (const [workload, ...args] of [
-    [kills, '--nodes', '1'], [kills, '--which', 'first'], [kills, '--which', 'none'], [kills, '--subjects', 'embedded'], [kills, '--down', '0'], [kills, '--baselines', 'echo'],
+    [kills, '--nodes', '1'], [kills, '--which', 'first'], [kills, '--which', 'none'], [kills, '--subjects', 'embedded'], [kills, '--target', 'ws://127.0.0.1:1'], [kills, '--down', '0'], [kills, '--baselines', 'echo'],
     [handOffs, '--probes', '0'], [handOffs, '--shape', '8'], [deployments, '--every', '100'], [deployments, '--rate', 'fast'],
   ] as const) t.throws(() => planOf(workload, args), { message: new RegExp('^--') }, args.join(' '));
   t.throws(() => planOf(deployments, ['--which', 'any']), { code: 'ERR_PARSE_ARGS_UNKNOWN_OPTION' });

@@ -44,7 +44,7 @@ function fault(workload: FaultWorkload): Workload {
   const { name, summary, description, help, defaults } = workload;
   return {
     name, summary,
-    help: `Usage: troupe bench ${name} [options]\n\n${description}\n\nWhat happens:\n${help}\n${clientLoadHelp}\n${commonHelp(defaults, ['peers', 'peer-folder', 'baselines', 'target'])}`,
+    help: `Usage: troupe bench ${name} [options]\n\n${description}\n\nWhat happens:\n${help}\n${clientLoadHelp}\n${commonHelp(defaults, ['peers', 'peer-folder', 'baselines', 'target'], workload.subjects)}`,
     async run(args) {
       const { options, cases } = planOf(workload, args);
       return runSuite({ workload: name, args, options, cases, loops: [], goals: () => [] });
@@ -64,6 +64,7 @@ function casesOf(workload: FaultWorkload, options: CommonOptions, values: Values
   if (options.baselines.length > 0) throw new Error('--baselines: nothing can be measured beside this; counter has them');
   const strikes = strikesOf(values, options.durationMs);
   const every = text(values, 'every');
+  if (options.target.length > 0) throw new Error(`--target: ${workload.name} does something to its servers, and starts them itself`);
   const subjects = namesOf('subjects', options.subjects.join(','), workload.subjects);
   if (options.nodes < workload.nodesMin) throw new Error(`--nodes ${options.nodes}: wanted are ${workload.nodesMin} at least, so that others can go on`);
   return clientLoadsOf(values).flatMap((load) => workload.waysOf(values).flatMap((way) => subjects.map((subject): CasePlan => {

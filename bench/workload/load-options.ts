@@ -84,6 +84,17 @@ export function loadsOf(values: Values, request: LoadSpec['request']): LoadSpec[
   return loads;
 }
 
+/** @throws Error for an option that would change nothing; `given`: the names of those on the command line */
+export function refuseIdleLoad(values: Values, given: ReadonlySet<string>): void {
+  if (values['find-max'] === true) {
+    for (const name of ['rate', 'shape', 'peers']) if (given.has(name)) throw new Error(`--${name}: a search (--find-max) has its own`);
+    return;
+  }
+  if (given.has('p99')) throw new Error('--p99: the limit of a search; add --find-max');
+  if (given.has('rate') && given.has('shape')) throw new Error('--shape: is of a closed loop, and --rate is an open one; leave one out');
+  if (given.has('connections') && !given.has('rate')) throw new Error('--connections: is of an open loop (--rate); a closed one has them in its --shape');
+}
+
 export function shapeOf(given: string): Pick<LoadSpec, 'connections' | 'loop'> {
   const [left, right, more] = given.split('x');
   if (right === undefined || more !== undefined) throw new Error(`--shape ${given}: wanted is <connections>x<in flight>, for example 64x16`);

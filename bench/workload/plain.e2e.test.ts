@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import t from 'tap';
@@ -53,6 +54,7 @@ t.test('a node and its baselines, by a closed and by an open loop', async (t) =>
   const [one] = readReport(open.stdout, 'stdout').cases;
   t.equal(one!.id, 'counter/500/s/embedded');
   t.ok(one!.runs[0]!.lateMs!.p50 > 0, 'it says how late the driver was itself');
+  t.ok(one!.runs[0]!.due! > 100 && one!.runs[0]!.due! < 500, `${one!.runs[0]!.due} of 250 or so became due`);
 });
 
 t.test('reads, messages, and a hot actor', async (t) => {
@@ -79,6 +81,18 @@ t.test('an interrupted run leaves nothing behind', async (t) => {
   t.same(readdirSync(data), []);
   for (let i = 0; i < 100 && begun.some(isAlive); i++) await sleep(50);
   t.notOk(begun.some(isAlive), 'no process is left');
+});
+
+t.test('Ctrl-C while the first thing runs, which it ends, too', async (t) => {
+  const data = folder(t);
+  const child = spawn(process.execPath, [MAIN, 'counter', '--duration', '100', '--data', data], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const exit = once(child, 'exit');
+  const said = text(child.stderr!);
+  while (!readdirSync(data, { recursive: true }).some((path) => String(path).endsWith('fsync.log'))) await sleep(20);
+  process.kill(-child.pid!, 'SIGINT');
+  t.same(await exit, [130, null]);
+  t.equal(await said, 'interrupted: servers are stopped, folders removed\n');
+  t.same(readdirSync(data), []);
 });
 
 t.test('what makes no sense is refused', async (t) => {

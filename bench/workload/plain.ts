@@ -16,10 +16,12 @@ import { fsyncLoop } from '../subject/fsync.ts';
 import { runRedisAppend } from '../subject/redis-append-forms.ts';
 import { findMax } from './find-max.ts';
 import { goalsOf } from './goals.ts';
-import { fanOutConfig, fanOutHelp, loadConfig, loadHelpOf, loadsOf } from './load-options.ts';
+import { fanOutConfig, fanOutHelp, loadConfig, loadHelpOf, loadsOf, refuseIdleLoad } from './load-options.ts';
 import type { Workload } from './workload.ts';
 
 const REDIS_MS_PER_FORM = 1_000;
+/** What a search begins with is an open loop; the rate is its own. */
+const ANY_RATE = '1';
 
 interface PlainWorkload {
   readonly name: string;
@@ -40,9 +42,11 @@ function plain({ name, summary, description, request, defaults }: PlainWorkload)
     name, summary, help,
     async run(args) {
       const search = { 'find-max': { type: 'boolean', default: false }, p99: { type: 'string', default: '20ms' } } as const;
-      const { common, values } = parseOptions(args, { ...loadConfig, ...search, ...(name === 'sends' ? fanOutConfig : {}) }, defaults);
-      const loads = loadsOf(values, request);
-      if (values['find-max'] === true) return findMax(name, args, loads, milliseconds(values, 'p99'), common);
+      const { common, values, given } = parseOptions(args, { ...loadConfig, ...search, ...(name === 'sends' ? fanOutConfig : {}) }, defaults);
+      refuseIdleLoad(values, given);
+      const isSearch = values['find-max'] === true;
+      const loads = loadsOf(isSearch ? { ...values, rate: ANY_RATE } : values, request);
+      if (isSearch) return findMax(name, args, loads, milliseconds(values, 'p99'), common);
       const cases = casesOf(name, loads, common);
       return runSuite({ workload: name, args, options: common, cases, loops: loopsFor(common), goals: goalsOf });
     },

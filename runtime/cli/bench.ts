@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import path from 'node:path';
 
 import type { Command } from 'commander';
@@ -10,7 +11,7 @@ import { exitCodes } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
 const program = path.join(import.meta.dirname, '../../bench/main.ts');
-const signals = ['SIGINT', 'SIGTERM'] as const;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export function addBench(parent: Command, _terminal: Terminal): void {
   parent
@@ -29,7 +30,8 @@ async function runBench(args: readonly string[]): Promise<number> {
   // The terminal gives Ctrl-C to both; whoever ends this process alone means the benchmark, which stops its servers first.
   const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
   for (const signal of signals) process.on(signal, passOn);
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   for (const signal of signals) process.off(signal, passOn);
-  return code ?? exitCodes.failed;
+  // As a shell has it: it may be ended before it listens.
+  return code ?? (signal === null ? exitCodes.failed : 128 + constants.signals[signal]);
 }

@@ -88,6 +88,7 @@ function sampleRun(one: SampleCase, round: number, factor: number, random: Rando
     latencyMs: passed ? spread(p50) : null,
     latencyCurve: passed ? sampleCurve(p50, random) : [],
     lateMs: one.lateMs === undefined ? null : spread(one.lateMs),
+    due: one.lateMs === undefined ? null : Math.round((speed * windowMs) / 1_000),
     timeline: sampleTimeline(speed, p50, slices, one.marks ?? [], random),
     marks: one.marks ?? [],
     processes: (one.roles ?? (one.isBaseline === true ? ['node', 'driver'] : ['node', 'sandbox', 'driver'])).map((role) => sampleProcess(role, factor, random)),
