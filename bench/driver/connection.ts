@@ -12,6 +12,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
 import { WireWriter } from '../../runtime/codec/wire.ts';
+import { NoConnection } from './endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
 
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -71,7 +72,7 @@ export class Connection {
   static async open(endpoint: Endpoint, subprotocol: string, text: boolean): Promise<Connection> {
     const connection = new Connection(endpoint, subprotocol, text);
     await new Promise<void>((resolve, reject) => {
-      connection.onHandshake = (error) => (error === null ? resolve() : reject(error));
+      connection.onHandshake = (error) => (error === null ? resolve() : reject(new NoConnection(endpoint, error.message)));
     });
     return connection;
   }

@@ -1,5 +1,7 @@
 /** The driver's side of what a harness and a driver process say to each other: one message is handled after the other has come, and what goes wrong is told. */
 
+import { NoConnection } from './endpoint.ts';
+
 export interface Failed {
   readonly is: 'failed';
   readonly message: string;
@@ -14,7 +16,8 @@ export interface Conversation<From> {
 /** Ends the process when the harness is gone: there is nobody to report to. */
 export function converse<To, From>(handle: (message: To) => Promise<void>): Conversation<From> {
   const failed = (error: unknown): void => {
-    const told: Failed = { is: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+    const told: Failed = { is: 'failed', message: error instanceof NoConnection ? message : stack };
     process.send!(told);
   };
   process.on('message', (message: To) => {
