@@ -43,8 +43,13 @@ function windowText({ old, new: next }: Pair): string[] {
   return [differs(`the measured time of ${old.id}`, `${Math.round(before / 100) / 10} s`, `${Math.round(after / 100) / 10} s`)];
 }
 
+/** Before the run began; what ended within the minute before still counts. */
+export function wasBusy({ loadBefore, cores }: Machine): boolean {
+  return loadBefore > cores * busyLoadPerCore;
+}
+
 function busyText(which: string, machine: Machine): string[] {
-  return machine.loadBefore > machine.cores * busyLoadPerCore ? [`the machine of the ${which} report was busy before it began: load ${machine.loadBefore} on ${machine.cores} cores`] : [];
+  return wasBusy(machine) ? [`the machine of the ${which} report was busy before it began: load ${machine.loadBefore} on ${machine.cores} cores`] : [];
 }
 
 function differs(what: string, old: string | number | boolean | null | undefined, next: string | number | boolean | null | undefined): string {

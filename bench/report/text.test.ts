@@ -29,6 +29,12 @@ t.test('one round has no range; nothing at all is said to be nothing', async (t)
   t.match(renderText({ ...absent, cases: [{ ...absent.cases[0]!, runs: [] }] }), /^64x16 +embedded +disk +- /m);
 });
 
+t.test('a machine that was busy is said to have been', async (t) => {
+  const report = sampleReport({ cases: [embedded] });
+  t.match(renderText({ ...report, machine: { ...report.machine, loadBefore: 9.09 } }), /^load before the run 9\.09 on 2 cores: something else was running/m);
+  t.match(renderText({ ...report, machine: { ...report.machine, loadBefore: 0.4 } }), /^load before the run 0\.4;/m);
+});
+
 t.test('nothing from a report moves the cursor of a terminal', async (t) => {
   const text = renderText(mapTexts(sampleReport({ cases: sampleCases.map((one) => ({ ...one, failed: one.load === '64x1' ? [1] : [] })) }), (text) => `\u001b[2J\r\u0007\u202e${text}\nfake line`));
   t.notMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);

@@ -2,6 +2,7 @@
 
 import { printable } from '../../runtime/cli/terminal.ts';
 import { namesOf } from './cases.ts';
+import { wasBusy } from './comparable.ts';
 import { UNKNOWN, optional, quantity, rangeText, whole, withUnit } from './numbers.ts';
 import type { CaseReport, GoalReport, LoopReport, Report } from './report.ts';
 import { figuresOf, middle, ratiosOf, summarise, type CaseSummary } from './summary.ts';
@@ -23,8 +24,13 @@ function head({ workload, at, seconds, args, machine, versions }: Report): strin
   return [
     `${workload}, ${at}, ${whole(seconds)} s: ${args.join(' ')}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryMib} MiB, ${machine.kernel}, Node ${machine.node}, data on ${machine.fileSystem ?? 'an unknown file system'}`,
-    `load before the run ${machine.loadBefore}; ${Object.entries(versions).map(([program, version]) => `${program} ${version}`).join(', ')}`,
+    `load before the run ${loadText(machine)}; ${Object.entries(versions).map(([program, version]) => `${program} ${version}`).join(', ')}`,
   ].map(printable).join('\n');
+}
+
+/** Also for the page. */
+export function loadText(machine: Report['machine']): string {
+  return `${machine.loadBefore}${wasBusy(machine) ? ` on ${machine.cores} cores: something else was running, figures may be low` : ''}`;
 }
 
 function cases(rows: readonly Row[]): string {

@@ -4,7 +4,7 @@ import { groupBy } from '../cases.ts';
 import { quantity, rangeText, whole, withUnit } from '../numbers.ts';
 import type { CaseReport, GoalReport, Report } from '../report.ts';
 import { figuresOf, summarise } from '../summary.ts';
-import { loopFigures } from '../text.ts';
+import { loadText, loopFigures } from '../text.ts';
 import { html, type Html } from './html.ts';
 import { table } from './plot.ts';
 
@@ -77,7 +77,7 @@ export function renderMachine({ machine, versions, args, at, seconds, format, ca
     ['Kernel', machine.kernel],
     ['Node', `${machine.node}, V8 ${machine.v8}`],
     ['Data on', machine.fileSystem ?? 'unknown'],
-    ['Load before', String(machine.loadBefore)],
+    ['Load before', loadText(machine)],
     ...Object.entries(versions).map(([program, version]): [string, string] => [`Version of ${program}`, version]),
     ['Arguments', args.join(' ')],
     ['Began', `${at}, took ${whole(seconds)} s`],
