@@ -103,5 +103,5 @@ t.test('a broadcast to everybody who is linked', async (t) => {
 
 t.test('shares that cannot be are refused', async (t) => {
   await t.rejects(shop.run(['--unpaid', '60', '--late', '50']), { message: /^--unpaid and --late/ });
-  await t.rejects(shop.run(['--subjects', 'target', '--target', 'ws://127.0.0.1:1']), { message: /^--subjects target/ });
+  await t.rejects(shop.run(['--subjects', 'target', '--target', 'ws://127.0.0.1:1']), { message: /^--target: this workload/ });
 });
