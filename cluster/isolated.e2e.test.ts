@@ -108,9 +108,7 @@ class Asked {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'troupe-isolated-'));
-// Patient: this keeps two cores busy for a while, and nobody is to be given up for that.
-const startArgs = ['--keys-per-actor-max', String(KEYS_MAX), '--lease-ttl-ms', '15000'];
-const rig = await ClusterRig.start({ directory, nodes: 3, redis: { appendfsync: 'no' }, startArgs });
+const rig = await ClusterRig.start({ directory, nodes: 3, redis: { appendfsync: 'no' }, startArgs: ['--keys-per-actor-max', String(KEYS_MAX)] });
 const load = new ClusterLoad(book, actors.load, { perSecond: 1, repeatShare: 0, random: () => 0 });
 const world: Omit<World, 'leaseTtlMs'> = { rig, load, book, actors, random: () => DRAWN, clock: null, disk: null, pauses: new Map(), movedShares: new Map() };
 const clients: Client[] = [];

@@ -31,7 +31,7 @@ t.test('one round has no range; nothing at all is said to be nothing', async (t)
 
 t.test('a machine that was busy is said to have been', async (t) => {
   const report = sampleReport({ cases: [embedded] });
-  t.match(renderText({ ...report, machine: { ...report.machine, loadBefore: 9.09 } }), /^load before the run 9\.09 on 2 cores: something else was running/m);
+  t.match(renderText({ ...report, machine: { ...report.machine, loadBefore: 9.09 } }), /^load before the run 9\.09 on 2 cores: it was busy in the minute before/m);
   t.match(renderText({ ...report, machine: { ...report.machine, loadBefore: 0.4 } }), /^load before the run 0\.4;/m);
 });
 

@@ -30,7 +30,7 @@ function head({ workload, at, seconds, args, machine, versions }: Report): strin
 
 /** Also for the page. */
 export function loadText(machine: Report['machine']): string {
-  return `${machine.loadBefore}${wasBusy(machine) ? ` on ${machine.cores} cores: something else was running, figures may be low` : ''}`;
+  return `${machine.loadBefore}${wasBusy(machine) ? ` on ${machine.cores} cores: it was busy in the minute before, figures may be low` : ''}`;
 }
 
 function cases(rows: readonly Row[]): string {

@@ -325,7 +325,7 @@ t.test('a connection that has gone silent is given up', async (t) => {
   await client.ready();
   n0.proxy.isDeaf = true;
   t.match(await client.send('a.B:1', 'Add', { n: 1 }), { reply: { n: 1 } });
-  t.ok(sentTo(n1, 'a.B:1') >= 1, 'what it did not answer went to the next node');
+  t.equal(sentTo(n1, 'a.B:1'), 1, 'what it did not answer went to the next node');
 });
 
 t.test('a map is taken as it is meant, or not at all', async (t) => {
