@@ -6,7 +6,7 @@ import type { AllocationInput, AllocationNode, PlannedRound } from './allocation
 import { BucketMap, NO_NODE } from './bucket-map.ts';
 import type { BucketEntry } from './bucket-map.ts';
 
-const unbounded = { movesPerRoundMax: Infinity, movesInFlightMax: Infinity };
+const unbounded = { movesPerRoundMax: Infinity, movesPerNodeMax: Infinity, movesInFlightMax: Infinity };
 
 function node(number: number, changes: Partial<AllocationNode> = {}): AllocationNode {
   return { number, weight: 1, draining: false, ...changes };
@@ -35,7 +35,7 @@ function end(input: AllocationInput, rounds: readonly PlannedRound[] = plan(inpu
 }
 
 t.test('an empty map is given out evenly at once, without hand-offs', async (t) => {
-  const input = { map: BucketMap.empty(4), nodes: nodes(3, 1, 2), movesPerRoundMax: 0, movesInFlightMax: 0 };
+  const input = { map: BucketMap.empty(4), nodes: nodes(3, 1, 2), movesPerRoundMax: 0, movesPerNodeMax: Infinity, movesInFlightMax: 0 };
   const map = input.map.assigned(1, allocate(input));
   t.same(countsOf(map, nodes(1, 2, 3)), [6, 5, 5]);
   t.ok(Array.from({ length: 16 }, (_, index) => map.phaseOf(index)).every((phase) => phase === 'given'));
@@ -49,7 +49,7 @@ t.test('without a node, what was owned becomes vacant', async (t) => {
 
 t.test('a bucket goes to whom it was moving to when its owner dies (A1)', async (t) => {
   const map = held([1, 1, 2, 2]).assigned(2, [{ index: 1, owner: 1, next: 2 }]);
-  t.same(allocate({ map, nodes: nodes(2, 3), movesPerRoundMax: 0, movesInFlightMax: 0 }).filter(({ index }) => index < 2), [
+  t.same(allocate({ map, nodes: nodes(2, 3), movesPerRoundMax: 0, movesPerNodeMax: Infinity, movesInFlightMax: 0 }).filter(({ index }) => index < 2), [
     { index: 0, owner: 3, next: NO_NODE },
     { index: 1, owner: 2, next: NO_NODE },
   ]);
@@ -58,14 +58,14 @@ t.test('a bucket goes to whom it was moving to when its owner dies (A1)', async 
 t.test('a hand-off to a node that died or drains is taken back, or goes elsewhere (A4)', async (t) => {
   const moving = held([1, 1, 1, 2]).assigned(2, [{ index: 0, owner: 1, next: 9 }]);
   t.same(allocate({ map: moving, nodes: nodes(1, 2), ...unbounded }), [{ index: 0, owner: 1, next: 2 }]);
-  t.same(allocate({ map: moving, nodes: nodes(1, 2), movesPerRoundMax: 0, movesInFlightMax: 0 }), [{ index: 0, owner: 1, next: NO_NODE }]);
+  t.same(allocate({ map: moving, nodes: nodes(1, 2), movesPerRoundMax: 0, movesPerNodeMax: Infinity, movesInFlightMax: 0 }), [{ index: 0, owner: 1, next: NO_NODE }]);
   const balanced = held([1, 1, 2, 2]).assigned(2, [{ index: 0, owner: 1, next: 9 }]);
   t.same(allocate({ map: balanced, nodes: [...nodes(1, 2), node(9, { draining: true })], ...unbounded }), [{ index: 0, owner: 1, next: NO_NODE }]);
 });
 
 t.test('hand-offs on their way are counted where they go to, and within the bound (A4)', async (t) => {
   const map = held([1, 1, 1, 1, 1, 1, 1, 1]);
-  const input = { map, nodes: nodes(1, 2), movesPerRoundMax: 3, movesInFlightMax: 4 };
+  const input = { map, nodes: nodes(1, 2), movesPerRoundMax: 3, movesPerNodeMax: Infinity, movesInFlightMax: 4 };
   const first = allocate(input);
   t.equal(first.length, 3);
   const underWay = map.assigned(2, first);
@@ -76,9 +76,20 @@ t.test('hand-offs on their way are counted where they go to, and within the boun
   t.same(allocate({ ...input, map: underWay.assigned(3, second), ...unbounded }), [], 'eight are even when they have arrived');
 });
 
+t.test('a node has few hand-offs at once, the cluster many (A4)', async (t) => {
+  const bounds = { movesPerRoundMax: 64, movesPerNodeMax: 2, movesInFlightMax: 64 };
+  const map = held(Array.from({ length: 32 }, (_, index) => 1 + (index % 4)));
+  const joined = allocate({ map, nodes: nodes(1, 2, 3, 4, 5, 6), ...bounds });
+  t.same(joined.map(({ next }) => next).sort(), [5, 5, 6, 6]);
+  t.equal(new Set(joined.map(({ owner }) => owner)).size, 4, 'each of those that have too many gives one');
+  t.same(allocate({ map: map.assigned(2, joined), nodes: nodes(1, 2, 3, 4, 5, 6), ...bounds }), [], 'and waits until they are there');
+  const drained = allocate({ map, nodes: [node(1, { draining: true }), node(2, { draining: true }), ...nodes(3, 4)], ...bounds });
+  t.same(drained.map(({ owner, next }) => [owner, next]), [[1, 3], [2, 4], [1, 3], [2, 4]]);
+});
+
 t.test('what was given and not yet opened needs no hand-off to go elsewhere', async (t) => {
   const map = BucketMap.empty(2).assigned(1, [0, 1, 2, 3].map((index) => ({ index, owner: 1, next: NO_NODE })));
-  const changes = allocate({ map, nodes: nodes(1, 2), movesPerRoundMax: 10, movesInFlightMax: 0 });
+  const changes = allocate({ map, nodes: nodes(1, 2), movesPerRoundMax: 10, movesPerNodeMax: Infinity, movesInFlightMax: 0 });
   t.same(changes.map(({ owner, next }) => [owner, next]), [[2, NO_NODE], [2, NO_NODE]]);
 });
 
@@ -89,8 +100,8 @@ t.test('pins come first, stay, and balance goes round them', async (t) => {
   t.same(ownersOf(after).slice(0, 4), [2, 2, 2, 2]);
   t.same(countsOf(after, nodes(1, 2, 3)), [2, 4, 2]);
   const elsewhere = map.assigned(2, [{ index: 0, owner: 1, next: 3 }]);
-  t.same(allocate({ ...input, map: elsewhere, pins: new Map([[0, 2]]), movesPerRoundMax: 1, movesInFlightMax: 1 }), [{ index: 0, owner: 1, next: 2 }]);
-  t.same(allocate({ ...input, map: elsewhere, pins: new Map([[0, 1]]), movesPerRoundMax: 1, movesInFlightMax: 1 }), [{ index: 0, owner: 1, next: NO_NODE }]);
+  t.same(allocate({ ...input, map: elsewhere, pins: new Map([[0, 2]]), movesPerRoundMax: 1, movesPerNodeMax: Infinity, movesInFlightMax: 1 }), [{ index: 0, owner: 1, next: 2 }]);
+  t.same(allocate({ ...input, map: elsewhere, pins: new Map([[0, 1]]), movesPerRoundMax: 1, movesPerNodeMax: Infinity, movesInFlightMax: 1 }), [{ index: 0, owner: 1, next: NO_NODE }]);
 });
 
 t.test('weights are shares', async (t) => {
@@ -119,7 +130,7 @@ t.test('measured costs waver: a small difference moves nothing, a large one does
 
 t.test('of what has no owner, the costliest is given out first', async (t) => {
   const costs = [1, 1, 1, 1, 4, 0, 0, 0];
-  const map = BucketMap.empty(3).assigned(1, allocate({ map: BucketMap.empty(3), nodes: nodes(1, 2), costs, movesPerRoundMax: 0, movesInFlightMax: 0 }));
+  const map = BucketMap.empty(3).assigned(1, allocate({ map: BucketMap.empty(3), nodes: nodes(1, 2), costs, movesPerRoundMax: 0, movesPerNodeMax: Infinity, movesInFlightMax: 0 }));
   const load = (number: number): number => costs.reduce((total, cost, index) => total + (map.ownerOf(index) === number ? cost : 0), 0);
   t.same([load(1), load(2)], [4, 4]);
 });
@@ -129,9 +140,9 @@ t.test('sums that differ by rounding alone move nothing to and fro', async (t) =
   const input = { map: held([2, 1, 1, 2, 1, 1, 3, 3]), nodes: nodes(1, 2, 3), costs: [0.7, 0.8, 0.3, 0.3, 0.7, 0.2, 0.4, 0.4] };
   let { map } = input;
   let rounds = 0;
-  for (let changes = allocate({ ...input, movesPerRoundMax: 1, movesInFlightMax: 1 }); changes.length > 0 && rounds < 50; rounds++) {
+  for (let changes = allocate({ ...input, movesPerRoundMax: 1, movesPerNodeMax: Infinity, movesInFlightMax: 1 }); changes.length > 0 && rounds < 50; rounds++) {
     map = map.replaced(1, new Map(changes.map(({ index, next }) => [index, { owner: next, next: NO_NODE, epoch: 1 }])));
-    changes = allocate({ ...input, map, movesPerRoundMax: 1, movesInFlightMax: 1 });
+    changes = allocate({ ...input, map, movesPerRoundMax: 1, movesPerNodeMax: Infinity, movesInFlightMax: 1 });
   }
   t.ok(rounds < 8, `${rounds} rounds`);
 });
@@ -142,7 +153,7 @@ const anyMap = fc.array(anyEntry, { minLength: 32, maxLength: 32 }).map((list) =
 const anyNodes = fc.uniqueArray(fc.record({ number: fc.integer({ min: 1, max: 6 }), weight: fc.constantFrom(0, 1, 1, 2, 5), draining: fc.boolean() }), { selector: (one) => one.number, maxLength: 6 });
 const anyPins = fc.dictionary(fc.integer({ min: 0, max: 40 }).map(String), fc.integer({ min: 1, max: 7 })).map((pins) => new Map(Object.entries(pins).map(([index, number]) => [Number(index), number])));
 const anyCosts = fc.option(fc.array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 32, maxLength: 32 }), { nil: undefined });
-const anyInput = fc.record({ map: anyMap, nodes: anyNodes, pins: anyPins, costs: anyCosts, movesPerRoundMax: fc.integer({ min: 1, max: 8 }), movesInFlightMax: fc.integer({ min: 1, max: 8 }) })
+const anyInput = fc.record({ map: anyMap, nodes: anyNodes, pins: anyPins, costs: anyCosts, movesPerRoundMax: fc.integer({ min: 1, max: 8 }), movesPerNodeMax: fc.integer({ min: 1, max: 4 }), movesInFlightMax: fc.integer({ min: 1, max: 8 }) })
   .map(({ costs, ...rest }): AllocationInput => (costs === undefined ? rest : { ...rest, costs }));
 
 t.test('from any map: nothing of the dead remains, no bucket that can be served is not, and bounds hold (A1, A4)', async () => {
@@ -165,9 +176,21 @@ t.test('from any map: nothing of the dead remains, no bucket that can be served 
     }
     const movingBefore = Array.from({ length: input.map.size }, (_, index) => input.map.entryOf(index))
       .filter(({ owner, next, epoch }) => living.has(owner) && takers.has(next) && next !== owner && epoch > 0).length;
-    return moving <= Math.max(input.movesInFlightMax, movingBefore) && begun <= input.movesPerRoundMax;
+    if (moving > Math.max(input.movesInFlightMax, movingBefore) || begun > input.movesPerRoundMax) return false;
+    const before = handOffsByNode(input.map);
+    return [...handOffsByNode(map)].every(([number, count]) => count <= Math.max(input.movesPerNodeMax, before.get(number) ?? 0));
   }), { numRuns: 3_000 });
 });
+
+/** From and to each. */
+function handOffsByNode(map: BucketMap): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (let index = 0; index < map.size; index++) {
+    const { owner, next, epoch } = map.entryOf(index);
+    if (next !== NO_NODE && next !== owner && epoch > 0) for (const number of [owner, next]) counts.set(number, (counts.get(number) ?? 0) + 1);
+  }
+  return counts;
+}
 
 t.test('from any map: it comes to rest, and there repeats nothing, in whatever order nodes are named (A3, A5)', async () => {
   fc.assert(fc.property(anyInput, (input) => {
@@ -179,10 +202,10 @@ t.test('from any map: it comes to rest, and there repeats nothing, in whatever o
 });
 
 t.test('from any map: at rest all buckets are with nodes that may have them, as even as weights allow', async () => {
-  fc.assert(fc.property(anyInput, ({ map, nodes: among, movesPerRoundMax, movesInFlightMax }) => {
+  fc.assert(fc.property(anyInput, ({ map, nodes: among, movesPerRoundMax, movesPerNodeMax, movesInFlightMax }) => {
     const takers = among.filter(({ draining, weight }) => !draining && weight > 0);
     fc.pre(takers.length > 0);
-    const after = end({ map, nodes: among, movesPerRoundMax, movesInFlightMax });
+    const after = end({ map, nodes: among, movesPerRoundMax, movesPerNodeMax, movesInFlightMax });
     const counts = countsOf(after, takers);
     if (counts.reduce((a, b) => a + b, 0) !== after.size) return false;
     return takers.every((from, i) => takers.every((to, k) => i === k || counts[i]! / from.weight <= ((counts[k]! + 1) / to.weight) * (1 + 1e-6)));
@@ -199,7 +222,7 @@ function leastMoves(map: BucketMap, takers: readonly AllocationNode[], draining:
 
 t.test('nodes that come, go and drain: least moves, bounded rounds, nothing moves twice (A2)', async () => {
   const step = fc.record({ kind: fc.constantFrom('join', 'leave', 'drain'), at: fc.nat() });
-  fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 20 }), (steps, movesMax) => {
+  fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 20 }), fc.option(fc.integer({ min: 1, max: 4 })), (steps, movesMax, perNodeMax) => {
     let among = nodes(1);
     let number = 1;
     let map = end({ map: BucketMap.empty(6), nodes: among, ...unbounded });
@@ -213,10 +236,10 @@ t.test('nodes that come, go and drain: least moves, bounded rounds, nothing move
       const draining = ownersOf(map).filter((owner) => among.some((one) => one.number === owner && one.draining)).length;
       const orphans = ownersOf(map).filter((owner) => !among.some((one) => one.number === owner)).length;
       const least = leastMoves(map, takers, draining);
-      const rounds = plan({ map, nodes: among, movesPerRoundMax: movesMax, movesInFlightMax: 2 * movesMax });
+      const rounds = plan({ map, nodes: among, movesPerRoundMax: movesMax, movesPerNodeMax: perNodeMax ?? Infinity, movesInFlightMax: 2 * movesMax });
       const assigned = rounds.flatMap(({ assignments }) => assignments.map(({ index }) => index));
       if (assigned.length !== orphans + least || new Set(assigned).size !== assigned.length) return false;
-      if (rounds.length > Math.ceil(least / movesMax) + (orphans > 0 ? 1 : 0)) return false;
+      if (perNodeMax === null && rounds.length > Math.ceil(least / movesMax) + (orphans > 0 ? 1 : 0)) return false;
       map = end({ map, nodes: among, ...unbounded }, rounds);
     }
     return true;
@@ -225,9 +248,9 @@ t.test('nodes that come, go and drain: least moves, bounded rounds, nothing move
 
 t.test('65,536 buckets and 50 nodes', async (t) => {
   const among = nodes(...Array.from({ length: 50 }, (_, i) => i + 1));
-  const first = plan({ map: BucketMap.empty(16), nodes: among, movesPerRoundMax: 16, movesInFlightMax: 64 });
+  const first = plan({ map: BucketMap.empty(16), nodes: among, movesPerRoundMax: 16, movesPerNodeMax: Infinity, movesInFlightMax: 64 });
   t.equal(first.length, 1);
   const from = performance.now();
-  t.equal(allocate({ map: end({ map: BucketMap.empty(16), nodes: among, ...unbounded }, first), nodes: [...among, node(51)], movesPerRoundMax: 16, movesInFlightMax: 64 }).length, 16);
+  t.equal(allocate({ map: end({ map: BucketMap.empty(16), nodes: among, ...unbounded }, first), nodes: [...among, node(51)], movesPerRoundMax: 16, movesPerNodeMax: Infinity, movesInFlightMax: 64 }).length, 16);
   t.comment(`a round took ${(performance.now() - from).toFixed(0)} ms`);
 });

@@ -8,8 +8,11 @@
  * A2  What is held moves by hand-off, least moves: a bucket moves only from a draining node, to where it is pinned, or when this brings
  *     the busiest and the idlest node closer together.
  * A3  At rest no single move would help. With equal weights and no costs: the numbers of buckets differ by at most one.
- * A4  At most `movesInFlightMax` hand-offs are on their way, at most `movesPerRoundMax` moves begin in a round: pins first, then draining nodes,
- *     then balance. What is on its way is counted where it goes to, and is not moved again, except to save it from a node that died or drains.
+ * A4  At most `movesPerNodeMax` hand-offs are on their way from and to any one node, at most `movesInFlightMax` in all, and at most `movesPerRoundMax`
+ *     moves begin in a round: pins first, then draining nodes, then balance. What is on its way is counted where it goes to, and is not moved
+ *     again, except to save it from a node that died or drains. [A node that takes dozens of buckets at once reads all their logs, and brings their
+ *     actors into memory, before it answers for the first of them.] A bound that is reached ends the balancing of a round: what goes
+ *     elsewhere instead would move twice.
  * A5  Equal arguments, equal result: ties go to the lower node number and the lower bucket.
  *
  * Source of the idea: the allocation strategies of Akka and Pekko cluster sharding (bounded rebalance, least shard), with hand-offs on
@@ -35,6 +38,7 @@ export interface AllocationInput {
   /** What each bucket costs, in any unit, by index. Without it every bucket costs the same. */
   readonly costs?: ArrayLike<number>;
   readonly movesPerRoundMax: number;
+  readonly movesPerNodeMax: number;
   readonly movesInFlightMax: number;
 }
 
@@ -71,6 +75,9 @@ class Round {
   private stranded = 0;
   private movesLeft: number;
   private handOffsLeft: number;
+  private readonly handOffsPerNodeMax: number;
+  /** On their way from and to each node. */
+  private readonly handOffsOf = new Map<number, number>();
 
   constructor(input: AllocationInput) {
     const { map, nodes } = input;
@@ -87,6 +94,7 @@ class Round {
     this.pins = new Map([...(input.pins ?? [])].filter(([index, number]) => index < map.size && this.takerOf.has(number)).sort(([a], [b]) => a - b));
     this.movesLeft = input.movesPerRoundMax;
     this.handOffsLeft = input.movesInFlightMax;
+    this.handOffsPerNodeMax = input.movesPerNodeMax;
   }
 
   /** Takes out what is dead or will not do (A1), and counts what is there (A4). */
@@ -100,7 +108,7 @@ class Round {
       }
       if (owner[index] === NO_NODE) this.orphans.push(index);
       else if (!this.addLoad(this.goalOf(index), this.costOf(index))) this.stranded++;
-      if (next[index] !== NO_NODE) this.handOffsLeft--;
+      if (next[index] !== NO_NODE) this.countHandOff(index, 1);
     }
   }
 
@@ -170,14 +178,26 @@ class Round {
     const isMoving = this.next[index] !== NO_NODE;
     const isServed = this.owner[index] === this.map.ownerOf(index) && this.map.epochOf(index) !== 0;
     const needsHandOff = isServed && to.number !== this.owner[index];
-    if (this.movesLeft <= 0 || (needsHandOff && !isMoving && this.handOffsLeft <= 0)) return false;
+    if (this.movesLeft <= 0 || (needsHandOff && !this.hasRoom(index, to, isMoving))) return false;
     this.movesLeft--;
-    if (needsHandOff !== isMoving) this.handOffsLeft += needsHandOff ? -1 : 1;
+    if (isMoving) this.countHandOff(index, -1);
     this.addLoad(this.goalOf(index), -this.costOf(index));
     to.load += this.costOf(index);
     this.next[index] = needsHandOff ? to.number : NO_NODE;
-    if (!needsHandOff) this.owner[index] = to.number;
+    if (needsHandOff) this.countHandOff(index, 1);
+    else this.owner[index] = to.number;
     return true;
+  }
+
+  /** Whether the bounds let one more hand-off be on its way; one that is on its way already is counted everywhere but where it shall go instead. */
+  private hasRoom(index: number, to: Taker, isMoving: boolean): boolean {
+    const isFree = (number: number): boolean => (this.handOffsOf.get(number) ?? 0) < this.handOffsPerNodeMax;
+    return isFree(to.number) && (isMoving || (this.handOffsLeft > 0 && isFree(this.owner[index]!)));
+  }
+
+  private countHandOff(index: number, by: 1 | -1): void {
+    this.handOffsLeft -= by;
+    for (const number of [this.owner[index]!, this.next[index]!]) this.handOffsOf.set(number, (this.handOffsOf.get(number) ?? 0) + by);
   }
 
   /** From the busiest node that has something to give; null when nothing would help (A3). */

@@ -39,6 +39,7 @@ with a store in memory and engines that only take time. bench/README.md says how
   --restarts <n>         nodes that it restarts                                      (all)
   --start-time <ms>      of a node's process, from its end to its first beat         (2000)
   --moves-per-round <n>  that the scheduler begins                                   (${controlDefaults.movesPerRoundMax})
+  --moves-per-node <n>   on their way from and to any one node                       (${controlDefaults.movesPerNodeMax})
   --moves-in-flight <n>  in the whole cluster                                        (${controlDefaults.movesInFlightMax})
   --open-time <ms>       to read a bucket's log: half to one and a half of this      (10)
   --drain-time <ms>      to finish and make durable what a bucket has under way      (5)
@@ -58,6 +59,7 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneO
       restarts: { type: 'string' },
       'start-time': { type: 'string', default: '2000' },
       'moves-per-round': { type: 'string', default: String(controlDefaults.movesPerRoundMax) },
+      'moves-per-node': { type: 'string', default: String(controlDefaults.movesPerNodeMax) },
       'moves-in-flight': { type: 'string', default: String(controlDefaults.movesInFlightMax) },
       'open-time': { type: 'string', default: '10' },
       'drain-time': { type: 'string', default: '5' },
@@ -77,6 +79,7 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneO
       timing: {
         ...controlDefaults,
         movesPerRoundMax: count('moves-per-round', values['moves-per-round'], 1, 4_096),
+        movesPerNodeMax: count('moves-per-node', values['moves-per-node'], 1, 65_536),
         movesInFlightMax: count('moves-in-flight', values['moves-in-flight'], 1, 65_536),
       },
       costs: {

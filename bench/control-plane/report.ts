@@ -33,7 +33,7 @@ function caseOf({ nodes, cluster, atOnce }: ControlPlaneOptions, result: Scenari
     load: shape,
     isBaseline: false,
     durability: 'none',
-    parameters: { scenario: result.text, seed: cluster.seed, atOnce, movesPerRoundMax: cluster.timing.movesPerRoundMax, movesInFlightMax: cluster.timing.movesInFlightMax, trace: result.digest },
+    parameters: { scenario: result.text, seed: cluster.seed, atOnce, movesPerRoundMax: cluster.timing.movesPerRoundMax, movesPerNodeMax: cluster.timing.movesPerNodeMax, movesInFlightMax: cluster.timing.movesInFlightMax, trace: result.digest },
     runs: [{
       round: 1,
       check: { passed, detail: passed ? 'the oracle had nothing to say' : result.complaints.slice(0, 10).join('; ') },

@@ -38,6 +38,7 @@ export function allocationOf(state: ClusterState, timing: ControlTiming, costs: 
     pins: state.pins,
     ...(costs === null ? {} : { costs }),
     movesPerRoundMax: timing.movesPerRoundMax,
+    movesPerNodeMax: timing.movesPerNodeMax,
     movesInFlightMax: timing.movesInFlightMax,
   };
 }

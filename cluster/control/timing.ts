@@ -17,7 +17,9 @@ export interface ControlTiming {
   readonly settleMs: number;
   /** A node that has been dead for so long is struck out. */
   readonly forgetAfterMs: number;
+  /** These bound hand-offs: see A4 of allocation.ts. */
   readonly movesPerRoundMax: number;
+  readonly movesPerNodeMax: number;
   readonly movesInFlightMax: number;
 }
 
@@ -28,8 +30,9 @@ export const controlDefaults: ControlTiming = {
   beatGapMinMs: 20,
   settleMs: 1_000,
   forgetAfterMs: 10 * 60_000,
-  movesPerRoundMax: 16,
-  movesInFlightMax: 32,
+  movesPerRoundMax: 64,
+  movesPerNodeMax: 4,
+  movesInFlightMax: 256,
 };
 
 /** @throws AssertionError when the durations contradict each other; settings are checked before they come here */
@@ -40,7 +43,7 @@ export function checkTiming(timing: ControlTiming): void {
   assert(timing.callTimeMaxMs + timing.heartbeatMs < timing.leaseTtlMs, 'leaseTtlMs is longer than a call and a heartbeat');
   assert(timing.beatGapMinMs <= timing.heartbeatMs);
   assert(timing.forgetAfterMs > timing.leaseTtlMs, 'nobody is struck out before it is dead');
-  assert(timing.movesPerRoundMax >= 1 && timing.movesInFlightMax >= 1);
+  assert(timing.movesPerRoundMax >= 1 && timing.movesPerNodeMax >= 1 && timing.movesInFlightMax >= 1);
 }
 
 checkTiming(controlDefaults);
