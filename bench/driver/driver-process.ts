@@ -47,7 +47,10 @@ export abstract class DriverProcess<To extends { readonly do: string }, From ext
       const timer = setTimeout(() => settle(() => reject(new Error(`the driver did not answer "${message.do}"`))), maxMs);
       this.child.on('message', onMessage);
       this.child.on('exit', onExit);
-      this.child.send(message);
+      // Refused when it has ended, or the way to it is closed already.
+      this.child.send(message, (error) => {
+        if (error !== null) settle(() => reject(new Error(`the driver is gone: ${error.message}`)));
+      });
     });
   }
 }

@@ -36,6 +36,9 @@ async function handle(message: ToDriver): Promise<void> {
       load.retries = 0;
       tell({ is: 'begun' });
       return;
+    case 'lately':
+      tell({ is: 'looked', lately: load.recorder.lately(performance.now()) });
+      return;
     case 'end':
       load.recorder.end(performance.now());
       tell({ is: 'ended' });

@@ -3,7 +3,7 @@
 import type { Driven, DrivenType } from './format.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Expected, LoadOptions } from './load.ts';
-import type { Measure } from './recorder.ts';
+import type { Lately, Measure } from './recorder.ts';
 import type { Verdict } from './verify.ts';
 
 export interface DriverJob extends LoadOptions, Driven {
@@ -21,6 +21,7 @@ export interface DriverJob extends LoadOptions, Driven {
 export type ToDriver =
   | { readonly do: 'start'; readonly job: DriverJob }
   | { readonly do: 'begin' }
+  | { readonly do: 'lately' }
   | { readonly do: 'end' }
   | { readonly do: 'drain' }
   /** Of a sweep: until every actor has had its turn. */
@@ -44,6 +45,7 @@ export interface DriverTotals {
 export type FromDriver =
   | { readonly is: 'started' }
   | { readonly is: 'begun' }
+  | { readonly is: 'looked'; readonly lately: Lately }
   | { readonly is: 'ended' }
   | { readonly is: 'drained'; readonly totals: DriverTotals }
   | { readonly is: 'verified'; readonly verdict: Verdict }

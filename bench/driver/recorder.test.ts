@@ -36,6 +36,20 @@ t.test('what belongs to the window is decided by when it was due, throughput by 
   t.equal(histogram.maxMs, 810, 'with all of its delay');
 });
 
+t.test('lately: the middle of the slices of the last second in which something was answered', async (t) => {
+  const recorder = new Recorder();
+  recorder.begin(0);
+  t.same(recorder.lately(500), { p50Ms: null, p99Ms: null }, 'nothing yet');
+  for (let now = 550; now < 1_550; now += 100) {
+    recorder.roll(now);
+    // One slice stands out; the last one is not over.
+    for (let i = 0; i < 5; i++) recorder.answered(now - (now === 950 ? 400 : 20), now);
+  }
+  const { p50Ms, p99Ms } = recorder.lately(1_550);
+  t.ok(Math.abs(p50Ms! - 20) < 0.2 && Math.abs(p99Ms! - 20) < 0.2, `${p50Ms} ${p99Ms}`);
+  t.same(recorder.lately(3_000), { p50Ms: null, p99Ms: null }, 'nothing for a second');
+});
+
 t.test('a new window forgets the last one', async (t) => {
   const recorder = new Recorder();
   for (const began of [0, 500]) {

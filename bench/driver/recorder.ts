@@ -27,6 +27,14 @@ export interface Measure {
   readonly timeline: TimelineDump;
 }
 
+/** Of the last second: the middle of its slices, so that one stall does not decide. Null when nothing was answered. */
+export interface Lately {
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+const LATELY_SLICES = 10;
+
 export class Recorder {
   acknowledged = 0;
   private readonly all = new Histogram();
@@ -75,6 +83,17 @@ export class Recorder {
   /** A command that was due at `due` was written at `now`. */
   written(due: number, now: number): void {
     if (due >= this.beganAt && due < this.endedAt) this.late.record(now - due);
+  }
+
+  lately(now: number): Lately {
+    this.roll(now);
+    const { commands, p50Ms, p99Ms } = this.timeline;
+    const from = commands.length - LATELY_SLICES;
+    const middle = (of: readonly number[]): number | null => {
+      const answered = of.filter((_, i) => i >= from && commands[i]! > 0).sort((a, b) => a - b);
+      return answered[answered.length >> 1] ?? null;
+    };
+    return { p50Ms: middle(p50Ms), p99Ms: middle(p99Ms) };
   }
 
   dump(): Measure {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DriverProcess } from './driver-process.ts';
 import type { DrivenType } from './format.ts';
 import type { DriverJob, DriverTotals, FromDriver, ToDriver } from './protocol.ts';
+import type { Lately } from './recorder.ts';
 import type { Verdict } from './verify.ts';
 
 const SWEEP_MAX_MS = 660_000;
@@ -20,6 +21,11 @@ export class RemoteDriver extends DriverProcess<ToDriver, FromDriver> {
 
   async begin(): Promise<void> {
     await this.ask({ do: 'begin' }, 'begun');
+  }
+
+  /** Of the last second. */
+  async lately(): Promise<Lately> {
+    return (await this.ask({ do: 'lately' }, 'looked')).lately;
   }
 
   /** Of the measured time; what is still open is waited for by `drain`. */

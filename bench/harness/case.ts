@@ -72,6 +72,7 @@ async function runOn(name: SubjectName, load: LoadSpec, { root, round, options, 
     const run = await runLoad(subject, directory, load, {
       round, seed, drivers, warmUpMs, durationMs, signal,
       prefix: name === 'target' ? prefixNow() : '',
+      onWarmUp: (elapsedMs) => onProgress(`warming up for ${Math.round(elapsedMs / 1_000)} s`),
       onProgress: (elapsedMs) => onProgress(`${Math.round(elapsedMs / 1_000)} of ${Math.round(durationMs / 1_000)} s`),
     });
     return { durability: subject.durability, run };

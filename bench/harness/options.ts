@@ -46,7 +46,7 @@ const serverLines: readonly HelpLine[] = [
   { option: 'target', value: '<url>', text: 'a subject that runs already: the gateway of each node, ws://host:port; behaviors/bench is deployed; actors stay in it' },
   { option: 'rounds', value: '<n>', text: 'every case once a round, on a fresh server; medians are reported' },
   { option: 'duration', value: '<s>', text: 'measured time of one run' },
-  { option: 'warm-up', value: '<s>', text: 'before it, not counted' },
+  { option: 'warm-up', value: '<s>', text: 'before it, not counted; of an open loop at least so long, until latency has settled' },
   { option: 'drivers', value: '<n>', text: 'driver processes' },
   { option: 'seed', value: '<n>', text: 'of all choices' },
   { option: 'node-args', value: '<args>', text: 'for the Node binary of the node, e.g. --node-args=--cpu-prof' },
@@ -61,7 +61,7 @@ const outputLines: readonly HelpLine[] = [
 ];
 
 /** With the defaults of this workload, and without what has no meaning for it. `subjects`: those that it runs on, where not all. */
-export function commonHelp(defaults: Readonly<Record<string, string>> = {}, without: readonly (keyof typeof commonConfig)[] = [], subjects: readonly SubjectName[] = subjectNames): string {
+export function commonHelp(defaults: Readonly<Record<string, string>> = {}, without: readonly CommonOption[] = [], subjects: readonly SubjectName[] = subjectNames): string {
   const ofThis = (line: HelpLine): HelpLine => (line.option === 'subjects' ? { ...line, text: `of ${subjects.flatMap((name) => subjectTexts[name] ?? []).join(', ')}` } : line);
   const shown = (lines: readonly HelpLine[]): string => lines.filter(({ option }) => !without.includes(option)).map((line) => helpLine(ofThis(line), defaults)).join('\n');
   return `Servers and repetition:\n${shown(serverLines)}\n\nOutput:\n${shown(outputLines)}\n`;
@@ -96,17 +96,23 @@ const commonConfig = {
   out: { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
 
+export type CommonOption = keyof typeof commonConfig;
+
 const HELP_INDENT = 24;
 
 export type Values = Readonly<Record<string, string | boolean | string[] | undefined>>;
 
-/** Own options of a workload beside the common ones; `defaults` replace those of common options. `given`: the names of those on the command line. */
-export function parseOptions(args: readonly string[], own: NonNullable<ParseArgsConfig['options']>, defaults: Readonly<Record<string, string>> = {}): { common: CommonOptions; values: Values; given: ReadonlySet<string> } {
+/**
+ * Own options of a workload beside the common ones; `defaults` replace those of common options, those `without` a meaning for it are refused. `given`: the names
+ * of those on the command line.
+ */
+export function parseOptions(args: readonly string[], own: NonNullable<ParseArgsConfig['options']>, defaults: Readonly<Record<string, string>> = {}, without: readonly CommonOption[] = []): { common: CommonOptions; values: Values; given: ReadonlySet<string> } {
   const options: NonNullable<ParseArgsConfig['options']> = { ...commonConfig, ...own };
   for (const [name, value] of Object.entries(defaults)) options[name] = { ...options[name]!, default: value };
   const parsed = parseArgs({ args: [...args], options, tokens: true });
   const values = parsed.values as Values;
   const given = new Set(parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : [])));
+  for (const name of without) if (given.has(name)) throw new Error(`--${name}: this workload ${name === 'target' ? 'starts its servers itself' : 'has no use for it'}`);
   const common = commonOf(values, given);
   refuseIdle(common, given);
   return { common, values, given };

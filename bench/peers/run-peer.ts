@@ -116,6 +116,7 @@ export async function runOnPeer(peer: Pick<Peer, 'name' | 'port' | 'processes'>,
       retries: 0,
       errors: Object.fromEntries(errors),
       figures: [],
+      remarks: [],
     };
   } finally {
     await driver.stop();

@@ -11,7 +11,7 @@ import type { Report } from './report.ts';
 
 export const compareHelp = `Usage: troupe bench compare [options] <old.json> <new.json>
 
-Compares two reports that "troupe bench ... --json" wrote, case by case: throughput, latency, CPU, memory and figures, and,
+Compares two reports that "troupe bench ... --out" or "--json" wrote, case by case: throughput, latency, CPU, memory and figures, and,
 where both hold a baseline of the same load, the ratios to it, which survive a slower machine.
 
 A change counts when it exceeds the noise: the larger spread of the rounds of both reports, and at least ${defaultNoiseFloors.percent} %

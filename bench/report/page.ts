@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 import { namesOf } from './cases.ts';
-import { hasFigures, renderChecks, renderFailed, renderFigures, renderGoals, renderHead, renderLoops, renderMachine } from './page/facts.ts';
+import { hasFigures, hasRemarks, renderChecks, renderFailed, renderFigures, renderGoals, renderHead, renderLoops, renderMachine, renderRemarks } from './page/facts.ts';
 import { groupsOf, renderGroups } from './page/groups.ts';
 import { embeddedJson, html, trusted, type Html } from './page/html.ts';
 import { hasTimelines, renderOverTime } from './page/over-time.ts';
@@ -36,6 +36,7 @@ export function renderPage(report: Report): string {
     renderSweeps(sweeps, plots),
     renderOverTime(report, names, plots),
     renderFigures(report, names),
+    renderRemarks(report, names),
     renderLoops(report),
     renderChecks(report, names),
     renderMachine(report, names),
@@ -65,6 +66,7 @@ function contents(report: Report, sweeps: readonly SweepSection[]): Html {
     ...sweeps.map(({ id, title }): [string, string, boolean] => [id, title, true]),
     ['over-time', 'Over time', hasTimelines(report)],
     ['figures', 'What else was measured', hasFigures(report)],
+    ['remarks', 'Remarks', hasRemarks(report)],
     ['loops', 'Loops', report.loops.some((loop) => loop.runs.length > 0)],
     ['checks', 'Checks', true],
     ['machine', 'Machine', true],

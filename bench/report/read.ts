@@ -47,6 +47,7 @@ const run = z
     retries: count,
     errors: z.record(z.string(), z.number()),
     figures: z.array(figure),
+    remarks: z.array(z.string()).default([]),
   })
   .refine((one) => one.check.passed || (one.commandsPerSecond === null && one.latencyMs === null && one.figures.length === 0), 'its check failed, so it may have no throughput, no latency and no figures');
 

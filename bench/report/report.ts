@@ -73,6 +73,8 @@ export interface RunReport {
   readonly errors: Readonly<Record<string, number>>;
   /** What this workload measures beside commands: the lag to the last void, the longest gap, ... Empty by B1. */
   readonly figures: readonly Figure[];
+  /** What a reader must know of this run beside its figures: that it had not settled, what a search made of it, that it is too small. */
+  readonly remarks: readonly string[];
 }
 
 export interface Check {

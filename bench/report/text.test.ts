@@ -29,6 +29,13 @@ t.test('one round has no range; nothing at all is said to be nothing', async (t)
   t.match(renderText({ ...absent, cases: [{ ...absent.cases[0]!, runs: [] }] }), /^64x16 +embedded +disk +- /m);
 });
 
+t.test('what there is to know of a run stands below its figures', async (t) => {
+  const report = sampleReport({ rounds: 2, cases: [{ ...embedded, remarks: ['latency had not settled after 15 s of warm-up'] }] });
+  t.match(renderText(report), /^64x16 embedded: round 1, 2: latency had not settled after 15 s of warm-up$/m);
+  const [one] = report.cases;
+  t.match(renderText({ ...report, cases: [{ ...one!, runs: one!.runs.slice(0, 1) }] }), /^64x16 embedded: latency had not settled/m);
+});
+
 t.test('a machine that was busy is said to have been', async (t) => {
   const report = sampleReport({ cases: [embedded] });
   t.match(renderText({ ...report, machine: { ...report.machine, loadBefore: 9.09 } }), /^load before the run 9\.09 on 2 cores: it was busy in the minute before/m);

@@ -16,7 +16,7 @@ interface Row {
 export function renderText(report: Report): string {
   const names = namesOf(report);
   const rows = summarise(report).map((summary) => ({ summary, name: names.get(summary.case)! }));
-  const parts = [head(report), cases(rows), ratios(report, names), costs(rows), figures(rows), loops(report.loops), goals(report.goals), checks(rows)];
+  const parts = [head(report), cases(rows), ratios(report, names), costs(rows), figures(rows), loops(report.loops), goals(report.goals), remarks(rows), checks(rows)];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
@@ -100,6 +100,17 @@ function goals(all: readonly GoalReport[]): string {
 export function reachedText({ isReached }: GoalReport): string {
   if (isReached === null) return 'not measured';
   return isReached ? 'yes' : 'NO';
+}
+
+function remarks(rows: readonly Row[]): string {
+  return rows.flatMap(({ summary: { case: one }, name }) => remarksOf(one).map((remark) => printable(`${one.load} ${name}: ${remark}`))).join('\n');
+}
+
+/** With the rounds that they are of, where there are several. */
+export function remarksOf({ runs }: CaseReport): string[] {
+  const roundsOf = new Map<string, number[]>();
+  for (const run of runs) for (const remark of run.remarks) roundsOf.set(remark, [...(roundsOf.get(remark) ?? []), run.round]);
+  return [...roundsOf].map(([remark, rounds]) => (runs.length === 1 ? remark : `round ${rounds.join(', ')}: ${remark}`));
 }
 
 /** What failed, or, when nothing did, what was checked. */

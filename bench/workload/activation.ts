@@ -1,7 +1,7 @@
 /** `activation`: actors that are not in memory are asked; and what they weigh when they are. */
 
 import { activationCase } from '../activation/activation-case.ts';
-import { memoryCase, PER_LIVE_ACTOR } from '../activation/memory-case.ts';
+import { LIVE_ACTORS_MIN, memoryCase, PER_LIVE_ACTOR } from '../activation/memory-case.ts';
 import { tiers } from '../activation/sleeping-actors.ts';
 import type { CasePlan } from '../harness/case.ts';
 import { commonHelp, count, namesOf, parseOptions, seconds, text } from '../harness/options.ts';
@@ -28,6 +28,8 @@ export const activationConfig = {
   rest: { type: 'string', default: '5' },
 } as const;
 
+const WITHOUT = ['peers', 'peer-folder', 'baselines', 'drivers', 'target', 'duration', 'warm-up'] as const;
+
 const help = `Usage: troupe bench activation [options]
 
 Actors are given a state, their nodes are ended in order and started again on the same data, and every actor is asked once, in a random order: its
@@ -43,7 +45,7 @@ Load (a list, by commas, makes a case of each):
   --live <n>             actors of which the memory is weighed; 0 leaves it out     (50000)
   --rest <s>             before memory is looked at                                 (5)
 
-${commonHelp({}, ['peers', 'peer-folder', 'baselines', 'drivers', 'target', 'duration', 'warm-up'])}
+${commonHelp({}, WITHOUT)}
 A run is as long as it takes to ask all actors.
 `;
 
@@ -52,7 +54,7 @@ export const activation: Workload = {
   summary: 'actors that are not in memory: how long they take to answer, and what they weigh',
   help,
   async run(args) {
-    const { common, values } = parseOptions(args, activationConfig, { baselines: 'none' });
+    const { common, values } = parseOptions(args, activationConfig, { baselines: 'none' }, WITHOUT);
     return runSuite({ workload: 'activation', args, options: common, cases: activationCases(common, values), loops: [], goals: activationGoals });
   },
 };
@@ -82,6 +84,7 @@ export function activationGoals(cases: readonly CaseReport[]): GoalReport[] {
   return cases.filter(({ workload }) => workload === 'activation').flatMap((one): GoalReport[] => {
     const { id, load, parameters } = one;
     if (load === 'memory') {
+      if (Number(parameters['actors']) < LIVE_ACTORS_MIN) return [];
       const value = medianOf(one, ({ figures }) => figures.find(({ name }) => name === PER_LIVE_ACTOR)?.value ?? null);
       return [goal(`${id}: bytes of ${PER_LIVE_ACTOR}, below ${LIVE_BYTES_MAX}`, value, LIVE_BYTES_MAX)];
     }

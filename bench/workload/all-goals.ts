@@ -39,7 +39,7 @@ export const goals: Workload = {
   summary: 'everything that has a goal, in one run',
   help,
   run(args) {
-    const { common } = parseOptions(args, {});
+    const { common } = parseOptions(args, {}, {}, WITHOUT);
     const options: CommonOptions = { ...common, nodes: 2, subjects: ['embedded'] };
     return runCases('goals', args, options, (runCase, root) => measure(runCase, root, options));
   },

@@ -15,6 +15,8 @@ const config = {
   beside: { type: 'string', default: '500' },
 } as const;
 
+const WITHOUT = ['peers', 'peer-folder', 'baselines', 'drivers', 'target', 'warm-up'] as const;
+
 const help = `Usage: troupe bench broadcast [options]
 
 Actors link themselves to a hub, which then tells all of them, again and again, each time when the last broadcast has reached everybody. Every delivery
@@ -25,7 +27,7 @@ Load (a list, by commas, makes a case of each):
   --broadcasts <n>       one behind the other; one more comes first, not counted    (10)
   --beside <n>           increments a second by other clients                       (500)
 
-${commonHelp({}, ['peers', 'peer-folder', 'baselines', 'drivers', 'target', 'warm-up'])}
+${commonHelp({}, WITHOUT)}
 A "command" of the tables is a delivery; its latency counts from the hub's command. --duration is how long the other clients are watched without
 broadcasts.
 `;
@@ -35,7 +37,7 @@ export const broadcast: Workload = {
   summary: 'one actor tells very many, and what others see of it',
   help,
   async run(args) {
-    const { common, values } = parseOptions(args, config, { baselines: 'none' });
+    const { common, values } = parseOptions(args, config, { baselines: 'none' }, WITHOUT);
     return runSuite({ workload: 'broadcast', args, options: common, cases: casesOf(common, values), loops: [], goals: () => [] });
   },
 };

@@ -57,7 +57,7 @@ export async function search(runCase: RunCase, at: (rate: number) => CasePlan, m
   const held = new Map<number, number>();
   let isAnyRefused = false;
   const once = async (rate: number): Promise<boolean> => {
-    const one = await runCase(at(rate), 1, (run) => verdictOn(run, p99Ms));
+    const one = withVerdict(await runCase(at(rate), 1, (run) => verdictOn(run, p99Ms)), p99Ms);
     const before = tried.get(rate);
     tried.set(rate, before === undefined ? one : { ...one, runs: [...before.runs, { ...one.runs[0]!, round: before.runs.length + 1 }] });
     const isHeld = keepsLimit(one.runs[0]!, p99Ms);
@@ -98,6 +98,11 @@ export function verdictOn(run: RunReport, p99Ms: number): string {
   if (!run.check.passed) return 'is not kept, the check failed';
   if (run.latencyMs!.p99 > p99Ms) return `is not kept, p99 above ${p99Ms} ms`;
   return `is not kept, ${Math.floor((100 * run.commands) / run.due!)} % of what became due was answered in time`;
+}
+
+/** What was made of each try, for whoever reads the report. */
+function withVerdict(one: CaseReport, p99Ms: number): CaseReport {
+  return { ...one, runs: one.runs.map((run) => ({ ...run, remarks: [...run.remarks, verdictOn(run, p99Ms)] })) };
 }
 
 /** Without `isBounded` every rate was kept, up to what a closed loop answers: an open one may keep more. */

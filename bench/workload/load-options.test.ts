@@ -38,7 +38,7 @@ t.test('what makes no sense is refused, by the name of the option', async (t) =>
     ['--subjects', 'target'], ['--redis-fsync', 'often'],
   ] as const) t.throws(() => loads(option, value), { message: new RegExp(`^${option}`) }, `${option} ${value}`);
   for (const args of [['--nodes', '3'], ['--redis-fsync', 'always'], ['--target', 'ws://127.0.0.1:1', '--subjects', 'embedded']]) t.throws(() => loads(...args), { message: new RegExp(`^${args[0]}`) }, args.join(' '));
-  for (const args of [['--p99', '5'], ['--shape', '1x1', '--rate', '100'], ['--connections', '5'], ['--rate', '5', '--find-max'], ['--shape', '1x1', '--find-max']]) {
+  for (const args of [['--p99', '5'], ['--shape', '1x1', '--rate', '100'], ['--connections', '5'], ['--rate', '5', '--find-max'], ['--shape', '1x1', '--find-max'], ['--rounds', '3', '--find-max']]) {
     t.throws(() => refusedOr(args), { message: new RegExp(`^${args[0]}`) }, args.join(' '));
   }
   for (const args of [['--connections', '5', '--find-max', '--p99', '5'], ['--connections', '5', '--rate', '10'], ['--nodes', '3', '--subjects', 'cluster']]) refusedOr(args);
@@ -73,13 +73,14 @@ t.test('a machine that stands still now and then does not hide the rate, and wha
     const rate = Number(id);
     tries.push(rate);
     const p99 = tries.length % 3 === 0 || rate > 60_000 ? 40 : 3;
-    return { id, runs: [{ check: { passed: true }, latencyMs: { p99 }, commands: rate, due: rate, figures: [] }] } as unknown as CaseReport;
+    return { id, runs: [{ check: { passed: true }, latencyMs: { p99 }, commands: rate, due: rate, figures: [], remarks: [] }] } as unknown as CaseReport;
   };
   const { best, cases } = await search(runCase, (rate) => ({ id: String(rate) }) as CasePlan, 100_000, 20);
   t.ok(best <= 60_000 && best >= 57_000, `${best}`);
   t.ok(cases.find(({ id }) => id === String(best))!.runs.filter(({ latencyMs }) => latencyMs!.p99 <= 20).length >= 2);
-  const fast = await search(async ({ id }) => ({ id, runs: [{ check: { passed: true }, latencyMs: { p99: 1 }, commands: 1, due: 1, figures: [] }] }) as unknown as CaseReport, (rate) => ({ id: String(rate) }) as CasePlan, 1_000, 20);
+  const fast = await search(async ({ id }) => ({ id, runs: [{ check: { passed: true }, latencyMs: { p99: 1 }, commands: 1, due: 1, figures: [], remarks: [] }] }) as unknown as CaseReport, (rate) => ({ id: String(rate) }) as CasePlan, 1_000, 20);
   t.match(fast.cases.at(-1)!.runs[0]!.figures, [{ name: 'highest rate with p99 within 20 ms, at least: none was refused', value: fast.best }]);
   t.match(cases.find(({ id }) => id === String(best))!.runs[0]!.figures, [{ name: 'highest rate with p99 within 20 ms', value: best }]);
+  t.same(fast.cases.at(-1)!.runs[0]!.remarks, ['keeps 20 ms']);
   t.same((await search(async (plan) => runCase({ ...plan, id: '70000' } as CasePlan), () => ({}) as CasePlan, 100_000, 20)).best, 0);
 });

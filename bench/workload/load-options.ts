@@ -87,7 +87,7 @@ export function loadsOf(values: Values, request: LoadSpec['request']): LoadSpec[
 /** @throws Error for an option that would change nothing; `given`: the names of those on the command line */
 export function refuseIdleLoad(values: Values, given: ReadonlySet<string>): void {
   if (values['find-max'] === true) {
-    for (const name of ['rate', 'shape', 'peers']) if (given.has(name)) throw new Error(`--${name}: a search (--find-max) has its own`);
+    for (const name of ['rate', 'shape', 'peers', 'rounds']) if (given.has(name)) throw new Error(`--${name}: a search (--find-max) has its own`);
     return;
   }
   if (given.has('p99')) throw new Error('--p99: the limit of a search; add --find-max');

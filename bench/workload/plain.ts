@@ -37,12 +37,13 @@ const searchHelp = `Search:
 `;
 
 function plain({ name, summary, description, request, defaults }: PlainWorkload): Workload {
-  const help = `Usage: troupe bench ${name} [options]\n\n${description}\n\n${loadHelpOf(defaults)}${name === 'sends' ? fanOutHelp : ''}\n${searchHelp}\n${commonHelp(defaults, name === 'counter' ? [] : ['peers', 'peer-folder'])}`;
+  const without = name === 'counter' ? [] : (['peers', 'peer-folder', 'restate', 'workerd'] as const);
+  const help = `Usage: troupe bench ${name} [options]\n\n${description}\n\n${loadHelpOf(defaults)}${name === 'sends' ? fanOutHelp : ''}\n${searchHelp}\n${commonHelp(defaults, without)}`;
   return {
     name, summary, help,
     async run(args) {
       const search = { 'find-max': { type: 'boolean', default: false }, p99: { type: 'string', default: '20ms' } } as const;
-      const { common, values, given } = parseOptions(args, { ...loadConfig, ...search, ...(name === 'sends' ? fanOutConfig : {}) }, defaults);
+      const { common, values, given } = parseOptions(args, { ...loadConfig, ...search, ...(name === 'sends' ? fanOutConfig : {}) }, defaults, without);
       refuseIdleLoad(values, given);
       const isSearch = values['find-max'] === true;
       const loads = loadsOf(isSearch ? { ...values, rate: ANY_RATE } : values, request);

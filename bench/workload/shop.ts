@@ -40,6 +40,8 @@ export const shopConfig = {
   counter: { type: 'string', default: '64x16' },
 } as const;
 
+const WITHOUT = ['peers', 'peer-folder', 'baselines', 'drivers', 'target'] as const;
+
 const help = `Usage: troupe bench shop [options]
 
 Orders through all their actors: an order is placed, every product asked whether its offer stands, every inventory for a reservation, a payment is
@@ -57,7 +59,7 @@ Load (a list, by commas, makes a case of each):
   --payment-time <s>     after which an unpaid order expires                        (5)
   --counter <c>x<n>      shape of the counter beside it; none leaves it out         (64x16)
 
-${commonHelp({}, ['peers', 'peer-folder', 'baselines', 'drivers', 'target'])}
+${commonHelp({}, WITHOUT)}
 Customers are one process, with our own client.
 `;
 
@@ -66,7 +68,7 @@ export const shop: Workload = {
   summary: 'the whole flow of orders, with payments, expiries and products that go off sale',
   help,
   async run(args) {
-    const { common, values } = parseOptions(args, shopConfig, { baselines: 'none' });
+    const { common, values } = parseOptions(args, shopConfig, { baselines: 'none' }, WITHOUT);
     return runSuite({ workload: 'shop', args, options: common, cases: shopCases(common, values), loops: [], goals: shopGoals });
   },
 };

@@ -4,7 +4,7 @@ import { groupBy } from '../cases.ts';
 import { quantity, rangeText, whole, withUnit } from '../numbers.ts';
 import type { CaseReport, GoalReport, Report } from '../report.ts';
 import { figuresOf, summarise } from '../summary.ts';
-import { loadText, loopFigures } from '../text.ts';
+import { loadText, loopFigures, remarksOf } from '../text.ts';
 import { html, type Html } from './html.ts';
 import { table } from './plot.ts';
 
@@ -50,6 +50,16 @@ export function renderFigures(report: Report, names: Names): Html | null {
   const rows = report.cases.flatMap((one) => figuresOf(one).map(({ name, unit, isLessBetter, spread }) => [`${one.load} ${names.get(one)}`, name, withUnit(quantity(spread.median), unit), rangeText(spread), better(isLessBetter)]));
   return html`<section id="figures" aria-labelledby="figures-title"><h2 id="figures-title">What else was measured</h2>
 ${table('Medians of the rounds', ['case', 'figure', 'median', 'lowest..highest', 'better is'], rows)}</section>`;
+}
+
+export function hasRemarks(report: Report): boolean {
+  return report.cases.some((one) => remarksOf(one).length > 0);
+}
+
+export function renderRemarks(report: Report, names: Names): Html | null {
+  if (!hasRemarks(report)) return null;
+  return html`<section id="remarks" aria-labelledby="remarks-title"><h2 id="remarks-title">Remarks</h2>
+<ul>${report.cases.flatMap((one) => remarksOf(one).map((remark) => html`<li><strong>${one.load} ${names.get(one)!}</strong>: ${remark}</li>`))}</ul></section>`;
 }
 
 export function renderLoops(report: Report): Html | null {
