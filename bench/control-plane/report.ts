@@ -37,7 +37,7 @@ function caseOf({ nodes, cluster, atOnce }: ControlPlaneOptions, result: Scenari
     runs: [{
       round: 1,
       check: { passed, detail: passed ? 'the oracle had nothing to say' : result.complaints.slice(0, 10).join('; ') },
-      commandsPerSecond: null, commands: 0, windowMs: result.convergedMs, latencyMs: null, latencyCurve: [], lateMs: null, due: null, remarks: [],
+      commandsPerSecond: null, commands: 0, windowMs: result.convergedMs, warmUpMs: null, latencyMs: null, latencyCurve: [], lateMs: null, due: null, remarks: [],
       timeline: { sliceMs: 0, commands: [], p50Ms: [], p99Ms: [], maxMs: [] },
       marks: [], processes: [], deviceBytesPerCommand: null, retries: 0, errors: {},
       figures: passed ? figuresOf(result) : [],

@@ -72,7 +72,7 @@ export async function runDisturbed(
     const check = await checkOf(drivers[0]!, totals);
     const figures = check.passed ? [...(await disturbance.figures(world)), ...latencies(totals, periods), ...clientFigures(totals)] : [];
     marks.sort((a, b) => a.atMs - b.atMs);
-    return runReport({ round: settings.round, check, totals, before, after, marks, figures });
+    return runReport({ round: settings.round, check, totals, before, after, marks, figures, warmUpMs: settings.warmUpMs });
   } finally {
     ending.abort();
     await Promise.all(drivers.map((driver) => driver.stop()));

@@ -36,6 +36,8 @@ export interface RunSettings {
 const PROGRESS_MS = 1_000;
 /** With fewer, the slowest percent is less than ten. */
 const LATENCIES_MIN = 1_000;
+/** Of what becomes due, the share that is answered in the measured time when a rate is kept: the last ones are not through at its end. */
+export const REACHED_RATIO = 0.99;
 const FILL_CONNECTIONS = 16;
 const FILL_IN_FLIGHT = 16;
 
@@ -57,7 +59,7 @@ export async function runLoad(subject: Subject, directory: string, load: LoadSpe
     const totals = await Promise.all(drivers.map((driver) => driver.drain()));
 
     const check = expected === null ? await checkWrites(subject, drivers[0]!, totals, load) : checkReads(totals);
-    return runReport({ round: settings.round, check, totals, before, after, marks: [], figures: [], remarks: warmUpRemarks(warmed) });
+    return runReport({ round: settings.round, check, totals, before, after, marks: [], figures: [], remarks: warmUpRemarks(warmed), warmUpMs: warmed.ms });
   } finally {
     await Promise.all(drivers.map((driver) => driver.stop()));
   }
@@ -82,9 +84,10 @@ export interface RunParts {
   readonly marks: readonly Mark[];
   readonly figures: readonly Figure[];
   readonly remarks?: readonly string[];
+  readonly warmUpMs?: number;
 }
 
-export function runReport({ round, check, totals, before, after, marks, figures, remarks = [] }: RunParts): RunReport {
+export function runReport({ round, check, totals, before, after, marks, figures, remarks = [], warmUpMs }: RunParts): RunReport {
   const measures = totals.map(({ measure }) => measure);
   const commands = sum(measures.map(({ acknowledged }) => acknowledged));
   const windowMs = sum(measures.map((measure) => measure.windowMs)) / measures.length;
@@ -92,17 +95,18 @@ export function runReport({ round, check, totals, before, after, marks, figures,
   const late = merged(measures.map((measure) => measure.late));
   const { passed } = check;
   const measured = sum(measures.map(({ histogram }) => histogram.total));
-  const isFew = passed && measured > 0 && measured < LATENCIES_MIN;
+  const due = sum(measures.map(({ late: { total } }) => total));
   return {
     round,
     check,
     commandsPerSecond: passed ? (commands / windowMs) * 1_000 : null,
     commands,
     windowMs,
+    warmUpMs: warmUpMs === undefined ? null : Math.round(warmUpMs),
     latencyMs: passed ? latencyOf(all) : null,
     latencyCurve: passed ? curveOf(all) : [],
     lateMs: passed && late.count > 0 ? latencyOf(late) : null,
-    due: late.count > 0 ? late.count : null,
+    due: due > 0 ? due : null,
     timeline: { sliceMs: SLICE_MS, ...mergeTimelines(measures.map(({ timeline }) => timeline)) },
     marks,
     processes: costsBetween(before, after, commands, windowMs),
@@ -110,8 +114,15 @@ export function runReport({ round, check, totals, before, after, marks, figures,
     retries: sum(totals.map(({ retries }) => retries)),
     errors: mergeTotals(totals).errors,
     figures: passed ? figures : [],
-    remarks: isFew ? [...remarks, `latency of ${measured} commands only: p99 and above are of single ones`] : remarks,
+    remarks: passed ? [...remarks, ...remarksOn(commands, due, measured)] : remarks,
   };
+}
+
+function remarksOn(commands: number, due: number, measured: number): string[] {
+  const remarks: string[] = [];
+  if (commands < due * REACHED_RATIO) remarks.push(`the rate was not kept: ${commands} of ${due} commands that became due were answered in the measured time`);
+  if (measured > 0 && measured < LATENCIES_MIN) remarks.push(`latency of ${measured} commands only: p99 is of the slowest ${Math.ceil(measured / 100)}`);
+  return remarks;
 }
 
 async function checkWrites(subject: Subject, driver: RemoteDriver, totals: readonly DriverTotals[], load: LoadSpec): Promise<Check> {

@@ -46,7 +46,7 @@ const serverLines: readonly HelpLine[] = [
   { option: 'target', value: '<url>', text: 'a subject that runs already: the gateway of each node, ws://host:port; behaviors/bench is deployed; actors stay in it' },
   { option: 'rounds', value: '<n>', text: 'every case once a round, on a fresh server; medians are reported' },
   { option: 'duration', value: '<s>', text: 'measured time of one run' },
-  { option: 'warm-up', value: '<s>', text: 'before it, not counted; of an open loop at least so long, until latency has settled' },
+  { option: 'warm-up', value: '<s>', text: 'before it, not counted' },
   { option: 'drivers', value: '<n>', text: 'driver processes' },
   { option: 'seed', value: '<n>', text: 'of all choices' },
   { option: 'node-args', value: '<args>', text: 'for the Node binary of the node, e.g. --node-args=--cpu-prof' },

@@ -19,6 +19,8 @@ const LOOKS = 3;
 const SETTLING_MAX = 5;
 /** What resembles each other: within this ratio, or within these milliseconds. */
 const RESEMBLES = { p50: { ratio: 1.5, ms: 0.5 }, p99: { ratio: 2.5, ms: 5 } } as const;
+/** Of p50, from look to look in one direction: a queue that grows with each second does so by ever smaller shares. */
+const TREND = { ratio: 1.05, ms: 0.5 } as const;
 
 export interface WarmUp {
   readonly ms: number;
@@ -29,7 +31,7 @@ export interface WarmUp {
 /** @throws Error when `signal` ends it */
 export async function warmUp(drivers: readonly RemoteDriver[], isOpen: boolean, { warmUpMs: leastMs, signal, onWarmUp }: Pick<RunSettings, 'warmUpMs' | 'signal' | 'onWarmUp'>): Promise<WarmUp> {
   const began = performance.now();
-  if (!isOpen || leastMs === 0) {
+  if (!isOpen) {
     await sleep(leastMs, undefined, { signal });
     return { ms: performance.now() - began, hasSettled: null };
   }
@@ -49,7 +51,13 @@ export async function warmUp(drivers: readonly RemoteDriver[], isOpen: boolean, 
 export function hasSettled(looks: readonly Lately[]): boolean {
   const last = looks.slice(-LOOKS);
   if (last.length < LOOKS || last.some(({ p50Ms, p99Ms }) => p50Ms === null || p99Ms === null)) return false;
-  return isAlike(last.map(({ p50Ms }) => p50Ms!), RESEMBLES.p50) && isAlike(last.map(({ p99Ms }) => p99Ms!), RESEMBLES.p99);
+  const p50s = last.map(({ p50Ms }) => p50Ms!);
+  return isAlike(p50s, RESEMBLES.p50) && isAlike(last.map(({ p99Ms }) => p99Ms!), RESEMBLES.p99) && (isAlike(p50s, TREND) || !isOneWay(p50s));
+}
+
+function isOneWay(times: readonly number[]): boolean {
+  const steps = times.slice(1).map((time, i) => Math.sign(time - times[i]!));
+  return steps.every((step) => step === steps[0] && step !== 0);
 }
 
 function isAlike(times: readonly number[], { ratio, ms }: { readonly ratio: number; readonly ms: number }): boolean {

@@ -44,8 +44,8 @@ export function mergeTotals(totals: readonly DriverTotals[]): MergedTotals {
 export function isClean(totals: readonly DriverTotals[]): string | null {
   const sum = (of: 'unanswered' | 'unsent' | 'unknown'): number => totals.reduce((all, one) => all + one[of], 0);
   const { acknowledged, errors } = mergeTotals(totals);
-  if (sum('unsent') > 0) return `the rate was not reached: ${sum('unsent')} commands were due and could not even be sent`;
-  if (sum('unanswered') > 0) return `${sum('unanswered')} commands were never answered`;
+  if (sum('unsent') > 0) return `the rate was not reached: ${sum('unsent')} commands were due, warm-up included, and could not even be sent`;
+  if (sum('unanswered') > 0) return `${sum('unanswered')} commands were not answered, long after the last was sent`;
   if (sum('unknown') > 0) return `the effect of ${sum('unknown')} commands is not known`;
   if (Object.keys(errors).length > 0) return `errors: ${JSON.stringify(errors)}`;
   return acknowledged === 0 ? 'nothing was acknowledged' : null;

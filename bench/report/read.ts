@@ -35,6 +35,7 @@ const run = z
     commandsPerSecond: orNull,
     commands: count,
     windowMs: count,
+    warmUpMs: orNull.default(null),
     latencyMs: latency.nullable(),
     latencyCurve: z.array(z.tuple([z.number().min(0).max(1), z.number()])),
     lateMs: latency.nullable(),

@@ -52,6 +52,8 @@ export interface RunReport {
   /** Acknowledged in the measured time, by second; null by B1. */
   readonly commandsPerSecond: number | null;
   readonly commands: number;
+  /** How long it was under load before; null where that has no meaning, or was not noted. */
+  readonly warmUpMs: number | null;
   /** The length of the measured time. */
   readonly windowMs: number;
   /** Of an open loop, from the moment in which the command was due; of a closed one, from when it was written. Null by B1. */

@@ -106,10 +106,10 @@ function remarks(rows: readonly Row[]): string {
   return rows.flatMap(({ summary: { case: one }, name }) => remarksOf(one).map((remark) => printable(`${one.load} ${name}: ${remark}`))).join('\n');
 }
 
-/** With the rounds that they are of, where there are several. */
+/** One text for all of a run, with the rounds that it is of, where there are several. */
 export function remarksOf({ runs }: CaseReport): string[] {
   const roundsOf = new Map<string, number[]>();
-  for (const run of runs) for (const remark of run.remarks) roundsOf.set(remark, [...(roundsOf.get(remark) ?? []), run.round]);
+  for (const { remarks: all, round } of runs) if (all.length > 0) roundsOf.set(all.join('; '), [...(roundsOf.get(all.join('; ')) ?? []), round]);
   return [...roundsOf].map(([remark, rounds]) => (runs.length === 1 ? remark : `round ${rounds.join(', ')}: ${remark}`));
 }
 

@@ -14,6 +14,7 @@ import { loadCase } from '../harness/case.ts';
 import type { CasePlan } from '../harness/case.ts';
 import { loadName } from '../harness/load-spec.ts';
 import type { LoadSpec } from '../harness/load-spec.ts';
+import { REACHED_RATIO } from '../harness/loaded-run.ts';
 import type { CommonOptions } from '../harness/options.ts';
 import { runCases } from '../harness/suite.ts';
 import type { RunCase } from '../harness/suite.ts';
@@ -22,7 +23,6 @@ import { OPEN_IN_FLIGHT_MAX, shapeOf } from './load-options.ts';
 
 const PRECISION = 0.03;
 const LOWERED_TO = 0.95;
-const REACHED_RATIO = 0.99;
 const BOUND_SHAPE = '64x16';
 
 /** `loads`: open loops of any rate. Exit code 1 when no rate keeps the limit, or a check failed at the end. */
@@ -94,7 +94,7 @@ export function keepsLimit(run: RunReport, p99Ms: number): boolean {
 
 /** For whoever watches a search: whether the rate is kept, and if not, for which reason. */
 export function verdictOn(run: RunReport, p99Ms: number): string {
-  if (keepsLimit(run, p99Ms)) return `keeps ${p99Ms} ms`;
+  if (keepsLimit(run, p99Ms)) return `is kept, p99 within ${p99Ms} ms`;
   if (!run.check.passed) return 'is not kept, the check failed';
   if (run.latencyMs!.p99 > p99Ms) return `is not kept, p99 above ${p99Ms} ms`;
   return `is not kept, ${Math.floor((100 * run.commands) / run.due!)} % of what became due was answered in time`;

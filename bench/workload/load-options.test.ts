@@ -60,7 +60,7 @@ t.test('a search comes close to the limit, from below, and asks little', async (
 
 t.test('whoever watches a search is told what became of a rate, and why', async (t) => {
   const run = (p99: number, commands: number | null): RunReport => ({ check: { passed: commands !== null }, latencyMs: { p99 }, commands, due: 1_000 }) as unknown as RunReport;
-  t.equal(verdictOn(run(20, 1_000), 20), 'keeps 20 ms');
+  t.equal(verdictOn(run(20, 1_000), 20), 'is kept, p99 within 20 ms');
   t.equal(verdictOn(run(20.1, 1_000), 20), 'is not kept, p99 above 20 ms');
   t.equal(verdictOn(run(3, 989), 20), 'is not kept, 98 % of what became due was answered in time');
   t.equal(verdictOn(run(3, null), 20), 'is not kept, the check failed');
@@ -81,6 +81,6 @@ t.test('a machine that stands still now and then does not hide the rate, and wha
   const fast = await search(async ({ id }) => ({ id, runs: [{ check: { passed: true }, latencyMs: { p99: 1 }, commands: 1, due: 1, figures: [], remarks: [] }] }) as unknown as CaseReport, (rate) => ({ id: String(rate) }) as CasePlan, 1_000, 20);
   t.match(fast.cases.at(-1)!.runs[0]!.figures, [{ name: 'highest rate with p99 within 20 ms, at least: none was refused', value: fast.best }]);
   t.match(cases.find(({ id }) => id === String(best))!.runs[0]!.figures, [{ name: 'highest rate with p99 within 20 ms', value: best }]);
-  t.same(fast.cases.at(-1)!.runs[0]!.remarks, ['keeps 20 ms']);
+  t.same(fast.cases.at(-1)!.runs[0]!.remarks, ['is kept, p99 within 20 ms']);
   t.same((await search(async (plan) => runCase({ ...plan, id: '70000' } as CasePlan), () => ({}) as CasePlan, 100_000, 20)).best, 0);
 });

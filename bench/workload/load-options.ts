@@ -17,7 +17,7 @@ const SENDS_ACTORS = COUNTERS;
 const loadHelp = `Load (a list, by commas, makes a case of each):
   --shape <c>x<n>        closed loop: connections x requests in flight on each      (64x16,64x1,1x1)
   --rate <n>             open loop instead: requests per second in all, due at random times; latency counts from when they
-                         were due
+                         were due; its warm-up goes on until latency has settled
   --connections <n>      of an open loop                                            (64)
   --actors <n>           to choose from                                             (10000)
   --distribution <d>     which of them: uniform, zipf (0.99), hot (one alone)       (uniform)

@@ -86,6 +86,7 @@ function sampleRun(one: SampleCase, round: number, factor: number, random: Rando
     commandsPerSecond: passed ? speed : null,
     commands: Math.round((speed * windowMs) / 1_000),
     windowMs,
+    warmUpMs: 3_000,
     latencyMs: passed ? spread(p50) : null,
     latencyCurve: passed ? sampleCurve(p50, random) : [],
     lateMs: one.lateMs === undefined ? null : spread(one.lateMs),
