@@ -20,8 +20,8 @@ import type { TroupeClientError } from './errors.ts';
 import { Link } from './link.ts';
 import type { LinkSettings } from './link.ts';
 
-/** Of its requests; others have numbers. */
-const MAP_ID = 'map';
+/** Of its requests. Those of the client are numbers in base 36, of letters and digits alone. [The 28,897th command has the id "map".] */
+const MAP_ID = '/map';
 const OWNERS_MAX = 64;
 /** An owner that cannot be reached is tried again after so long at most; what goes to it takes the detour meanwhile. */
 const OWNER_BACKOFF_MAX_MS = 60_000;

@@ -193,6 +193,19 @@ t.test('a lost node: the others are known from the map', async (t) => {
   t.equal(applied(cluster, actors[0]!).length, 2);
 });
 
+t.test('however many requests a client makes, each has its answer, the one with the id "map", too', async (t) => {
+  const { cluster, client } = await start(t, 1);
+  const actor = actorOf(cluster, 0);
+  const most = Number.parseInt('map', 36) + 100;
+  const AT_ONCE = 500;
+  let answered = 0;
+  for (let from = 0; from < most; from += AT_ONCE) {
+    const results = await Promise.all(numbers(AT_ONCE).map((n) => client.send(`${actor}-${n}`, 'Add', { n }, { deadlineMs: 10_000 })));
+    answered += results.filter(({ reply }, n) => (reply as { n: number }).n === n).length;
+  }
+  t.equal(answered, Math.ceil(most / AT_ONCE) * AT_ONCE);
+});
+
 t.test('an owner that cannot be reached costs a detour', async (t) => {
   const { cluster, client } = await start(t, 2);
   const [n0, n1] = cluster.nodes as [FakeNode, FakeNode];
