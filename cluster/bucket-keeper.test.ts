@@ -51,10 +51,13 @@ class Rig {
             return { index, epoch: this.epochs };
           });
         },
-        release: async (indexes) => {
+        release: async (indexes, _pauseMaxMs, onLogIndex) => {
           this.calls.push(`release ${indexes.join()}`);
           if (this.isSlow) return false;
-          for (const index of indexes) this.served.delete(index);
+          for (const index of indexes) {
+            this.served.delete(index);
+            onLogIndex?.(index, Buffer.from(`log ${index}`));
+          }
           return true;
         },
       },
@@ -64,7 +67,7 @@ class Rig {
         if (this.isStoreAway) throw new Error('the store does not answer');
         return opened.map(() => this.outcome);
       },
-      handOver: async (node, indexes) => void this.calls.push(`tell ${node} ${indexes.join()}`),
+      handOver: async (node, indexes, logIndexes) => void this.calls.push(`tell ${node} ${indexes.map((index) => logIndexes.get(index)).join()}`),
       refreshed: () => this.refreshed,
       vacate: async (indexes) => void this.calls.push(`vacate ${indexes.join()}`),
     });
@@ -97,7 +100,7 @@ async function owner(t: Test): Promise<Rig> {
 t.test('a hand-off: released, told, vacated; and not taken back while the map still names this node', async (t) => {
   const rig = await owner(t);
   await rig.map({ owner: SELF, next: OTHER, epoch: 1 });
-  t.same(rig.take(), ['release 0', 'tell 2 0', 'vacate 0']);
+  t.same(rig.take(), ['release 0', 'tell 2 log 0', 'vacate 0']);
   await rig.map({ owner: SELF, next: OTHER, epoch: 1 });
   t.same(rig.take(), ['vacate 0'], 'said again, not opened');
   await rig.map({ owner: OTHER, next: NO_NODE, epoch: 2 });
@@ -114,7 +117,7 @@ t.test('a hand-off that is put off is tried again, and nobody is told meanwhile'
   rig.isSlow = false;
   await sleep(300);
   await rig.keeper.idle();
-  t.same(rig.take(), ['release 0', 'tell 2 0', 'vacate 0']);
+  t.same(rig.take(), ['release 0', 'tell 2 log 0', 'vacate 0']);
 });
 
 t.test('what was handed over here stays, though the map has not heard of it', async (t) => {

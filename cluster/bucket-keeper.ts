@@ -7,8 +7,8 @@
  *     move away is never opened. [The next owner opens what it was told of before it has seen the map that says so, takes the map that it has
  *     for news, and gives all up again; the former one, whose map is a moment old, takes them back.]
  * K2  A hand-off: the owner finishes what is in the sandbox, makes it durable, answers it, and gives the bucket up; only then is the next
- *     owner told. It opens the bucket and says so. A crash in between is a hand-off without these steps: the scheduler gives the bucket
- *     to somebody else.
+ *     owner told, with what spares it reading the log. It opens the bucket and says so. A crash in between is a hand-off without these steps:
+ *     the scheduler gives the bucket to somebody else.
  * K3  One pass at a time; what changed meanwhile is looked at in the next one. What failed is tried again.
  * K4  What another node has taken is not opened again before the map was fetched anew: it may say by now that this is as it should be.
  */
@@ -28,14 +28,14 @@ export interface BucketKeeperParts {
     epochOf(index: number): number;
     acquire(indexes: readonly number[]): Promise<OwnedBucket[]>;
     /** False: it took longer than the budget, and they serve on. */
-    release(indexes: readonly number[], pauseMaxMs?: number): Promise<boolean>;
+    release(indexes: readonly number[], pauseMaxMs?: number, onLogIndex?: (index: number, logIndex: Buffer) => void): Promise<boolean>;
   };
   /** How long a bucket that is handed over may stand still on this side. */
   readonly pauseMaxMs: number;
   /** As ControlPlane.accept. */
   accept(opened: readonly Opened[]): Promise<AcceptOutcome[]>;
-  /** Tells a node that these buckets are handed over to it. @throws Error when it cannot be told */
-  handOver(node: number, indexes: readonly number[]): Promise<void>;
+  /** Tells a node that these buckets are handed over to it; `logIndexes` is what the engine told by `onLogIndex`. @throws Error when it cannot be told */
+  handOver(node: number, indexes: readonly number[], logIndexes: ReadonlyMap<number, Buffer>): Promise<void>;
   /** Resolves when the map that is known is no older than this call. @throws Error when the store does not answer for a while */
   refreshed(): Promise<void>;
   /** Says that these buckets are given up. */
@@ -234,7 +234,8 @@ export class BucketKeeper {
   private async move(next: number, indexes: readonly number[]): Promise<void> {
     const { engine, owners, log } = this.parts;
     const since = this.parts.clock.monotonic();
-    if (!(await engine.release(indexes, this.parts.pauseMaxMs))) {
+    const logIndexes = new Map<number, Buffer>();
+    if (!(await engine.release(indexes, this.parts.pauseMaxMs, (index, logIndex) => logIndexes.set(index, logIndex)))) {
       this.stat.aborted += indexes.length;
       this.syncLater();
       return;
@@ -242,7 +243,7 @@ export class BucketKeeper {
     for (const index of indexes) owners.hint(index, next);
     this.stat.handOffs += indexes.length;
     try {
-      await this.parts.handOver(next, indexes);
+      await this.parts.handOver(next, indexes, logIndexes);
     } catch (error) {
       log.info({ reason: error instanceof Error ? error.message : String(error), buckets: indexes.length }, 'the next owner was not told; the map tells it');
     }

@@ -63,6 +63,10 @@ export type LinksOfValue = string;
 export const POSITIONS = 12;
 export type PositionsValue = number | null;
 
+/** Message: what helps to open this bucket, of which TAKE says soon that it was handed over; the body is that of `Journal.logIndexOf`. Nodes of before do not know it. */
+export const LOG_INDEX = 13;
+export type LogIndexValue = number;
+
 // From 40 on: what operators ask.
 
 /** Request: how the node is doing; with its buckets one by one, or without. */

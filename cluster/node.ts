@@ -42,8 +42,9 @@ import { CLIENT_URL, ClusterRoutes } from './cluster-routes.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import type { NodeInfo } from './control/control-store.ts';
 import { RedisControlStore } from './control/redis-store.ts';
-import { LOAD, MAP_CHANGED, SERVE, TAKE } from './methods.ts';
-import type { MapChangedValue, ServeValue, TakeValue } from './methods.ts';
+import { handOver, serveHandOvers } from './hand-over.ts';
+import { LOAD, MAP_CHANGED, SERVE } from './methods.ts';
+import type { MapChangedValue, ServeValue } from './methods.ts';
 import { ClusterOperations } from './operations.ts';
 import { refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
 import { audienceOf, concernedBy } from './map-news.ts';
@@ -231,7 +232,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
       owns: (index) => engine.owns(index),
       epochOf: (index) => engine.epochOf(index),
       acquire: (indexes) => engine.ownership.acquire(indexes, () => deployments.follow()),
-      release: (indexes, pauseMaxMs) => engine.ownership.release(indexes, pauseMaxMs),
+      release: (indexes, pauseMaxMs, onLogIndex) => engine.ownership.release(indexes, pauseMaxMs, onLogIndex),
     },
     accept: async (opened) => {
       const outcomes = await plane.accept(opened);
@@ -239,11 +240,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
       router.ownersChanged(opened.map(({ index }) => index));
       return outcomes;
     },
-    handOver: async (node, indexes) => {
-      const peer = peers.peerOf(node);
-      if (peer === null) throw new TroupeError('UNREACHABLE', `node ${node} is not known`);
-      await ask(peer, TAKE, [...indexes] satisfies TakeValue);
-    },
+    handOver: (node, indexes, logIndexes) => handOver(peers.peerOf(node), indexes, logIndexes),
     refreshed: () => plane.refreshed(),
     vacate: async (indexes) => {
       await plane.release(indexes);
@@ -287,10 +284,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
   const timers = new ClusterTimers({ local: engine.messages.pending, owners, peers });
   const causes = new ClusterCauses({ local: engine.history, owners, router, peers });
   for (const service of [deadLetters, timers, causes, courier, exchange]) service.serve(transport);
-  transport.handle(TAKE, (incoming) => {
-    keeper.take(incoming.value as TakeValue);
-    incoming.answer();
-  });
+  serveHandOvers(transport, engine.ownership, keeper);
   transport.handle(SERVE, (incoming) => answerLater(incoming, deployments.follow(incoming.value as ServeValue)));
   transport.handleMessage(MAP_CHANGED, (message) => {
     if ((message.value as MapChangedValue) > owners.map.version) plane.lookSoon();

@@ -81,6 +81,11 @@ const n1 = await start('n1', ...inCluster);
 await n1.deploy(path.join(ROOT, 'behaviors/bench'));
 const n2 = await start('n2', ...inCluster);
 
+/** How often Redis was asked for entries of a log so far. */
+async function logReads(): Promise<number> {
+  return Number(/^cmdstat_xrange:calls=(\d+)/m.exec(String(await redis.command('INFO', 'commandstats')))?.[1] ?? 0);
+}
+
 t.test('either node answers for both', async (t) => {
   t.match(n1.lastOutput, /^cluster {5}[0-9a-f]{16} on redis:\/\/127\.0\.0\.1:\d+, as n1; the first node.*\n {12}node bin\/troupe\.cjs nodes --admin http/m);
   t.match(n2.lastOutput, /, as n2; 2 nodes$/m);
@@ -138,6 +143,19 @@ t.test('a bucket goes where it is wanted, and stays', async (t) => {
   t.equal(await look(), 'n2 held n2', 'another one went the other way, not this one');
   t.match(await troupe(n1, 'buckets', 'unpin', String(index)), { code: 0, out: `bucket ${index} goes wherever it fits\n` });
   t.equal(await look(), 'n2 held null');
+});
+
+t.test('who is handed a bucket does not read its log', async (t) => {
+  const before = await logReads();
+  for (const node of ['n1', 'n2', 'n1']) {
+    t.match(await troupe(n1, 'buckets', 'move', '0', node), { code: 0 });
+    await until(`${node} held`, async () => {
+      const [bucket] = await bucketsAt(n1);
+      return `${bucket!.node} ${bucket!.state}`;
+    });
+  }
+  t.equal(await logReads(), before, 'its index came along');
+  t.match(await troupe(n1, 'buckets', 'unpin', '0'), { code: 0 });
 });
 
 t.test('draining waits until the node is empty, and nothing is lost', async (t) => {

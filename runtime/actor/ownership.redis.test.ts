@@ -49,9 +49,10 @@ class Crossing {
     for (const side of [0, 1]) {
       const moving = indexes.filter((index) => this.owner[index] === side);
       const other = 1 - side;
-      if (how === 'handOver') await this.engines[side]!.engine.ownership.release(moving);
+      const next = this.engines[other]!.engine.ownership;
+      if (how === 'handOver') await this.engines[side]!.engine.ownership.release(moving, Infinity, (index, logIndex) => next.takeLogIndex(index, logIndex));
       for (const index of moving) this.owner[index] = other;
-      await this.engines[other]!.engine.ownership.acquire(moving, async () => undefined);
+      await next.acquire(moving, async () => undefined);
     }
   }
 

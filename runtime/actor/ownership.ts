@@ -108,9 +108,9 @@ export class Ownership {
 
   /**
    * O2. Resolves when nothing of them is under way here, or, with false, when that took longer than the budget: then all of them
-   * serve on. What is not owned is left alone.
+   * serve on. What is not owned is left alone. `onLogIndex` is called with what the next owner can use (`takeLogIndex`).
    */
-  async release(indexes: readonly number[], pauseMaxMs = Infinity): Promise<boolean> {
+  async release(indexes: readonly number[], pauseMaxMs = Infinity, onLogIndex?: (index: number, logIndex: Buffer) => void): Promise<boolean> {
     const { buckets, gate, loop, jobs, clock, log } = this.parts;
     const leaving = indexes.map((index) => buckets[index]!).filter((bucket) => bucket.owned && !bucket.leaving);
     if (leaving.length === 0) return true;
@@ -129,8 +129,15 @@ export class Ownership {
     }
     this.keepFolds(leaving.filter((bucket) => !bucket.stopped));
     jobs.collect(leaving);
+    if (onLogIndex !== undefined) this.tellLogIndexes(leaving.filter((bucket) => !bucket.stopped), onLogIndex);
     for (const bucket of leaving) this.giveUp(bucket);
     return true;
+  }
+
+  /** As the owner of a bucket that comes here next was told by `onLogIndex`. */
+  takeLogIndex(index: number, logIndex: Uint8Array): void {
+    const bucket = this.parts.buckets[index];
+    if (bucket !== undefined && !bucket.owned) this.parts.journal.takeLogIndex(bucket.id, logIndex);
   }
 
   /** O3. Nothing of the bucket is being appended. `outcome` is what stopped it: fenced, or another one behind which the map names another owner. */
@@ -195,6 +202,19 @@ export class Ownership {
   /** Folds are caches: the next owner starts from them. */
   private keepFolds(buckets: readonly Bucket[]): void {
     this.parts.journal.putCheckpoints(buckets.map(encodeCheckpoint));
+  }
+
+  private tellLogIndexes(buckets: readonly Bucket[], onLogIndex: (index: number, logIndex: Buffer) => void): void {
+    const { journal, log } = this.parts;
+    for (const { id, name } of buckets) {
+      try {
+        const logIndex = journal.logIndexOf(id);
+        if (logIndex !== null) onLogIndex(id.index, logIndex);
+      } catch (error) {
+        // The next owner reads the log. Without the others it would not be told at all.
+        log.warn({ bucket: name, err: error }, 'the index of the log is not handed over');
+      }
+    }
   }
 
   private giveUp(bucket: Bucket): void {

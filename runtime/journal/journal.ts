@@ -203,6 +203,15 @@ export interface Journal {
   /** A bucket's durable records with position in `[from, to)`, in order. */
   readBucket(bucket: BucketId, from: number, to?: number): AsyncIterable<StoredRecord>;
 
+  /**
+   * What lets another process open this bucket without reading its log, to be given up here next: bytes for its `takeLogIndex`. Null when that makes
+   * no difference, or cannot be said.
+   */
+  logIndexOf(bucket: BucketId): Buffer | null;
+
+  /** As `logIndexOf` said it elsewhere; the bytes are the caller's. A hint for opening the bucket, and knowledge of how far its log reaches; bytes that are no such thing are not used. */
+  takeLogIndex(bucket: BucketId, index: Uint8Array): void;
+
   /** The bucket is somebody else's from here on: what is kept of it in memory for appending and reading can go. */
   forgetBucket(bucket: BucketId): void;
 

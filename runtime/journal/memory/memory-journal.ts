@@ -134,6 +134,12 @@ class MemoryJournal implements Journal {
     for (const record of records) if (record.position >= from && record.position < to) yield copyOf(record);
   }
 
+  logIndexOf(): null {
+    return null;
+  }
+
+  takeLogIndex(): void {}
+
   forgetBucket(): void {}
 
   putSnapshots(snapshots: readonly SnapshotPut[]): void {

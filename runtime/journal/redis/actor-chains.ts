@@ -19,6 +19,46 @@ export class ActorChains {
   private cellMask = 31;
   private actors = 0;
 
+  get wordCount(): number {
+    return 2 + this.records + CELL * this.actors;
+  }
+
+  /** As words that `from` takes: records, actors, the record before of each record, the cells in use. */
+  words(): Uint32Array<ArrayBuffer> {
+    const words = new Uint32Array(this.wordCount);
+    words[0] = this.records;
+    words[1] = this.actors;
+    words.set(this.previousOf.subarray(0, this.records), 2);
+    let to = 2 + this.records;
+    for (let at = 0; at < this.cells.length; at += CELL) {
+      if (this.cells[at + 2] === 0) continue;
+      words.set(this.cells.subarray(at, at + CELL), to);
+      to += CELL;
+    }
+    return words;
+  }
+
+  /** Null for what are no such words. */
+  static from(words: Uint32Array): ActorChains | null {
+    const [records, actors] = words;
+    if (records === undefined || actors === undefined || words.length !== 2 + records + CELL * actors) return null;
+    const chains = new ActorChains();
+    chains.records = records;
+    chains.previousOf = new Uint32Array(Math.max(64, records));
+    for (let i = 0; i < records; i++) {
+      const before = words[2 + i]!;
+      if (before > i) return null;
+      chains.previousOf[i] = before;
+    }
+    for (let at = 2 + records; at < words.length; at += CELL) {
+      const [hi, lo, last] = words.subarray(at, at + CELL);
+      if (last === 0 || last! > records) return null;
+      const cell = chains.takeCell(hi!, lo!);
+      chains.cells[cell + 2] = last!;
+    }
+    return chains.actors === actors && chains.areApart() ? chains : null;
+  }
+
   /** The next record; both halves 0 for one of the bucket itself, which is in no chain. */
   add(hi: number, lo: number): void {
     if (this.records === this.previousOf.length) this.previousOf = grown(this.previousOf);
@@ -61,6 +101,18 @@ export class ActorChains {
       this.cells[cell + 1] = old[at + 1]!;
       this.cells[cell + 2] = old[at + 2]! - count;
     }
+  }
+
+  /** No record is in two chains. */
+  private areApart(): boolean {
+    const seen = new Uint8Array(this.records);
+    for (let at = 2; at < this.cells.length; at += CELL) {
+      for (let next = this.cells[at]!; next > 0; next = this.previousOf[next - 1]!) {
+        if (seen[next - 1] === 1) return false;
+        seen[next - 1] = 1;
+      }
+    }
+    return true;
   }
 
   /** The hash's cell, or the free one where it would go. The hash is good as it is: its bits choose the cell, but not those of the bucket. */

@@ -1,11 +1,13 @@
 /** One bucket as a journal on Redis knows it, from the moment it was opened. */
 
 import type { BucketId } from '../../codec/address.ts';
+import { sameHash } from '../../codec/hash64.ts';
 import type { Hash64 } from '../../codec/hash64.ts';
 import type { ColdRange } from '../cold/cold-range.ts';
 import type { HotLog } from './hot-log.ts';
 import type { BucketKeys } from './keys.ts';
 import type { LateSnapshots } from './late-snapshots.ts';
+import type { LogIndex } from './log-index.ts';
 
 export interface HotBucket {
   readonly id: BucketId;
@@ -67,9 +69,14 @@ export interface KnownStanding {
   readonly head: Hash64;
 }
 
+/** More than are handed over to a node at once. Hand-offs may come to nothing: so many indexes stay, the newest. */
+const HANDED_MAX = 16;
+
 /** The buckets that were opened, and what is known of those that could not be opened again. */
 export class BucketTable {
   private readonly opened = new Map<string, HotBucket>();
+  /** The newest comes last. */
+  private readonly handed = new Map<string, LogIndex>();
   private readonly knowledge = new Map<string, { readonly bucket: BucketId; readonly known: KnownStanding }>();
 
   get(id: BucketId): HotBucket | undefined {
@@ -78,6 +85,7 @@ export class BucketTable {
 
   set(bucket: HotBucket): void {
     this.opened.set(keyOf(bucket.id), bucket);
+    this.handed.delete(keyOf(bucket.id));
     this.know(bucket);
   }
 
@@ -87,6 +95,24 @@ export class BucketTable {
     if (bucket === undefined) return;
     this.know(bucket);
     this.opened.delete(keyOf(id));
+  }
+
+  /** The log of a bucket that is to be opened here soon, as its owner knows it. */
+  keepHanded(id: BucketId, index: LogIndex): void {
+    const key = keyOf(id);
+    this.handed.delete(key);
+    this.handed.set(key, index);
+    for (const oldest of this.handed.keys()) {
+      if (this.handed.size <= HANDED_MAX) return;
+      this.handed.delete(oldest);
+    }
+  }
+
+  /** The log as far as anybody here has known it. */
+  lastSeen(id: BucketId): LogIndex | HotBucket | undefined {
+    const bucket = this.get(id);
+    const handed = this.handed.get(keyOf(id));
+    return bucket === undefined || (handed !== undefined && handed.log.position > bucket.log.position) ? handed : bucket;
   }
 
   /** Notes how far the bucket's log is known to reach. */
@@ -102,7 +128,12 @@ export class BucketTable {
   known(id: BucketId): KnownStanding | undefined {
     const bucket = this.get(id);
     if (bucket !== undefined) this.know(bucket);
-    return this.knowledge.get(keyOf(id))?.known;
+    const known = this.knowledge.get(keyOf(id))?.known;
+    const handed = this.handed.get(keyOf(id));
+    if (handed === undefined) return known;
+    const { incarnation, epoch, log } = handed;
+    const isFarther = known === undefined || (sameHash(known.incarnation, incarnation) && log.position > known.position);
+    return isFarther ? { incarnation, epoch, position: log.position, head: log.head } : known;
   }
 
   /** Of every bucket of which something is known. */

@@ -39,7 +39,7 @@ t.test('as a plain list of entries, through adding, forgetting and looking', asy
     const dice = new Dice(seed);
     const actors = Array.from({ length: 20 }, (): Hash64 => ({ hi: dice.below(2 ** 31), lo: 1 + dice.below(2 ** 31) }));
     const model = new Model();
-    const log = new HotLog(0, model.trimmedHead);
+    let log = new HotLog(0, model.trimmedHead);
     for (let step = 0; step < 200; step++) {
       const of = Array.from({ length: 1 + dice.below(5) }, () => (dice.below(8) === 0 ? null : dice.pick(actors)));
       const bytes = dice.below(1_000);
@@ -54,6 +54,8 @@ t.test('as a plain list of entries, through adding, forgetting and looking', asy
         model.entries = model.entries.slice(count);
         [model.trimmed, model.trimmedHead] = [last.last, last.headAfter];
       }
+      // Through its words now and then, as when the bucket moves on to another node.
+      if (dice.below(10) === 0) log = HotLog.from(log.words())!;
       compare(log, model, dice, actors);
     }
   }
@@ -94,4 +96,28 @@ t.test('an actor with several records in one entry has that entry once', async (
   log.add(3, 100, { hi: 0, lo: 2 }, [7, 7, 8, 8, 7, 7], 0);
   t.same(log.entriesOf({ hi: 7, lo: 7 }), [{ before: 10, last: 13, headBefore: { hi: 0, lo: 1 }, headAfter: { hi: 0, lo: 2 } }]);
   t.same(log.entriesOf({ hi: 8, lo: 8 }, 13), []);
+});
+
+t.test('the words of a log are a format: nodes of two versions exchange them', async (t) => {
+  const log = new HotLog(2 ** 32 + 3, { hi: 21, lo: 22 });
+  log.add(2, 100, { hi: 31, lo: 32 }, [7, 8, 0, 0], 0);
+  log.add(1, 50, { hi: 41, lo: 42 }, [7, 8], 0);
+  const words = [
+    2, 1, 3, 21, 22, // entries; what was demoted, and its head
+    2, 1, // records of the entries
+    100, 50, // their bytes
+    31, 32, 41, 42, // their heads
+    3, 1, // records, actors
+    0, 0, 1, // of each record the one of its actor before, plus one
+    7, 8, 3, // hash and newest record, plus one, of each actor
+  ];
+  t.same([...log.words()], words);
+  t.equal(log.wordCount, words.length);
+  const changed = (at: number, to: number): Uint32Array => Uint32Array.from(words, (word, i) => (i === at ? to : word));
+  t.ok(HotLog.from(Uint32Array.from(words)));
+  for (const [at, to] of [[0, 3], [5, 0], [5, 1], [6, 2], [13, 4], [14, 2], [17, 3], [20, 0], [20, 4]] as const) t.equal(HotLog.from(changed(at, to)), null, `word ${at}`);
+  t.equal(HotLog.from(new Uint32Array(0)), null);
+  t.equal(HotLog.from(Uint32Array.from(words.slice(0, -1))), null);
+  const twice = [1, 0, 0, 0, 0, 2, 10, 1, 1, 2, 2, 0, 1, 7, 8, 2, 9, 9, 1];
+  t.equal(HotLog.from(Uint32Array.from(twice)), null, 'a record of two actors');
 });

@@ -14,11 +14,14 @@ export interface EntryRef {
   readonly headAfter: Hash64;
 }
 
+/** Words: entries, what was demoted in two halves, the head there. Behind them records and bytes of each entry, heads, chains. */
+const HEADER = 5;
+
 export class HotLog {
   /** What was demoted: the position up to which, and the head there. */
   trimmed: number;
   private trimmedHead: Hash64;
-  private readonly chains = new ActorChains();
+  private chains = new ActorChains();
   private entries = 0;
   private lasts = new Float64Array(16);
   private heads = new Uint32Array(32);
@@ -118,6 +121,45 @@ export class HotLog {
     this.heads.copyWithin(0, 2 * (i + 1), 2 * this.entries);
     this.sizes.copyWithin(0, i + 1, this.entries);
     this.entries -= i + 1;
+  }
+
+  get wordCount(): number {
+    return HEADER + 4 * this.entries + this.chains.wordCount;
+  }
+
+  /** As words that `from` takes. */
+  words(): Uint32Array<ArrayBuffer> {
+    const { entries, trimmed, trimmedHead } = this;
+    const words = new Uint32Array(this.wordCount);
+    words.set([entries, Math.floor(trimmed / 2 ** 32), trimmed % 2 ** 32, trimmedHead.hi, trimmedHead.lo]);
+    for (let i = 0; i < entries; i++) words[HEADER + i] = this.lasts[i]! - this.beforeOf(i);
+    words.set(this.sizes.subarray(0, entries), HEADER + entries);
+    words.set(this.heads.subarray(0, 2 * entries), HEADER + 2 * entries);
+    words.set(this.chains.words(), HEADER + 4 * entries);
+    return words;
+  }
+
+  /** Null for what are no such words. */
+  static from(words: Uint32Array): HotLog | null {
+    const [entries, high, low, hi, lo] = words;
+    if (lo === undefined || words.length < HEADER + 4 * entries!) return null;
+    const log = new HotLog(high! * 2 ** 32 + low!, { hi: hi!, lo });
+    const chains = ActorChains.from(words.subarray(HEADER + 4 * entries!));
+    if (chains === null) return null;
+    log.chains = chains;
+    log.lasts = new Float64Array(Math.max(16, entries!));
+    log.sizes = new Uint32Array(Math.max(16, entries!));
+    log.heads = new Uint32Array(2 * Math.max(16, entries!));
+    log.sizes.set(words.subarray(HEADER + entries!, HEADER + 2 * entries!));
+    log.heads.set(words.subarray(HEADER + 2 * entries!, HEADER + 4 * entries!));
+    let last = log.trimmed;
+    for (let i = 0; i < entries!; i++) {
+      if (words[HEADER + i] === 0) return null;
+      log.lasts[i] = last += words[HEADER + i]!;
+      log.bytes += log.sizes[i]!;
+    }
+    log.entries = entries!;
+    return last - log.trimmed === chains.records ? log : null;
   }
 
   private entry(i: number): EntryRef {

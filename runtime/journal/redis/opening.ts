@@ -4,9 +4,10 @@
  *
  * O1  The epoch comes first, the log is read after it: what a former owner has still on its way can no longer land behind our
  *     back (E3).
- * O2  A log that is behind what this process knows to have been acknowledged, or leads elsewhere, went back. It is noted in the store, so that
+ * O2  A log that is behind what this process, or who handed it over, knows to have been acknowledged, or leads elsewhere, went back. It is noted in the store, so that
  *     nobody else opens it either, until the loss is accepted.
- * O3  What is known already is not read again: a bucket that was stopped for a moment costs the entries that are new.
+ * O3  What is known already is not read again: a bucket that was stopped for a moment, or came with the index of its log, costs the entries that are
+ *     new. What is known counts when the store's chain of heads goes on from it.
  */
 
 import type { BucketId } from '../../codec/address.ts';
@@ -25,6 +26,7 @@ import type { BucketKeys } from './keys.ts';
 import { LateSnapshots } from './late-snapshots.ts';
 import type { LuaLibrary } from './library.ts';
 import type { StoreLinks } from './links.ts';
+import type { LogIndex } from './log-index.ts';
 import { isGiven, metaOf } from './metas.ts';
 import type { FoundMeta } from './metas.ts';
 import type { TieredHistory } from './tiered-history.ts';
@@ -100,17 +102,17 @@ export class Opening {
     return answers;
   }
 
-  /** Reads what is hot. `before` is the bucket as it was known (O3). @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
-  async read(id: BucketId, answer: OpenAnswer, before: HotBucket | undefined, known: KnownStanding | undefined): Promise<OpenedBucket> {
+  /** Reads what is hot. `before` is its log as it was known (O3). @throws TroupeError ROLLED_BACK, JOURNAL_DAMAGED; StoreError */
+  async read(id: BucketId, answer: OpenAnswer, before: LogIndex | HotBucket | undefined, known: KnownStanding | undefined): Promise<OpenedBucket> {
     const [, epoch, incarnation, origin, position, head, trimmed, trimmedHead, given, checkpoint] = answer;
     const keys = bucketKeys(this.parts.namespace, id);
     const stands = { position: Number(position), head: hashOfBytes(head), trimmed: Number(trimmed), trimmedHead: hashOfBytes(trimmedHead) };
     const minted = hashOfBytes(incarnation);
-    const isReusable = before !== undefined && sameHash(before.incarnation, minted) && (await this.isContinued(before, stands));
+    const isReusable = before !== undefined && sameHash(before.incarnation, minted) && (await this.isContinued(keys, before.log, stands));
     const log = isReusable ? before.log : new HotLog(stands.trimmed, stands.trimmedHead);
     await this.follow(id, keys, log, stands.position);
     if (!sameHash(log.head, stands.head)) throw damaged(id, stands.position, 'the log does not lead to its head');
-    const cold = isReusable ? before.cold : await this.coldRanges(id, keys, stands.trimmed, stands.trimmedHead);
+    const cold = isReusable && 'cold' in before ? before.cold : await this.coldRanges(id, keys, stands.trimmed, stands.trimmedHead);
     const bucket: HotBucket = { id, keys, incarnation: minted, origin: hashOfBytes(origin), epoch: Number(epoch), log, blocked: false, cold, late: new LateSnapshots(), demoting: SETTLED, pipeline: newPipeline(log) };
     if (known !== undefined && !isGiven(given, known.incarnation)) await this.mustHold(bucket, known);
     return { bucket, checkpoint: await this.agreeing(bucket, decodeValue(checkpoint)) };
@@ -188,7 +190,7 @@ export class Opening {
   }
 
   /** O3: whether the store's log goes on behind what is known. One that went back and grew again does not, and is read from its beginning. */
-  private async isContinued({ keys, log }: HotBucket, stands: Standing): Promise<boolean> {
+  private async isContinued(keys: BucketKeys, log: HotLog, stands: Standing): Promise<boolean> {
     const { position, head } = log;
     if (log.trimmed !== stands.trimmed || position > stands.position) return false;
     if (position === stands.position) return sameHash(head, stands.head);

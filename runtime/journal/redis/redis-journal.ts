@@ -40,6 +40,7 @@ import { journalSource, luaLibrary } from './library.ts';
 import type { LuaLibrary } from './library.ts';
 import { StoreLinks } from './links.ts';
 import type { StoreOptions } from './links.ts';
+import { decodeLogIndex, encodeLogIndex } from './log-index.ts';
 import { lookAtAll } from './metas.ts';
 import { Opening } from './opening.ts';
 import type { OpenedBucket } from './opening.ts';
@@ -180,7 +181,7 @@ class RedisJournal implements Journal {
         const part = ids.slice(from, from + BUCKETS_READ_AT_ONCE).map(async (id, i) => {
           const answer = answers[from + i]!;
           if (answer instanceof TroupeError) throw answer;
-          const opened = await this.opening.read(id, answer, this.buckets.get(id), this.buckets.known(id));
+          const opened = await this.opening.read(id, answer, this.buckets.lastSeen(id), this.buckets.known(id));
           this.buckets.set(opened.bucket);
           this.demotion.opened(opened.bucket);
           return this.headOf(opened);
@@ -242,6 +243,16 @@ class RedisJournal implements Journal {
       position += records.length;
       yield* records;
     }
+  }
+
+  logIndexOf(id: BucketId): Buffer | null {
+    const bucket = this.buckets.get(id);
+    return bucket === undefined || bucket.blocked ? null : encodeLogIndex(bucket);
+  }
+
+  takeLogIndex(id: BucketId, bytes: Uint8Array): void {
+    const index = decodeLogIndex(bytes);
+    if (index !== null) this.buckets.keepHanded(id, index);
   }
 
   forgetBucket(id: BucketId): void {

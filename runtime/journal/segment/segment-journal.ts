@@ -216,6 +216,12 @@ class SegmentJournal implements Journal {
     if (state !== undefined) yield* this.history.readBucket(state, from, Math.min(to, state.durablePosition + 1));
   }
 
+  logIndexOf(): null {
+    return null;
+  }
+
+  takeLogIndex(): void {}
+
   /** The directory is one node's: nothing goes. */
   forgetBucket(): void {}
 
