@@ -39,6 +39,14 @@ t.test('a report compared with itself', async (t) => {
   t.match(renderComparison(comparison), /No case is worse\.\n$/);
 });
 
+t.test('what the reports remark is said, and judged by nobody', async (t) => {
+  const [calm, unsettled] = [report([ours]), report([{ ...ours, remarks: ['latency had not settled'] }])];
+  const comparison = compareReports(calm, unsettled);
+  t.match(comparison.cases, [{ verdict: 'within the noise', note: 'new: round 1, 2, 3: latency had not settled' }]);
+  t.match(renderComparison(comparison), /within the noise, new: round 1, 2, 3: latency had not settled$/m);
+  t.match(compareReports(unsettled, calm).cases, [{ note: 'old: round 1, 2, 3: latency had not settled' }]);
+});
+
 t.test('D1: a change counts when it is larger than the larger spread', async (t) => {
   t.match(speedVerdict([98, 100, 102], [92, 94, 96]), { verdict: 'worse', percent: -6, noisePercent: 5 }, 'by more than the floor of 5 %, which is larger than both spreads');
   t.match(speedVerdict([98, 100, 102], [94, 95, 96]), { verdict: 'within the noise', percent: -5 });

@@ -14,7 +14,7 @@
  * D6  A case whose check failed in the new report is worse, whatever it is.
  */
 
-import { kindsOf, baselinesOf, figuresOf, hasFailed, ratioByRound, spreadOver, sumOfKind, throughput, type Measure, type Spread } from './summary.ts';
+import { kindsOf, baselinesOf, figuresOf, hasFailed, ratioByRound, remarksOf, spreadOver, sumOfKind, throughput, type Measure, type Spread } from './summary.ts';
 import type { CaseReport, Report, RunReport } from './report.ts';
 import { warningsOf } from './comparable.ts';
 
@@ -40,7 +40,7 @@ export interface CaseComparison {
   readonly isBaseline: boolean;
   /** Worse as soon as one change is, then better as soon as one is. */
   readonly verdict: Verdict;
-  /** `its check failed`, ..., or empty. */
+  /** `its check failed`, ..., or what the reports remark; may be empty. */
   readonly note: string;
   readonly changes: readonly Change[];
 }
@@ -137,7 +137,12 @@ function compareCase(pair: Pair, baselines: readonly Pair[], unfit: string, floo
   const figures = [...commonMeasures(pair), ...figureMeasures(pair)].map((one) => change(isBaseline ? { ...one, note: 'a baseline' } : unfit === '' ? one : { ...one, note: unfit }, floors));
   const ratios = baselines.flatMap((baseline) => ratioMeasures(pair, baseline)).map((one) => change(one, floors));
   const changes = [...figures, ...ratios].filter((one) => one.old !== null || one.new !== null);
-  return { id, isBaseline, verdict: verdictOf(changes), note: changes.length === 0 ? 'nothing measured in either' : '', changes };
+  return { id, isBaseline, verdict: verdictOf(changes), note: changes.length === 0 ? 'nothing measured in either' : remarksText(pair), changes };
+}
+
+/** What a report remarks on its own figures is to be known before they are compared. */
+function remarksText({ old, new: next }: Pair): string {
+  return [...remarksOf(old).map((remark) => `old: ${remark}`), ...remarksOf(next).map((remark) => `new: ${remark}`)].join('; ');
 }
 
 /** D6. */

@@ -123,3 +123,10 @@ export function figuresOf(one: CaseReport): { readonly name: string; readonly un
     return spread === null ? [] : [{ name, unit: first.unit, isLessBetter: first.isLessBetter, spread }];
   });
 }
+
+/** One text for all of a run, with the rounds that it is of, where there are several. */
+export function remarksOf({ runs }: CaseReport): string[] {
+  const roundsOf = new Map<string, number[]>();
+  for (const { remarks: all, round } of runs) if (all.length > 0) roundsOf.set(all.join('; '), [...(roundsOf.get(all.join('; ')) ?? []), round]);
+  return [...roundsOf].map(([remark, rounds]) => (runs.length === 1 ? remark : `round ${rounds.join(', ')}: ${remark}`));
+}

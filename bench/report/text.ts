@@ -5,7 +5,7 @@ import { namesOf } from './cases.ts';
 import { wasBusy } from './comparable.ts';
 import { UNKNOWN, optional, quantity, rangeText, whole, withUnit } from './numbers.ts';
 import type { CaseReport, GoalReport, LoopReport, Report } from './report.ts';
-import { figuresOf, middle, ratiosOf, summarise, type CaseSummary } from './summary.ts';
+import { figuresOf, middle, ratiosOf, remarksOf, summarise, type CaseSummary } from './summary.ts';
 import { table } from './table.ts';
 
 interface Row {
@@ -104,13 +104,6 @@ export function reachedText({ isReached }: GoalReport): string {
 
 function remarks(rows: readonly Row[]): string {
   return rows.flatMap(({ summary: { case: one }, name }) => remarksOf(one).map((remark) => printable(`${one.load} ${name}: ${remark}`))).join('\n');
-}
-
-/** One text for all of a run, with the rounds that it is of, where there are several. */
-export function remarksOf({ runs }: CaseReport): string[] {
-  const roundsOf = new Map<string, number[]>();
-  for (const { remarks: all, round } of runs) if (all.length > 0) roundsOf.set(all.join('; '), [...(roundsOf.get(all.join('; ')) ?? []), round]);
-  return [...roundsOf].map(([remark, rounds]) => (runs.length === 1 ? remark : `round ${rounds.join(', ')}: ${remark}`));
 }
 
 /** What failed, or, when nothing did, what was checked. */

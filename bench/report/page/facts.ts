@@ -3,8 +3,8 @@
 import { groupBy } from '../cases.ts';
 import { quantity, rangeText, whole, withUnit } from '../numbers.ts';
 import type { CaseReport, GoalReport, Report } from '../report.ts';
-import { figuresOf, summarise } from '../summary.ts';
-import { loadText, loopFigures, remarksOf } from '../text.ts';
+import { figuresOf, remarksOf, summarise } from '../summary.ts';
+import { loadText, loopFigures } from '../text.ts';
 import { html, type Html } from './html.ts';
 import { table } from './plot.ts';
 
