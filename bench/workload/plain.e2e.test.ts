@@ -53,8 +53,11 @@ t.test('a node and its baselines, by a closed and by an open loop', async (t) =>
   t.equal(open.status, 0, open.stderr);
   const [one] = readReport(open.stdout, 'stdout').cases;
   t.equal(one!.id, 'counter/500/s/embedded');
-  t.ok(one!.runs[0]!.lateMs!.p50 > 0, 'it says how late the driver was itself');
-  t.ok(one!.runs[0]!.due! > 100 && one!.runs[0]!.due! < 500, `${one!.runs[0]!.due} of 250 or so became due`);
+  const { lateMs, due, windowMs } = one!.runs[0]!;
+  t.ok(lateMs!.p50 > 0, 'it says how late the driver was itself');
+  // Of the time that was measured: on a machine that stands still for a while that is longer than what was asked for.
+  const expected = 500 * (windowMs / 1_000);
+  t.ok(due! > expected / 2 && due! < expected * 2, `${due} of ${Math.round(expected)} or so became due`);
 });
 
 t.test('reads, messages, and a hot actor', async (t) => {
