@@ -245,7 +245,7 @@ export class BucketKeeper {
     try {
       await this.parts.handOver(next, indexes, logIndexes);
     } catch (error) {
-      log.info({ reason: error instanceof Error ? error.message : String(error), buckets: indexes.length }, 'the next owner was not told; the map tells it');
+      log.info({ reason: error instanceof Error ? error.message : String(error), next, buckets: indexes.length }, 'the next owner was not told; the map tells it');
     }
     await this.vacate(indexes);
     log.info({ buckets: indexes.length, ms: Math.round(this.parts.clock.monotonic() - since) }, 'buckets handed over');

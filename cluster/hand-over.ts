@@ -10,7 +10,7 @@ import type { Peer, Transport } from './transport/transport.ts';
 
 /** @throws TroupeError when the node cannot be told; null is one that is not known */
 export async function handOver(peer: Peer | null, indexes: readonly number[], logIndexes: ReadonlyMap<number, Buffer>): Promise<void> {
-  if (peer === null) throw new TroupeError('UNREACHABLE', 'the next owner is not known here');
+  if (peer === null) throw new TroupeError('UNREACHABLE', 'it is not known here, or its process has ended');
   // First here is first there. One that cannot be sent now is not: the log is read then.
   for (const [index, logIndex] of logIndexes) peer.tell(LOG_INDEX, index satisfies LogIndexValue, logIndex);
   await ask(peer, TAKE, [...indexes] satisfies TakeValue);

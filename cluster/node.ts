@@ -49,6 +49,7 @@ import { ClusterOperations } from './operations.ts';
 import { refuseTwin, storedBuckets, whenStoreAnswers } from './joining.ts';
 import { audienceOf, concernedBy } from './map-news.ts';
 import { MessageCourier } from './message-courier.ts';
+import { tellNewsOfNodes } from './node-news.ts';
 import { timingOf, tlsOf, witnessFolder } from './node-settings.ts';
 import { Peers } from './peers.ts';
 import { PlaceExchange } from './place-exchange.ts';
@@ -264,11 +265,14 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
         router.ownersChanged(changed);
         engine.messages.outbox.ownersChanged(changed);
       },
-      onNodes: (nodes) => peers.update(nodes),
+      onNodes(nodes) {
+        tellNewsOfNodes(log, id, peers.all, nodes);
+        peers.update(nodes);
+      },
       onPublished: (version, changes, before) => tellMapChanged(version, concernedBy(before, changes)),
       onForeign: () => fail(new TroupeError('ROLLED_BACK', 'the store was emptied, and holds another cluster by now', { hint: 'Restore the store; or, if what it holds now is what counts, start this node with another --data.' })),
       onReplaced: () => fail(new TroupeError('CONFIG_INVALID', `another process runs as node ${id}`, { hint: 'Give every node a name of its own with --node.' })),
-      onLead: (term) => log.info({ term }, term === null ? 'no longer scheduler' : 'this node is the scheduler'),
+      onLead: (term) => log.info({ term }, term === null ? 'no longer the scheduler' : 'this node is the scheduler'),
     },
   });
 
@@ -367,7 +371,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     await keeper.idle();
     const owned = engine.ownedIndexes();
     if (owned.length > 0) await engine.ownership.release(owned);
-    if (owned.length > 0) log.info({ buckets: owned.length }, 'buckets given up without a next owner');
+    if (owned.length > 0) log.info({ buckets: owned.length }, 'buckets given back: nobody is there to take them now; whoever starts next opens them');
   }
 
   return {

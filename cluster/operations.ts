@@ -65,7 +65,7 @@ export class ClusterOperations implements Operations {
     const { lead, map } = state;
     const loads = await this.loads(state, false);
     const owned = ownedByNode(map);
-    return state.nodes.map((node) => ({
+    return [...state.nodes].sort((a, b) => (a.id < b.id ? -1 : 1)).map((node) => ({
       id: node.id,
       number: node.number,
       state: stateOf(node),

@@ -62,8 +62,7 @@ export class Scheduler {
     this.setTerm(lead.node === self.number ? lead.term : null);
     if (this.term !== null) return this.rule(state, liveness);
     if (nodes.some(({ number, alive }) => number === lead.node && alive)) return false;
-    const { won, term } = await this.options.store.campaign(self, lead.term);
-    if (won) this.options.log.info({ term }, 'this node schedules the cluster');
+    await this.options.store.campaign(self, lead.term);
     return true;
   }
 

@@ -145,7 +145,7 @@ export class RemotePeer implements Peer {
     this.openSinceMs = host.clock.monotonic();
     this.lastMessage = '';
     host.stats.dialled++;
-    host.log.info({ peer: node, incarnation, isRestarted }, 'connected to a node');
+    host.log.info({ peer: node, incarnation }, 'connected to a node');
     host.onPeer({ kind: 'connected', remote: { node, incarnation }, isRestarted });
   }
 
@@ -160,7 +160,10 @@ export class RemotePeer implements Peer {
     this.dialled = null;
     if (this.current === 'closed') return;
     this.current = 'waiting';
-    if (message !== this.lastMessage) host.log.warn({ peer: this.node, address: this.address, reason: message }, wasOpen ? 'lost a node' : 'cannot connect to a node');
+    const fields = { peer: this.node, address: this.address, reason: message };
+    // One that stops in order has closed its connections before it is struck off the list: that alone is nothing to worry about.
+    if (wasOpen) host.log.info(fields, 'a connection to a node has ended; dialling again');
+    else if (message !== this.lastMessage) host.log.warn(fields, 'cannot connect to a node');
     this.lastMessage = message;
     const { backoffFirstMs, backoffMaxMs } = host.limits;
     // A node that takes connections and drops them must not be dialled as fast as it does so.

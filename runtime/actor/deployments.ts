@@ -148,7 +148,7 @@ export class Deployments {
   async putInService(hash: string, types: readonly string[]): Promise<void> {
     const entry = await this.parts.bundles.load(hash);
     await this.activate(entry, types, this.owned);
-    this.parts.log.info({ bundle: hash, types }, 'deployed');
+    this.parts.log.info({ bundle: hash, types }, 'types are in service');
   }
 
   private get owned(): Bucket[] {

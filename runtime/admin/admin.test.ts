@@ -75,7 +75,9 @@ t.test('health, metrics and views', async (t) => {
   t.match(first, /^troupe_gateway_command_seconds_count 1$/m);
   t.match(first, /^process_cpu_seconds_total /m);
   stats.commands = 43;
+  stats.errors.set('NOT_READY', 2).set('OVERLOADED', 1);
   t.match((await ask(port, 'GET', '/metrics')).text, /^troupe_gateway_commands_total 43$/m, 'read anew at each scrape, not added up');
+  for (let i = 0; i < 2; i++) t.match((await ask(port, 'GET', '/metrics')).text, /^troupe_gateway_errors_total\{code="NOT_READY"\} 2\ntroupe_gateway_errors_total\{code="OVERLOADED"\} 1$/m);
 
   engine.behaviorList = [{ type: 'shop.v1.Order', bundle: 'ab', foldHash: 'cd', commands: ['Place'], events: [], quarantined: null }];
   t.match((await ask(port, 'GET', '/v1/behaviors')).json, { behaviors: [{ type: 'shop.v1.Order', commands: ['Place'] }] });

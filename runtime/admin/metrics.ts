@@ -105,7 +105,6 @@ const gatewayCounters: readonly Reading<GatewayStats>[] = [
   ['troupe_gateway_commands_total', 'Commands received', (s) => s.commands],
   ['troupe_gateway_gets_total', 'Reads received', (s) => s.gets],
   ['troupe_gateway_events_total', 'Events sent to watches', (s) => s.events],
-  ['troupe_gateway_errors_total', 'Requests answered with an error', (s) => s.errors],
   ['troupe_gateway_closed_slow_total', 'Connections closed because they did not read', (s) => s.closedSlow],
   ['troupe_gateway_closed_idle_total', 'Connections closed because they did not answer a ping', (s) => s.closedIdle],
 ];
@@ -202,6 +201,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   collectDefaultMetrics({ register: registry });
   gauges(registry, sources.gateway, gatewayGauges);
   counters(registry, sources.gateway, gatewayCounters);
+  gatewayErrors(registry, sources.gateway);
   gauges(registry, sources.engine, engineGauges);
   counters(registry, sources.engine, engineCounters);
   gauges(registry, sources.journal, journalGauges);
@@ -231,6 +231,17 @@ export function createMetrics(sources: MetricSources): Metrics {
     for (const seconds of waiting.splice(0, COMMAND_TIMES_MAX / 2)) commandTime.observe(seconds);
   };
   return { registry, buckets: bucketRegistry(sources.buckets), onCommandTime };
+}
+
+function gatewayErrors(registry: Registry, source: MetricSources['gateway']): void {
+  if (source === undefined) return;
+  new Counter({
+    name: 'troupe_gateway_errors_total', help: 'Requests answered with an error, by code', labelNames: ['code'], registers: [registry],
+    collect() {
+      this.reset();
+      for (const [code, count] of source().errors) this.inc({ code }, count);
+    },
+  });
 }
 
 function refusedBuckets(registry: Registry, source: MetricSources['buckets']): void {

@@ -54,7 +54,7 @@ function addMove(command: Command, terminal: Terminal): void {
     const bucket = indexOf(index);
     await new AdminClient(node).move(bucket, id);
     if (node.json) terminal.data(JSON.stringify({ bucket, node: id }));
-    else terminal.data(id === null ? `bucket ${bucket} goes wherever it fits` : `bucket ${bucket} goes to ${id}`);
+    else terminal.data(id === null ? `bucket ${bucket} goes wherever it fits` : `bucket ${bucket} belongs to ${id} from now on`);
   };
   withJson(withToken(withAdmin(move))).action((index: string, id: string, options: Record<string, unknown>) => run(index, id, options));
   withJson(withToken(withAdmin(unpin))).action((index: string, options: Record<string, unknown>) => run(index, null, options));

@@ -62,7 +62,7 @@ async function runNode(settings: Settings, demo: boolean, terminal: Terminal): P
   const signal = nextSignal(log);
   const ending = new AbortController();
   void signal.then(() => ending.abort());
-  log.info({ data: whereItIsKept(settings), pid: process.pid }, 'starting');
+  log.info({ [settings.redis === '' ? 'data' : 'redis']: whereItIsKept(settings), pid: process.pid }, 'starting');
   let node: RunningNode | RunningClusterNode;
   try {
     node = settings.redis === ''

@@ -164,7 +164,8 @@ export class Connection {
 
   answerError(id: string | null, listed: boolean, error: AnswerError): void {
     if (this.isClosed) return;
-    this.stats.errors++;
+    const { errors } = this.stats;
+    errors.set(error.code, (errors.get(error.code) ?? 0) + 1);
     this.codec.failed(this.out, id, listed, error);
     this.touch();
     if (error.code === 'OVERLOADED') this.restForEngine();

@@ -43,7 +43,8 @@ export interface GatewayStats {
   commands: number;
   gets: number;
   events: number;
-  errors: number;
+  /** Requests answered with an error, by code. */
+  readonly errors: Map<string, number>;
   closedSlow: number;
   closedIdle: number;
 }
@@ -51,6 +52,6 @@ export interface GatewayStats {
 export function newStats(): GatewayStats {
   return {
     connections: 0, watches: 0, connectionsAccepted: 0, connectionsRefused: 0, framesIn: 0, commands: 0, gets: 0,
-    events: 0, errors: 0, closedSlow: 0, closedIdle: 0,
+    events: 0, errors: new Map(), closedSlow: 0, closedIdle: 0,
   };
 }
