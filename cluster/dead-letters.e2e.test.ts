@@ -13,7 +13,7 @@ import { NodeProcess } from '../runtime/faults/node-process.ts';
 import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const LISTENERS = 16;
 const data = t.testdir();

@@ -15,7 +15,7 @@ import { BENCH_BEHAVIORS, NodeProcess } from '../runtime/faults/node-process.ts'
 import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const cli = path.join(import.meta.dirname, '../runtime/cli/main.ts');
 const directory = mkdtempSync(path.join(tmpdir(), 'troupe-emptied-'));

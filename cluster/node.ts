@@ -152,7 +152,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     namespace,
   );
   const record = await whenStoreAnswers(log, ending, () => control.found({ id: randomBytes(8).toString('hex'), bucketBits }));
-  const alone = refuseTwin(links, namespace, id, timing.heartbeatMs);
+  const alone = whenStoreAnswers(log, ending, () => refuseTwin(links, namespace, id, timing.heartbeatMs));
   alone.catch(() => {});
 
   const transport = createTransport({
@@ -331,7 +331,7 @@ async function assemble(given: Settings, log: Logger, ending: AbortSignal, closi
     [CLIENT_URL]: settings.advertiseUrl || clientUrl(front.addresses.gateway),
   };
   await alone;
-  await plane.start();
+  await whenStoreAnswers(log, ending, () => plane.start());
   let isEnded = false;
   const lookUps = new Outage(log, { begins: 'what is in service cannot be looked up; it is tried again', over: 'what is in service can be looked up again' });
   const follow = (): void => {

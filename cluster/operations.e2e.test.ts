@@ -16,7 +16,7 @@ import { startRedis } from '../runtime/testing/redis-server.ts';
 const ROOT = path.join(import.meta.dirname, '..');
 const CLI = path.join(ROOT, 'runtime/cli/main.ts');
 const BUCKETS = 32;
-const WAIT_MAX_MS = 20_000;
+const WAIT_MAX_MS = 60_000;
 
 interface Ran {
   readonly code: number | null;
@@ -45,6 +45,14 @@ async function listed<T>(node: NodeProcess, ...args: string[]): Promise<T[]> {
   return ran.out.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as T);
 }
 
+/** Until each has answered what it was asked: a node that is slow is shown without measures. */
+async function measured<T extends { readonly load: unknown }>(list: () => Promise<T[]>): Promise<T[]> {
+  for (;;) {
+    const views = await list();
+    if (views.every(({ load }) => load !== null)) return views;
+  }
+}
+
 const nodesAt = (node: NodeProcess): Promise<NodeView[]> => listed(node, 'nodes');
 const bucketsAt = (node: NodeProcess, ...args: string[]): Promise<BucketView[]> => listed(node, 'buckets', 'list', ...args);
 
@@ -70,10 +78,11 @@ async function start(id: string, ...args: string[]): Promise<NodeProcess> {
   return node;
 }
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 // Made anew: what nodes of an earlier run remember there, this run's store does not have.
 const data = t.testdir();
-const redis = await startRedis();
+// It is killed: with everysec, what was acknowledged last may be lost.
+const redis = await startRedis({ appendfsync: 'no' });
 t.teardown(() => redis.remove());
 // Patient, so that a node that a test stops for a moment is not given up.
 const inCluster = ['--redis', redis.url, '--cluster-port', '0', '--lease-ttl-ms', '60000'];
@@ -94,7 +103,7 @@ t.test('either node answers for both', async (t) => {
   await Promise.all(Array.from({ length: 20 }, (_, i) => client.send(`bench.v1.Counter:c-${i}`, 'Increment', { by: 1 })));
   client.close();
   for (const asked of [n1, n2]) {
-    const nodes = await nodesAt(asked);
+    const nodes = await measured(() => nodesAt(asked));
     t.match(nodes, [
       { id: 'n1', state: 'live', isScheduler: true, version: '0.1.0', addresses: { admin: n1.admin.slice(7) }, buckets: 16 },
       { id: 'n2', state: 'live', isScheduler: false, addresses: { admin: n2.admin.slice(7) }, buckets: 16 },
@@ -104,7 +113,7 @@ t.test('either node answers for both', async (t) => {
     // One of each bucket says that the behaviours are in service.
     t.equal(records, 20 + BUCKETS);
     t.ok(hotBytes! > 2_000, `${hotBytes} hot bytes`);
-    const buckets = await bucketsAt(asked);
+    const buckets = await measured(() => bucketsAt(asked));
     t.strictSame(buckets.map(({ index }) => index), Array.from({ length: BUCKETS }, (_, index) => index));
     t.equal(buckets.reduce((sum, { load }) => sum + load!.records, 0), records);
     t.equal(buckets.reduce((sum, { load }) => sum + load!.actors, 0), actors);
@@ -133,7 +142,7 @@ t.test('metrics of both sides of the hand-offs', async (t) => {
 t.test('a bucket goes where it is wanted, and stays', async (t) => {
   const [bucket] = await bucketsAt(n1, '--node', 'n1');
   const index = bucket!.index;
-  t.match(await troupe(n2, 'buckets', 'move', String(index), 'n2'), { code: 0, out: `bucket ${index} goes to n2\n` });
+  t.match(await troupe(n2, 'buckets', 'move', String(index), 'n2'), { code: 0, out: `bucket ${index} belongs to n2 from now on\n` });
   const look = async (): Promise<string> => {
     const { node, state, pinned } = (await bucketsAt(n1))[index]!;
     return `${node} ${state} ${pinned}`;
@@ -160,7 +169,7 @@ t.test('who is handed a bucket does not read its log', async (t) => {
 
 t.test('draining waits until the node is empty, and nothing is lost', async (t) => {
   const ran = await troupe(n1, 'nodes', 'drain', 'n2', '--wait');
-  t.match(ran, { code: 0, out: 'n2 is empty and can be stopped\n', err: /^(n2: \d+ buckets? left\n)+$/ });
+  t.match(ran, { code: 0, out: 'n2 is empty and can be stopped\n', err: /^(n2: \d+ buckets? left\n)*$/ });
   t.match(await nodesAt(n1), [{ id: 'n1', state: 'live', buckets: BUCKETS }, { id: 'n2', state: 'draining', buckets: 0, load: { records: 0 } }]);
   t.match(await troupe(n2, 'send', 'bench.v1.Counter:c-0', 'Increment', '{"by":1}'), { code: 0, out: /^seq 2\n/ }, 'what came in there is answered all the same');
 

@@ -12,7 +12,7 @@ import { NodeProcess } from '../runtime/faults/node-process.ts';
 import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const FOUND_MAX_MS = 30_000;
 

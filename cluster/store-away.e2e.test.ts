@@ -11,7 +11,7 @@ import { BENCH_BEHAVIORS, NodeProcess } from '../runtime/faults/node-process.ts'
 import { freePort } from '../runtime/testing/ports.ts';
 import { startRedis } from '../runtime/testing/redis-server.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 /** A node looks every two seconds: time for some looks in vain. */
 const AWAY_MS = 9_000;

@@ -26,11 +26,13 @@ import { runOnPeer, runPeer } from './run-peer.ts';
 import { ServerProcess } from './server-process.ts';
 import { Slices } from './slices.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 type Fault = 'none' | 'loses' | 'doubles' | 'fails' | 'closes' | 'isSilent';
 
 const LOAD = { connections: 4, actors: 20, durationMs: 350, warmUpMs: 50, seed: 3 };
+/** Those that are answered at all are by then, also where a machine stands still for a while. */
+const STOP_MS = 5_000;
 /** Behind those that touch every counter. */
 const FAULTY_AT = 40;
 
@@ -107,12 +109,12 @@ t.test('a request that is never answered fails the check, and does not hold it u
     await load.touchAll();
     load.start();
     while (load.sums.reduce((a, b) => a + b, 0) < 10 * FAULTY_AT) await sleep(5);
-    await load.stop(1_000);
+    await load.stop(STOP_MS);
     const found = await load.check();
     load.close();
     return found;
   });
-  t.same(check, { passed: false, detail: 'not acknowledged: 1 x connection lost: no answer within 1000 ms' });
+  t.same(check, { passed: false, detail: `not acknowledged: 1 x connection lost: no answer within ${STOP_MS} ms` });
 });
 
 t.test('an answer in chunks is an error, not a wrong figure', async (t) => {

@@ -10,7 +10,7 @@ import { sampleProcess } from '../../runtime/faults/proc.ts';
 import { startFloorRedis } from './baselines.ts';
 import { FLOOR_STREAM } from './stream-encoder.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const LOAD = { ...plainLoad, connections: 4, loop: { kind: 'closed', inFlight: 8 }, actors: 50, direct: false } as const;
 

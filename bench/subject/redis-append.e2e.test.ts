@@ -9,7 +9,7 @@ import t from 'tap';
 import { LOGS_PER_CALL, runRedisAppend } from './redis-append-forms.ts';
 import { RedisPipe, command } from './redis-pipe.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 t.test('every form is measured', async (t) => {
   const round = await runRedisAppend({ fsync: 'everysec', msPerForm: 125 });

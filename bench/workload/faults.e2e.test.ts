@@ -20,7 +20,7 @@ import { readReport } from '../report/read.ts';
 import type { RunReport } from '../report/report.ts';
 import { startProduct } from '../subject/start.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const directory = mkdtempSync(join(tmpdir(), 'troupe-bench-faults-'));
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));

@@ -21,7 +21,7 @@ import { CPU_PER_TURN, runShop } from '../shop/shop-case.ts';
 import type { Servers } from '../subject/servers.ts';
 import { shop, shopConfig, specsOf } from './shop.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const SHORT = ['--rounds', '1', '--duration', '0.8', '--warm-up', '0.2'];
 const { common } = parseOptions(SHORT, {});

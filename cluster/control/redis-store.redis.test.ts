@@ -11,7 +11,9 @@ import { controlContract, infoOf } from './testing/contract.ts';
 import { IoredisCalls } from './testing/ioredis-calls.ts';
 
 const redis = await startRedis();
-const calls = await new IoredisCalls(redis.port).open();
+// Patient: a machine that stands still for a second is no failure of the store.
+const PATIENCE_MS = 30_000;
+const calls = await new IoredisCalls(redis.port, PATIENCE_MS).open();
 t.teardown(async () => {
   calls.close();
   await redis.remove();
@@ -107,7 +109,7 @@ await t.test('who has a map is given what changed since, and the whole when that
   const { namespace, store: make } = place();
   const store = make();
   const lead = await leadOf(store, 11);
-  const weighed = await new Weighed(redis.port).open();
+  const weighed = await new Weighed(redis.port, PATIENCE_MS).open();
   t.teardown(() => weighed.close());
   const other = new RedisControlStore(weighed, namespace);
   await other.found({ id: 'c-1', bucketBits: 11 });
@@ -178,7 +180,9 @@ await t.test('a server that holds another cluster, or lost this one, is refused'
 });
 
 await t.test('a server that stands still costs a call, not a node', async (t) => {
-  const store = place().store();
+  const hasty = await new IoredisCalls(redis.port, 1_000).open();
+  t.teardown(() => hasty.close());
+  const store = new RedisControlStore(hasty, place().namespace);
   await leadOf(store);
   await redis.suspend();
   await t.rejects(versionOf(store), /timed out/);

@@ -1,11 +1,16 @@
 /** What a fault is to a campaign: it strikes, lasts, and is healed; what it needs of the world is here. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Book } from '../../runtime/faults/book.ts';
 import type { ShiftedClock } from '../../runtime/testing/shifted-clock.ts';
 import type { SlowDisk } from '../../runtime/testing/slow-disk.ts';
 import type { ClusterActors } from './cluster-actors.ts';
 import type { ClusterLoad } from './cluster-load.ts';
 import type { ClusterRig, RigNode } from './cluster-rig.ts';
+
+const STEP_MS = 50;
+const BREAK_MS = 500;
 
 export interface World {
   readonly rig: ClusterRig;
@@ -53,6 +58,16 @@ export function anyNode({ rig, random }: World, not: RigNode | null = null): Rig
 
 export function between({ random }: Pick<World, 'random'>, fromMs: number, toMs: number): number {
   return Math.round(fromMs + random() * (toMs - fromMs));
+}
+
+/** The time is up that others have seen go by: a machine that has stood still for a moment starts their leases anew (L2 of liveness.ts). */
+export async function unbroken(ms: number): Promise<void> {
+  for (let since = performance.now(), before = since; before - since < ms; ) {
+    await sleep(STEP_MS);
+    const now = performance.now();
+    if (now - before > BREAK_MS) since = now;
+    before = now;
+  }
 }
 
 /** Resolves with the work, or after the time. */

@@ -9,7 +9,7 @@ import t from 'tap';
 import { runClusterCampaign } from './campaign.ts';
 import { faultsByName } from './fault-list.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 t.test('every message between actors of a cluster has had its effect once', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'troupe-cluster-messages-'));

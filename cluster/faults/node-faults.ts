@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { descendantsOf, isAlive } from '../../runtime/faults/proc.ts';
 import type { RigNode } from './cluster-rig.ts';
-import { anyNode, atMost, between } from './fault.ts';
+import { anyNode, atMost, between, unbroken } from './fault.ts';
 import type { Fault, Strike, World } from './fault.ts';
 
 /** Longer than any fail-over takes; what is not answered by then is waited for after the heal. */
@@ -91,7 +91,7 @@ export const suspendNode: Fault = {
     const node = anyNode(world);
     node.suspend();
     return {
-      lasts: () => sleep(between(world, 1.5 * world.leaseTtlMs, 3 * world.leaseTtlMs)),
+      lasts: () => unbroken(between(world, 1.5 * world.leaseTtlMs, 3 * world.leaseTtlMs)),
       heal: async () => node.resume(),
     };
   },

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { anyNode, atMost, between } from './fault.ts';
+import { anyNode, atMost, between, unbroken } from './fault.ts';
 import type { Fault, Strike, World } from './fault.ts';
 import type { RigNode } from './cluster-rig.ts';
 
@@ -86,7 +86,7 @@ export const cutRequests: Fault = {
 
 function cutOff(world: World, node: RigNode): Strike {
   return {
-    lasts: () => sleep(between(world, 1.5 * world.leaseTtlMs, 3 * world.leaseTtlMs)),
+    lasts: () => unbroken(between(world, 1.5 * world.leaseTtlMs, 3 * world.leaseTtlMs)),
     heal: async () => {
       node.toStore.heal();
       await node.toStore.accept();

@@ -15,7 +15,10 @@ import type { CampaignResult } from './campaign.ts';
 import { faultsByName, randomFaults } from './fault-list.ts';
 import { verdictOn } from './store-loss.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
+
+/** Redis writes by force what it has held back for two seconds: when that comes right in front of the kill, a round loses nothing. */
+const EVERYSEC_ROUNDS = 4;
 
 async function killedBehindSlowDisk(t: Test, appendfsync: 'always' | 'everysec', rounds: number): Promise<CampaignResult & { readonly keptStore: boolean }> {
   const directory = mkdtempSync(join(tmpdir(), 'troupe-store-loss-'));
@@ -39,13 +42,13 @@ await t.test('always: nothing that was answered is lost, however slow the disk',
 });
 
 await t.test('everysec: what is lost is refused, counted, and the end of the campaign', async (t) => {
-  const { findings, findingsCount, rounds, load, keptStore } = await killedBehindSlowDisk(t, 'everysec', 2);
+  const { findings, findingsCount, rounds, load, keptStore } = await killedBehindSlowDisk(t, 'everysec', EVERYSEC_ROUNDS);
   t.comment(findings.join('\n'));
   t.equal(findingsCount, 1);
   const [, lost, refused] = /(\d+) acknowledged commands are lost, and (\d+) buckets are refused as ROLLED_BACK; every lost one is in a bucket that is refused\. .* appendfsync everysec/.exec(findings[0]!)!;
   t.ok(Number(lost) > 0 && Number(lost) < load.commands, `${lost} of ${load.commands}`);
   t.ok(Number(refused) > 0);
-  t.equal(rounds.length, 0, 'no round behind it');
+  t.ok(rounds.length < EVERYSEC_ROUNDS, `it ended with round ${rounds.length + 1}`);
   t.ok(keptStore, 'what was found can be looked at');
 });
 

@@ -189,9 +189,9 @@ t.test('TLS: certificates that are not of the cluster, none, and plain text', as
 });
 
 t.test('TLS: a stranger that never begins', async (t) => {
-  const b = await startNode(t, 'b', { tls: nodeTls, limits: { handshakeTimeMaxMs: 2_000, handshakesMax: 4 } });
+  const b = await startNode(t, 'b', { tls: nodeTls, limits: { handshakeTimeMaxMs: 8_000, handshakesMax: 4 } });
   const strangers = Array.from({ length: 10 }, () => new Stranger(t, b.address));
-  await until(() => strangers.filter(({ isClosed }) => isClosed).length === 6);
+  await until(() => strangers.filter(({ isClosed }) => isClosed).length >= 6);
   const a = await startNode(t, 'a', { tls: nodeTls });
   t.equal((await ask(a.transport.peer('b', b.address), ECHO, 1)).value, 1);
   await until(() => strangers.every(({ isClosed }) => isClosed));

@@ -123,7 +123,7 @@ t.test('a node that does not read its answers: nothing more is read from it, ans
 });
 
 t.test('both sides full at once: nobody waits for the other for ever', async (t) => {
-  const limits = { queuedBytesMax: 64 * MIB, checkMs: 500 };
+  const limits = { queuedBytesMax: 64 * MIB, checkMs: 60_000 };
   const [a, b] = [await startNode(t, 'a', { limits }), await startNode(t, 'b', { limits })];
   const peer = a.transport.peer('b', b.address);
   const body = Buffer.alloc(256 * 1_024, 1);

@@ -6,7 +6,7 @@ import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { accountBundle, startEngine } from './testing/harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const clients = 1_000;
 const commandsPerClient = 12;

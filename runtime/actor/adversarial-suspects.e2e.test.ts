@@ -4,10 +4,12 @@ import t from 'tap';
 
 import { MemoryBundleStore } from '../bundle/memory-store.ts';
 import { createMemoryJournal, MemoryStore } from '../journal/memory/memory-journal.ts';
+import { limits } from '../limits.ts';
+import { roundsFor } from '../sandbox/testing/cpu-time.ts';
 import { accountBundle, accountModule, accountProto, makeBundle, startEngine } from './testing/harness.ts';
 import type { TestEngine } from './testing/harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 async function setUp(): Promise<{ node: TestEngine; restart: () => Promise<TestEngine> }> {
   const disk = new MemoryStore();
@@ -24,6 +26,9 @@ async function setUp(): Promise<{ node: TestEngine; restart: () => Promise<TestE
   };
   return { node, restart };
 }
+
+/** A tenth of what a step may take. */
+const EVENT_MS = limits.decideTimeMaxMs / 10;
 
 const account = (i: number): string => `test.v1.Account:${i}`;
 
@@ -64,14 +69,18 @@ t.test('strikes are known after a restart, quarantine too, and a fixed bundle li
 });
 
 t.test('a history that takes longer to fold than a batch may last ends nobody for ever', async (t) => {
-  // Each event costs a while; many of them together are longer than a batch may run.
-  const slow = accountModule.replace('Opened: (state, event) => (', 'Opened: (state, event) => { for (let i = 0, x = 0; i < 4_000_000; i++) x = (x * 31 + i) | 0; return (')
+  // Each event costs as much as it says; many of them together are longer than a batch may run.
+  const slow = accountModule.replace('Opened: (state, event) => (', 'Opened: (state, event) => { for (let i = 0, x = 0; i < event.amount; i++) x = (x * 31 + i) | 0; return (')
     .replace('balance: state.balance + event.amount }),', 'balance: state.balance + event.amount }); },');
   const { node } = await setUp();
   await node.engine.deploy(makeBundle(accountProto, slow));
-  for (let i = 0; i < 120; i++) t.equal((await node.send(account(0), 'Open', { amount: 1 })).error, null);
-  process.kill(node.pool.stat().activePid, 'SIGKILL');
-  const answers = await Promise.all(Array.from({ length: 3 }, () => node.send(account(0), 'Open', { amount: 1 })));
+  const { activePid } = node.pool.stat();
+  const amount = await roundsFor(EVENT_MS, activePid, (rounds) => node.send(account(1), 'Open', { amount: rounds }));
+  const events = (2 * limits.batchTimeMaxMs) / EVENT_MS;
+  for (let i = 0; i < events; i++) t.equal((await node.send(account(0), 'Open', { amount })).error, null);
+  t.equal(node.pool.stat().activePid, activePid);
+  process.kill(activePid, 'SIGKILL');
+  const answers = await Promise.all(Array.from({ length: 3 }, () => node.send(account(0), 'Open', { amount })));
   t.same(answers.map(({ error }) => error), [null, null, null]);
   await node.close();
 });

@@ -1,6 +1,7 @@
 /** The scenarios that the design's rules close, each seen to do harm when its rule is off. */
 
 import t from 'tap';
+import type { Test } from 'tap';
 
 import { createMemoryJournal } from '../journal/memory/memory-journal.ts';
 import { FaultyJournal } from './testing/faulty-journal.ts';
@@ -19,11 +20,12 @@ function withoutWaiting(node: TestEngine): void {
   gate.idle = async () => {};
 }
 
-async function spendTwice(ruleOn: boolean): Promise<{ first: string; second: string; overtaken: number }> {
+async function spendTwice(t: Test, ruleOn: boolean): Promise<{ first: string; second: string; overtaken: number }> {
   const faulty = new FaultyJournal(createMemoryJournal());
   const journal = faulty.asJournal();
   await journal.open();
   const node = await startEngine({ journal });
+  t.teardown(() => node.close());
   await node.engine.deploy(accountBundle());
   if (!ruleOn) withoutWaiting(node);
   await node.send(account, 'Open', { amount: 10 });
@@ -44,7 +46,6 @@ async function spendTwice(ruleOn: boolean): Promise<{ first: string; second: str
     second: outcome(await second),
     overtaken,
   };
-  await node.close();
   return result;
 }
 
@@ -53,24 +54,25 @@ function outcome(answer: { error: { code: string; reason?: string } | null }): s
 }
 
 t.test('an output is being appended while the next batch kills the sandbox: nothing is spent twice', async (t) => {
-  const { first, second, overtaken } = await spendTwice(true);
+  const { first, second, overtaken } = await spendTwice(t, true);
   t.equal(overtaken, 1, 'one append was in flight when the sandbox died');
   t.equal(first, 'ok');
   t.equal(second, 'OVERDRAWN', 'the rebuilt state holds the first withdrawal');
 });
 
 t.test('without waiting for appends in flight the same run spends twice', async (t) => {
-  const { first, second } = await spendTwice(false);
+  const { first, second } = await spendTwice(t, false);
   t.equal(first, 'ok');
   t.not(second, 'OVERDRAWN', 'the state that was rebuilt from the log lacked the first withdrawal');
 });
 
-async function delayedAppend(ruleOn: boolean): Promise<{ first: string; second: string; late: string; withdrawals: number }> {
+async function delayedAppend(t: Test, ruleOn: boolean): Promise<{ first: string; second: string; late: string; withdrawals: number }> {
   const inner = createMemoryJournal();
   const faulty = new FaultyJournal(inner);
   const journal = faulty.asJournal();
   await journal.open();
   const node = await startEngine({ journal });
+  t.teardown(() => node.close());
   await node.engine.deploy(accountBundle());
   await node.send(account, 'Open', { amount: 10 });
   if (!ruleOn) faulty.keepEpochs = true;
@@ -80,7 +82,6 @@ async function delayedAppend(ruleOn: boolean): Promise<{ first: string; second: 
   const second = await node.send(account, 'Withdraw', { amount: 10 });
   const [late] = await faulty.deliver();
   const state = await node.get(account);
-  await node.close();
   return {
     first: outcome(first),
     second: outcome(second),
@@ -90,7 +91,7 @@ async function delayedAppend(ruleOn: boolean): Promise<{ first: string; second: 
 }
 
 t.test('a delayed append lands after its owner has read the log and decided anew: it is refused', async (t) => {
-  const { first, second, late, withdrawals } = await delayedAppend(true);
+  const { first, second, late, withdrawals } = await delayedAppend(t, true);
   t.equal(first, 'UNKNOWN_OUTCOME', 'never ok');
   t.equal(second, 'ok', 'decided on the log as it stands under the new epoch');
   t.equal(late, 'fenced', 'what comes late finds the new epoch');
@@ -98,7 +99,7 @@ t.test('a delayed append lands after its owner has read the log and decided anew
 });
 
 t.test('without a new epoch the delayed append lands, and the owner decides on a log that is not there', async (t) => {
-  const { second, late } = await delayedAppend(false);
+  const { second, late } = await delayedAppend(t, false);
   t.equal(late, 'delivered before');
   t.not(second, 'ok', 'the log moved under its owner');
 });
@@ -108,6 +109,7 @@ t.test('a read is answered only after an ownership check that began after it arr
   const journal = faulty.asJournal();
   await journal.open();
   const node = await startEngine({ journal });
+  t.teardown(() => node.close());
   await node.engine.deploy(accountBundle());
   await node.send(account, 'Open', { amount: 10 });
   const confirms = faulty.confirms;
@@ -120,7 +122,6 @@ t.test('a read is answered only after an ownership check that began after it arr
   let again = await node.get(account);
   while (again.error !== null) again = await node.get(account);
   t.match(again, { seq: 1, body: { balance: '10' } });
-  await node.close();
 });
 
 t.test('without that check a former owner answers from a state that others may have left behind', async (t) => {
@@ -128,6 +129,7 @@ t.test('without that check a former owner answers from a state that others may h
   const journal = faulty.asJournal();
   await journal.open();
   const node = await startEngine({ journal });
+  t.teardown(() => node.close());
   await node.engine.deploy(accountBundle());
   await node.send(account, 'Open', { amount: 10 });
   const { gate } = node.engine as unknown as { gate: { confirm: (group: { confirmSettled: boolean }) => void } };
@@ -136,5 +138,4 @@ t.test('without that check a former owner answers from a state that others may h
   };
   faulty.owned = false;
   t.match(await node.get(account), { error: null, body: { balance: '10' } }, 'it does not know that it was replaced');
-  await node.close();
 });

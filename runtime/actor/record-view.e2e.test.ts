@@ -5,7 +5,7 @@ import t from 'tap';
 import { createMemoryJournal, MemoryStore } from '../journal/memory/memory-journal.ts';
 import { makeBundle, startEngine } from './testing/harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const proto = (state: string): string => `
 syntax = "proto3";

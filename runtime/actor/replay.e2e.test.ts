@@ -48,7 +48,7 @@ function withoutSnapshots(inner: Journal): Journal {
   });
 }
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 t.test(`seed ${seed}`, async (t) => {
   let accepted = 0;

@@ -12,7 +12,7 @@ import { createAdmin } from '../admin/admin.ts';
 import { createMetrics } from '../admin/metrics.ts';
 import { createAuthenticator } from '../gateway/auth.ts';
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 const program = path.join(import.meta.dirname, 'main.ts');
 

@@ -12,7 +12,7 @@ import type { Test } from 'tap';
 
 import { bucketIndex, hashText, shardKey, splitAddress } from '../codec/address.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const main = join(import.meta.dirname, 'main.ts');
 const shop = join(import.meta.dirname, '../../behaviors/shop');
 const folder = await mkdtemp(join(tmpdir(), 'troupe-demo-'));

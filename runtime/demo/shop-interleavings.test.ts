@@ -10,7 +10,7 @@ import type { OrderStatus, PaymentStatus, ShopFacts } from './shop-conservation.
 import { ShopModel, typeOf } from './testing/shop-model.ts';
 import type { World } from './testing/shop-model.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const NOW = 1_700_000_000_000;
 const PAYMENT_TIME_SECONDS = 60;

@@ -12,7 +12,7 @@ import t from 'tap';
 import { runKillCampaign } from './kill.ts';
 import type { KillOptions, KillResult } from './kill.ts';
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 async function campaign(name: string, options: Partial<KillOptions>): Promise<KillResult> {
   const directory = mkdtempSync(join(tmpdir(), `troupe-kill-${name}-`));

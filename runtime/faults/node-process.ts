@@ -25,7 +25,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'runtime/cli/main.ts');
 const READY_MAX_MS = 120_000;
 const STOP_MAX_MS = 20_000;
-const ORPHAN_MAX_MS = 5_000;
+const ORPHAN_MAX_MS = 20_000;
 const TAIL_CHARACTERS = 6_000;
 
 export class NodeProcess {

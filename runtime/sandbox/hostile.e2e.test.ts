@@ -8,7 +8,7 @@ import { bundle, counterBundle, Driver, json } from './testing/bundles.ts';
 import { hostile, hostileModule, hostileProto, refused } from './testing/hostile.ts';
 
 const COUNTER = 1;
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 async function outcome(driver: Driver, bundleNumber: number): Promise<string> {
   try {
@@ -32,7 +32,7 @@ function fits(found: string, code: string): boolean {
 }
 
 t.test('hostile behaviours', async (t) => {
-  t.setTimeout(300_000);
+  t.setTimeout(1_200_000);
   const pool = createSandboxPool();
   const driver = new Driver(pool);
   await pool.start();
@@ -55,7 +55,7 @@ t.test('hostile behaviours', async (t) => {
 });
 
 t.test('modules that are refused name file, line and column', async (t) => {
-  t.setTimeout(300_000);
+  t.setTimeout(1_200_000);
   const pool = createSandboxPool();
   await pool.start();
   for (const { name, module, at, reason } of refused) {

@@ -10,7 +10,7 @@ import type { SandboxLoss, SandboxPool } from './sandbox.ts';
 import { roundsFor } from './testing/cpu-time.ts';
 import { bundle, counterProto, Driver } from './testing/bundles.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(1_200_000);
 
 /** 13 never ends. */
 const slow = `import { defineActor } from 'troupe';
@@ -28,7 +28,7 @@ export default defineActor('test.v1.Counter', {
 });
 `;
 
-/** And how many rounds take fifty milliseconds. */
+/** And how many rounds take twenty milliseconds. */
 async function start(): Promise<{ pool: SandboxPool; driver: Driver; losses: SandboxLoss[]; rounds: number }> {
   const pool = createSandboxPool();
   const driver = new Driver(pool);
@@ -41,7 +41,7 @@ async function start(): Promise<{ pool: SandboxPool; driver: Driver; losses: San
   await pool.start();
   await pool.install(1, bundle(slow, counterProto));
   await driver.activate(1, 'test.v1.Counter', 'a', 1);
-  const rounds = await roundsFor(50, pool.stat().activePid, async (amount) => driver.batch((writer) => add(writer, amount)));
+  const rounds = await roundsFor(20, pool.stat().activePid, async (amount) => driver.batch((writer) => add(writer, amount)));
   return { pool, driver, losses, rounds };
 }
 
@@ -60,14 +60,14 @@ t.test('the item that does not end is named', async (t) => {
   await pool.close();
 });
 
-t.test('a batch is answered that takes several times as long as one of its items may', async (t) => {
+t.test('a batch is answered that takes longer than one of its items may', async (t) => {
   const { pool, driver, losses, rounds } = await start();
   const before = process.hrtime.bigint();
   const list = await driver.batch((writer) => {
-    for (let i = 0; i < 20; i++) add(writer, rounds);
+    for (let i = 0; i < 40; i++) add(writer, rounds);
   });
   t.ok(list.every(({ error }) => error === null));
-  t.ok(process.hrtime.bigint() - before > BigInt(2 * limits.decideTimeMaxMs) * 1_000_000n, 'it was long enough to show it');
+  t.ok(process.hrtime.bigint() - before > BigInt(limits.decideTimeMaxMs) * 1_000_000n, 'it was long enough to show it');
   t.same(losses, []);
   await pool.close();
 });
@@ -75,10 +75,10 @@ t.test('a batch is answered that takes several times as long as one of its items
 t.test('a batch that keeps others waiting for too long is ended, by nobody\'s fault', async (t) => {
   const { pool, driver, losses, rounds } = await start();
   const long = driver.batch((writer) => {
-    for (let i = 0; i < 200; i++) add(writer, rounds);
+    for (let i = 0; i < 500; i++) add(writer, rounds);
   });
   await t.rejects(long, { code: 'BEHAVIOR_TIMEOUT' });
   t.match(losses, [{ isNobodys: true }]);
-  t.ok(losses[0]!.item! > 0 && losses[0]!.item! < 199, 'it says how far it came');
+  t.ok(losses[0]!.item! > 0 && losses[0]!.item! < 499, 'it says how far it came');
   await pool.close();
 });

@@ -23,7 +23,7 @@ async function gone(pid: number): Promise<void> {
   while (alive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const looping = `import { defineActor } from 'troupe';
 export default defineActor('test.v1.Counter', {
   initialState: () => ({}),

@@ -8,7 +8,7 @@ import { realmAdvice, realmGlobals, realmMembers } from './realm-globals.ts';
 import { FORMAT_PROTO, PAYLOAD_EVENT, PAYLOAD_STATE } from './sandbox.ts';
 import { bundle, counterBundle, counterModule, counterProto, Driver, json } from './testing/bundles.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const pool = createSandboxPool();
 const driver = new Driver(pool);
 await pool.start();

@@ -7,7 +7,7 @@ import { createSandboxPool } from './pool.ts';
 import { FORMAT_PROTO } from './sandbox.ts';
 import { bundle, Driver } from './testing/bundles.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const pool = createSandboxPool();
 const driver = new Driver(pool);
 await pool.start();

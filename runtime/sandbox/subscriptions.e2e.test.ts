@@ -8,7 +8,7 @@ import { bundleBytes, Driver } from './testing/bundles.ts';
 import { FORMAT_JSON } from './sandbox.ts';
 import type { Answer } from './testing/bundles.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const pool = createSandboxPool();
 const driver = new Driver(pool);
 await pool.start();

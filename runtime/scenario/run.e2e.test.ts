@@ -12,7 +12,7 @@ import type { ScenarioResults } from './run.ts';
 import { formatReport, runScenarios } from './run.ts';
 
 // Each test starts processes of its own; on a busy machine all of them take a while.
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const project = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 

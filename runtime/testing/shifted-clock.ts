@@ -14,7 +14,7 @@ export interface ClockServer {
 }
 
 const POLL_MS = 2;
-const JUMP_MAX_MS = 2_000;
+const JUMP_MAX_MS = 15_000;
 /** Apart from its shift, the server's clock is this machine's. */
 const EXACT_TO_S = 30;
 

@@ -177,9 +177,9 @@ export class Stranger {
 }
 
 export async function until(condition: () => boolean, what = 'it'): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited ten seconds for ${what}`);
+    if (performance.now() > end) throw new Error(`waited half a minute for ${what}`);
     await new Promise((resolve) => { setTimeout(resolve, 1); });
   }
 }

@@ -11,7 +11,7 @@ import type { TestEngine } from '../testing/harness.ts';
 import type { CauseChain, CauseLink } from '../engine.ts';
 import { chainOf } from './chain.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(1_200_000);
 
 const proto = `
 syntax = "proto3";
@@ -132,7 +132,7 @@ const order = (id: string): string => `test.v1.Order:${id}`;
 const stock = (id: string): string => `test.v1.Stock:${id}`;
 
 async function until<T>(look: () => Promise<T>, holds: (seen: T) => boolean): Promise<T> {
-  for (let i = 0; i < 1_000; i++) {
+  for (let i = 0; i < 12_000; i++) {
     const seen = await look();
     if (holds(seen)) return seen;
     await new Promise((resolve) => setTimeout(resolve, 5));

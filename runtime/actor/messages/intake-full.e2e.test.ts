@@ -55,7 +55,7 @@ t.test('a node whose intake is full takes the rest later, each once', async (t) 
   t.equal((await test.send(address(0), 'Spread', { to: others.map(address) })).error, null);
   for (const n of others) {
     let heard = 0;
-    for (let i = 0; i < 1_000 && heard === 0; i++) {
+    for (let i = 0; i < 6_000 && heard === 0; i++) {
       heard = (await test.get(address(n))).body.heard;
       if (heard === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     }

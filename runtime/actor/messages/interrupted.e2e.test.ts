@@ -11,7 +11,7 @@ import type { TalkerState } from './testing/talkers.ts';
 
 const BITS = 3;
 const POLL_MS = 5;
-const POLLS_MAX = 1_000;
+const POLLS_MAX = 12_000;
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<boolean> {
   for (let i = 0; i < POLLS_MAX; i++) {

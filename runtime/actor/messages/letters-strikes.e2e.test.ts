@@ -5,7 +5,7 @@ import t from 'tap';
 import type { DeadLetter } from '../engine.ts';
 import { listener, openLetters, startRig } from './testing/letters-rig.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 t.test('of messages that all end the sandbox, as many fail as it takes to quarantine their actor; the others are parked behind them', async (t) => {
   const rig = await startRig();

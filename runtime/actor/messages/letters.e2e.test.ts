@@ -9,7 +9,7 @@ import { bucketOf } from './message.ts';
 import { BITS, listener, openLetters, speaker, startRig } from './testing/letters-rig.ts';
 import type { Rig } from './testing/letters-rig.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const words = (count: number, from = 0): string[] => Array.from({ length: count }, (_, i) => `w${from + i}`);
 

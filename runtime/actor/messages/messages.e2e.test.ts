@@ -68,7 +68,7 @@ async function engineOf(t: Test, options: Partial<TestEngineOptions> = {}, sourc
 
 /** Waits until the state of an actor is as wanted. */
 async function until(test: TestEngine, id: string, holds: (state: any) => boolean): Promise<any> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 12_000; i++) {
     const { body } = await test.get(address(id));
     if (holds(body)) return body;
     await new Promise((resolve) => setTimeout(resolve, 5));

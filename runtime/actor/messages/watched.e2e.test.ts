@@ -56,7 +56,7 @@ t.test('a watch hears of what a message led to, as it does of a command', async 
   for (const word of ['first', 'second']) {
     t.equal((await test.send('test.v1.Node:source', 'Pass', { to: [target], word })).error, null);
     const count = heard.length + 1;
-    for (let i = 0; i < 400 && heard.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let i = 0; i < 12_000 && heard.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 5));
     t.equal(heard.length, count, word);
   }
   t.same(heard, ['1 Heard {"word":"first"}', '2 Heard {"word":"second"}']);

@@ -247,7 +247,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const clients = Array.from({ length: options.clients }, (_, i) => chaos.client(`c${i}`));
   await sleep(options.seconds * 1_000);
   const end = performance.now() + WAIT_MAX_MS;
-  while ((chaos.kills < options.killsMin || chaos.deployments === 0) && performance.now() < end) await sleep(20);
+  while ((chaos.kills < options.killsMin || chaos.deployments === 0 || (options.failOneIn > 0 && faulty.failures === 0)) && performance.now() < end) await sleep(20);
   chaos.done = true;
   await Promise.all([...clients, ...pests]);
   rates.failOneIn = 0;

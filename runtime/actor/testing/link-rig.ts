@@ -194,7 +194,7 @@ export class LinkRig {
   /** Resolves when the power has failed; until then checkpoints are taken as often as can be. */
   async powerless(): Promise<void> {
     for (let tries = 0; !this.isPowerless; tries++) {
-      if (tries > 2_000) throw new Error(`there were not so many chunks, but ${this.cursors}`);
+      if (tries > 12_000) throw new Error(`there were not so many chunks, but ${this.cursors}`);
       this.journal.onCheckpointWanted?.();
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -229,7 +229,7 @@ export class LinkRig {
   /** Waits until nothing is under way between actors: no running broadcast, every message taken in. */
   async settled(): Promise<void> {
     for (let quiet = 0, tries = 0; quiet < 3; tries++) {
-      if (tries > 2_000) throw new Error(`it does not settle: ${JSON.stringify([this.test.engine.messages.underWay(), this.test.engine.stat(), this.test.lines.slice(-5)])}`);
+      if (tries > 12_000) throw new Error(`it does not settle: ${JSON.stringify([this.test.engine.messages.underWay(), this.test.engine.stat(), this.test.lines.slice(-5)])}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
       const { running, backlog, waiting } = this.test.engine.messages.underWay();
       quiet = running + backlog + waiting === 0 ? quiet + 1 : 0;
@@ -239,7 +239,7 @@ export class LinkRig {
   /** Waits until so many actors are in memory at most: who is too many leaves behind a snapshot of theirs, after the commands were answered. */
   async shrunk(activationsMax: number): Promise<void> {
     for (let tries = 0; this.test.engine.stat().activations > activationsMax; tries++) {
-      if (tries > 2_000) throw new Error(`too many actors stay in memory: ${JSON.stringify(this.test.engine.stat())}`);
+      if (tries > 12_000) throw new Error(`too many actors stay in memory: ${JSON.stringify(this.test.engine.stat())}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

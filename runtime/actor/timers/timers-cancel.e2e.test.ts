@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { clock, clockBundle, pause, startClock, until, untilRings } from '../testing/timer-actor.ts';
 import type { TimerRig } from '../testing/timer-actor.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 interface Loop {
   hold(): void;

@@ -14,7 +14,7 @@ import { TestTime } from '../testing/test-time.ts';
 import { clock, clockBundle, pause, startClock, until, untilRings } from '../testing/timer-actor.ts';
 import type { TimerRig } from '../testing/timer-actor.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const BITS = 1;
 const HOUR = 3_600_000;

@@ -10,7 +10,7 @@ import type { TimerRig } from '../testing/timer-actor.ts';
 
 const HOUR = 3_600_000;
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 async function rigOf(t: Test, options: Parameters<typeof startClock>[0] = {}): Promise<TimerRig> {
   const rig = await startClock(options);

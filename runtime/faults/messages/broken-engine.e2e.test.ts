@@ -31,7 +31,7 @@ import { Findings } from '../book.ts';
 import { MessagesCheck } from './messages-check.ts';
 import type { MessagesFigures } from './messages-check.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const BITS = 3;
 const ids = Array.from({ length: 8 }, (_, n) => talker(n));

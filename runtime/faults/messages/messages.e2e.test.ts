@@ -8,7 +8,7 @@ import t from 'tap';
 
 import { runMessagesCampaign } from './campaign.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 t.test('every message between actors has had its effect once', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'troupe-messages-'));

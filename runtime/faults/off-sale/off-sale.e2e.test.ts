@@ -14,7 +14,7 @@ import { NodeVenue } from './node-venue.ts';
 import { runOffSale } from './off-sale.ts';
 import type { OffSaleResult } from './off-sale.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 async function race(t: Test, orders: number, broken: Break | null = null): Promise<OffSaleResult> {
   const directory = mkdtempSync(join(tmpdir(), 'troupe-off-sale-'));

@@ -13,7 +13,7 @@ import { createRedisJournal } from './redis-journal.ts';
 import { SettingsWatch } from './settings-watch.ts';
 import { connected, ids, until } from './testing/rig.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const NEVER_MS = 3_600_000;
 

@@ -19,7 +19,7 @@ import type { Owner } from './testing/owner.ts';
 import { BITS, connected, folderOf, ids, operationsOn, progress, quickStore, rigFor, until } from './testing/rig.ts';
 import type { Rig } from './testing/rig.ts';
 
-t.setTimeout(240_000);
+t.setTimeout(1_200_000);
 
 /** Redis 7.0 looks at a clock of whole seconds: the shortest time for which it holds a write back. */
 const HELD_BACK_MIN_MS = 1_000;

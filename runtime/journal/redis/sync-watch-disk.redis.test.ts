@@ -10,7 +10,7 @@ import { SyncWatch } from './sync-watch.ts';
 import type { ReportsOf } from './sync-watch.ts';
 import { folderOf, rigFor, until } from './testing/rig.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 function reports(counts: Record<string, number | null>): ReportsOf & { isAway: boolean } {
   return {

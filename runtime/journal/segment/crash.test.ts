@@ -8,7 +8,7 @@ import { CrashRun } from './crash-run.ts';
 import type { CrashSettings } from './crash-run.ts';
 
 // Some ten milliseconds an image on a busy machine.
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 const imagesWanted = Number(process.env['TROUPE_CRASH_IMAGES'] ?? 10_000);
 
 /** Faults found in the images of one run. */
