@@ -7,6 +7,8 @@
 import processOnSpawn from 'process-on-spawn';
 
 delete process.env.NODE_OPTIONS;
+// What is forked is given the arguments of this process: with tap's loader among them it would be measured for coverage.
+process.execArgv = process.execArgv.filter((argument) => !argument.includes('@tapjs'));
 
 processOnSpawn.addListener((child) => {
   const env = { ...child.env };
