@@ -52,7 +52,7 @@ async function node(t: Test, data: string): Promise<(...args: string[]) => Promi
 
 t.test('the whole story: nothing is missing at its end', async (t) => {
   const troupe = await node(t, 'whole');
-  const ran = await troupe('demo', 'shop', '--seconds', '2', '--json');
+  const ran = await troupe('demo', 'shop', '--seconds', '6', '--json');
   t.equal(ran.code, 0, ran.err);
   t.match(ran.err, /behaviors\/shop is in service now: 7 actor types/);
   t.match(ran.err, /goes off sale/);

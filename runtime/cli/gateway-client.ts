@@ -11,7 +11,7 @@ import { defaults } from '../config/defaults.ts';
 import type { NodeOptions } from './node-options.ts';
 import { fromWire } from './terminal.ts';
 
-const LOOK_TIME_MAX_MS = 2_000;
+const LOOK_TIME_MAX_MS = 10_000;
 
 /**
  * Connects, does one thing, disconnects.

@@ -15,7 +15,7 @@ import type { SmallVolume } from './small-volume.ts';
 
 const MIB = 1024 * 1024;
 const options = { bytes: 2 * MIB, filesMax: 10 };
-const WAIT_MAX_MS = 10_000;
+const WAIT_MAX_MS = 60_000;
 
 const first = await mountSmallVolume(options);
 if (typeof first !== 'string') await first.unmount();

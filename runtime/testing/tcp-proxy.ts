@@ -225,10 +225,15 @@ export class TcpProxy {
       this.ask('up', matches, (pair, first) => {
         const chunks = [first];
         pair.isKept = true;
-        const quiet = setTimeout(() => {
+        const finish = (): void => {
           pair.client.destroy();
           const bytes = Buffer.concat(chunks);
           resolve({ bytes, deliver: async () => this.deliver(pair, bytes) });
+        };
+        const quiet = setTimeout(() => {
+          // Where this process stood still, what has come meanwhile is read first.
+          const { length } = chunks;
+          setImmediate(() => void (chunks.length === length ? finish() : quiet.refresh()));
         }, quietMs);
         pair.fault = (direction, chunk) => {
           // What the server says now, to earlier requests, nobody is there to hear.

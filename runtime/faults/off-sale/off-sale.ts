@@ -84,7 +84,7 @@ const LOOK_MS = 250;
 const TIMER_GRACE_MS = 10_000;
 /** Of the time that the orders before have taken: those at the end take longer than the first. */
 const SLOWER = 3;
-const PLACE_MS_MIN = 2_000;
+const PLACE_MS_MIN = 10_000;
 const OTHERS = 1_000;
 
 export async function runOffSale(venue: Venue, options: OffSaleOptions): Promise<OffSaleResult> {

@@ -16,9 +16,9 @@ import { createRedisJournal } from './redis-journal.ts';
 import type { RedisJournalOptions } from './redis-journal.ts';
 import { until } from './testing/rig.ts';
 
-async function durabilityAt(port: number, options: Partial<RedisJournalOptions> & { username?: string; password?: string } = {}): Promise<DurabilityClass> {
-  const { username = '', password = '', ...more } = options;
-  const journal = createRedisJournal({ store: { addresses: [{ host: '127.0.0.1', port }], username, password, answerTimeMaxMs: 1_000 }, bucketBits: 4, node: 'n1', ...more });
+async function durabilityAt(port: number, options: Partial<RedisJournalOptions> & { username?: string; password?: string; answerTimeMaxMs?: number } = {}): Promise<DurabilityClass> {
+  const { username = '', password = '', answerTimeMaxMs = 15_000, ...more } = options;
+  const journal = createRedisJournal({ store: { addresses: [{ host: '127.0.0.1', port }], username, password, answerTimeMaxMs }, bucketBits: 4, node: 'n1', ...more });
   try {
     await journal.open();
     return journal.durability;
@@ -121,7 +121,7 @@ await t.test('a server that is too old is refused by its version', async (t) => 
 
 await t.test('a server that takes connections and says nothing is an unavailable one, and each connection to it is given up', async (t) => {
   const { port, connections } = await fakeServer(t, () => null);
-  await t.rejects(durabilityAt(port), { code: 'STORE_UNAVAILABLE' });
+  await t.rejects(durabilityAt(port, { answerTimeMaxMs: 1_000 }), { code: 'STORE_UNAVAILABLE' });
   const before = connections();
   const link = new RedisLink({ host: '127.0.0.1', port, username: '', password: '', tls: false, answerTimeMaxMs: 200 });
   t.teardown(() => link.close());

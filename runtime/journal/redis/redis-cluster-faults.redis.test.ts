@@ -29,7 +29,7 @@ interface ClusterRig {
 async function rigFor(t: Test, replicas: number): Promise<ClusterRig> {
   const cluster = await startRedisCluster({ masters: 3, replicas });
   const addresses = cluster.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-  const options: RedisJournalOptions = { store: { addresses, answerTimeMaxMs: 2_000 }, bucketBits: BITS, node: 'one' };
+  const options: RedisJournalOptions = { store: { addresses, answerTimeMaxMs: 15_000 }, bucketBits: BITS, node: 'one' };
   const journal = createRedisJournal(options);
   await journal.open();
   const history = new History();
@@ -61,7 +61,7 @@ async function moveSlot(cluster: RedisCluster, index: number): Promise<void> {
   for (;;) {
     const keys = (await from.command('CLUSTER', 'GETKEYSINSLOT', slot, 1)) as string[];
     if (keys.length === 0) break;
-    await from.command('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys);
+    await from.command('MIGRATE', '127.0.0.1', to.port, '', 0, 30_000, 'KEYS', ...keys);
     // In between, one key of a bucket is here and another one there.
     await sleep(20);
   }

@@ -8,14 +8,14 @@ import { ids, insist, isAppend, progress, quickStore, rigFor, until } from './te
 
 await t.test('a connection that is cut costs epochs, and nothing else', async (t) => {
   const { proxy, history, complaints, owner } = await rigFor(t);
-  const one = await owner('one');
+  const one = await owner('one', { share: 1 });
   one.start();
   await progress(history, [one]);
   let struck = 0;
   // Requests that were executed and whose answers are lost; requests that are lost; and whatever is on its way.
   for (const hold of ['down', 'up', null] as const) {
     if (hold !== null) proxy.blackhole(hold);
-    await until(() => one.inFlight >= (hold === null ? 1 : 2 * ids.length));
+    await until(() => one.inFlight >= (hold === null ? 1 : 3));
     struck += one.inFlight;
     proxy.cut();
     proxy.heal();
@@ -96,7 +96,7 @@ await t.test('half a second each way: everything works, only slowly', async (t) 
   await journal('founder');
   proxy.delay(500);
   const begin = performance.now();
-  const one = await owner('one', { depth: 4 });
+  const one = await owner('one', { depth: 4 }, quickStore(proxy.port, 15_000));
   one.start();
   await until(() => one.inFlight >= 2 * ids.length);
   const struck = one.inFlight;

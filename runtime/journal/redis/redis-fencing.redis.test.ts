@@ -92,6 +92,10 @@ async function insisting(t: Test, executed: boolean, seams: JournalSeams): Promi
   proxy.blackhole(executed ? 'down' : 'up');
   await until(async () => one.inFlight >= ids.length && (await areInFlight(rig, executed)), `appends are in flight, ${executed ? 'all' : 'none'} executed`);
   const struck = one.inFlight;
+  const attempts = history.attempts.length;
+  proxy.cut();
+  // Some come while nobody is there: what is behind them is not where its owner believes.
+  await until(() => ids.every(({ index }) => history.attempts.slice(attempts).some(({ bucket, outcome }) => bucket === index && outcome !== null)));
   proxy.cut();
   proxy.heal();
   await until(() => history.inFlight === 0 || one.inFlight === 0);
@@ -154,7 +158,7 @@ await t.test('a former owner that comes to itself: its appends, snapshots and ch
   const { redis, history, complaints, owner, journal } = await rigFor(t);
   const own = await startProxy(redis.port);
   t.teardown(() => own.close());
-  const former = await journal('former', quickStore(own.port, 5_000));
+  const former = await journal('former', quickStore(own.port, 30_000));
   const [bucket] = ids;
   const head = await former.openBucket(bucket!);
   const log = new LogMaker(head);

@@ -28,6 +28,8 @@ export interface OwnerOptions {
   readonly manners?: Manners;
   /** Appends on their way at once, per bucket. Default 3. */
   readonly depth?: number;
+  /** Of the buckets it owns, those that have a part in an append. Default 0.7. */
+  readonly share?: number;
 }
 
 interface OwnedBucket {
@@ -57,7 +59,7 @@ export class Owner {
   private made = 0;
 
   constructor(options: OwnerOptions) {
-    this.options = { manners: 'reopen', depth: 3, ...options };
+    this.options = { manners: 'reopen', depth: 3, share: 0.7, ...options };
     this.name = options.name;
     this.journal = options.journal;
   }
@@ -139,7 +141,7 @@ export class Owner {
 
   private async work(): Promise<void> {
     while (this.isRunning) {
-      const { batch, attempts } = this.nextBatch(0.7);
+      const { batch, attempts } = this.nextBatch(this.options.share);
       if (batch.length > 0) {
         const outcomes = await this.journal.append(batch);
         outcomes.forEach((outcome, i) => this.heard(attempts[i]!, batch[i]!, outcome));

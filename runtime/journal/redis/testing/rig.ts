@@ -25,7 +25,7 @@ import type { OwnerOptions } from './owner.ts';
 
 export const BITS = 4;
 /** A server that is silent for so long costs the connection, unless a journal is made with other options. */
-export const ANSWER_TIME_MAX_MS = 3_000;
+export const ANSWER_TIME_MAX_MS = 15_000;
 /** Four buckets, in as many groups of keys. */
 export const ids: readonly BucketId[] = [0, 3, 7, 14].map((index) => ({ bits: BITS, index }));
 
@@ -77,7 +77,7 @@ export function quickStore(port: number, answerTimeMaxMs: number): Pick<RedisJou
   return { store: { addresses: [{ host: '127.0.0.1', port }], answerTimeMaxMs } };
 }
 
-const WAIT_MAX_MS = 20_000;
+const WAIT_MAX_MS = 60_000;
 
 /** @throws Error when it does not hold in time */
 export async function until(holds: () => boolean | Promise<boolean>, what = String(holds), waitMaxMs = WAIT_MAX_MS): Promise<void> {

@@ -68,7 +68,7 @@ export async function tieredRigFor(t: Test): Promise<TieredRig> {
     async journal(name, options = {}, seams = {}) {
       const proxy = await startProxy(redis.port);
       const warnings: string[] = [];
-      const store = { addresses: [{ host: '127.0.0.1', port: proxy.port }], answerTimeMaxMs: 2_000 };
+      const store = { addresses: [{ host: '127.0.0.1', port: proxy.port }], answerTimeMaxMs: 15_000 };
       const given: RedisJournalOptions = { store, bucketBits: BITS, node: name, tier: tier(), hotBytesPerBucketMax: HOT_BYTES, onWarning: (text) => warnings.push(text), ...options };
       const journal = createRedisJournal(given, seams);
       const { demotion, links, tier: own } = journal as unknown as Insides;
