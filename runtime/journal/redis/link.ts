@@ -6,7 +6,7 @@
  * C2  Calls of one link are executed in the order in which they were made.
  * C3  A server that does not answer for `answerTimeMaxMs` costs the connection: every call on its way is then of unknown outcome. The same
  *     holds for one that takes a connection and then says nothing. [The network goes away between the two: the next connection would stand
- *     for a quarter of an hour.]
+ *     for a quarter of an hour.] The time is what this process has seen go by: while it stood still, the server may have done so too.
  * C4  A server that was started takes calls only when the end of its append-only file is sound (sound-tail.ts).
  */
 
@@ -31,6 +31,10 @@ const SOUND_TIME_MAX_MS = 8_000;
 const DISCONNECT_TIME_MAX_MS = 50;
 const RECONNECT_MS_MAX = 500;
 const FORGET_EVERY = 1_024;
+const LOOKS_PER_ANSWER_TIME = 8;
+const LOOK_MS_MIN = 20;
+/** What lies between two looks counts for so many of them at most (C3). */
+const LOOKS_COUNTED_MAX = 2;
 
 export type Argument = string | Buffer;
 
@@ -56,10 +60,14 @@ export class RedisLink {
   onReady: (() => void) | null = null;
   callsSent = 0;
   private readonly redis: Redis;
-  /** When the calls on their way were made, the oldest first. */
+  private readonly lookEveryMs: number;
+  /** Time seen go by until the last look, and when that was. */
+  private seenMs = 0;
+  private lookedAt = performance.now();
+  /** When the calls on their way were made, in time seen, the oldest first. */
   private readonly sentAt: number[] = [];
   private answered = 0;
-  /** Since when a connection stands over which the server has not said yet that it is ready; null for none. */
+  /** Since when, in time seen, a connection stands over which the server has not said yet that it is ready; null for none. */
   private greetingSince: number | null = null;
   private isGivenUp = false;
   private problem: unknown = null;
@@ -93,7 +101,7 @@ export class RedisLink {
       this.problem = error;
     });
     this.redis.on('connect', () => {
-      this.greetingSince = performance.now();
+      this.greetingSince = this.seen();
     });
     this.redis.on('ready', () => {
       this.greetingSince = null;
@@ -107,7 +115,8 @@ export class RedisLink {
       this.isGivenUp = false;
       this.onLost?.();
     });
-    this.watchdog = setInterval(() => this.watch(answerTimeMaxMs), Math.max(20, answerTimeMaxMs / 8));
+    this.lookEveryMs = Math.max(LOOK_MS_MIN, answerTimeMaxMs / LOOKS_PER_ANSWER_TIME);
+    this.watchdog = setInterval(() => this.watch(answerTimeMaxMs), this.lookEveryMs);
     this.watchdog.unref();
   }
 
@@ -142,7 +151,7 @@ export class RedisLink {
 
   private async sendNow(command: Command): Promise<unknown> {
     this.callsSent++;
-    this.sentAt.push(performance.now());
+    this.sentAt.push(this.seen());
     try {
       return await this.redis.sendCommand(command);
     } catch (error) {
@@ -220,6 +229,9 @@ export class RedisLink {
 
   /** C3. What has arrived while this process stood still, or had other things to do, is read first. */
   private watch(answerTimeMaxMs: number): void {
+    const now = performance.now();
+    this.seenMs = this.seen(now);
+    this.lookedAt = now;
     if (!this.isSilent(answerTimeMaxMs)) return;
     setImmediate(() => {
       if (this.isGivenUp || !this.isSilent(answerTimeMaxMs)) return;
@@ -230,6 +242,10 @@ export class RedisLink {
 
   private isSilent(answerTimeMaxMs: number): boolean {
     const oldest = this.greetingSince ?? this.sentAt[this.answered];
-    return oldest !== undefined && performance.now() - oldest >= answerTimeMaxMs;
+    return oldest !== undefined && this.seen() - oldest >= answerTimeMaxMs;
+  }
+
+  private seen(now = performance.now()): number {
+    return this.seenMs + Math.min(now - this.lookedAt, LOOKS_COUNTED_MAX * this.lookEveryMs);
   }
 }

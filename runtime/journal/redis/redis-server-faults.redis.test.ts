@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 
 import { hashText } from '../../codec/address.ts';
+import { RedisLink } from './link.ts';
 import { complaintsOf, findBucket } from './testing/oracle.ts';
 import { ANSWER_TIME_MAX_MS, BITS, disconnected, ids, progress, quickStore, rigFor, until } from './testing/rig.ts';
 
@@ -96,6 +97,30 @@ await t.test('stopped for longer than the answer time: unknown, and late appends
   t.comment(`${struck} appends in flight were of unknown outcome`);
   t.ok(struck > 0);
   t.same(await complaints(), []);
+});
+
+await t.test('a stand-still of this process and of the server is no silence of the server', async (t) => {
+  const { redis } = await rigFor(t);
+  const link = new RedisLink({ host: '127.0.0.1', port: redis.port, username: '', password: '', tls: false, answerTimeMaxMs: 2_000 });
+  t.teardown(() => link.close());
+  await link.connect();
+  let lost = 0;
+  link.onLost = () => lost++;
+  await redis.suspend();
+  const answer = link.call('PING', []);
+  // What is written goes out, and then nothing in this process goes on for longer than a server is waited for.
+  await sleep(50);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+  await sleep(200);
+  t.equal(lost, 0);
+  await redis.resume();
+  t.same(await answer, Buffer.from('PONG'));
+  // And one that is silent while this process looks is one.
+  await redis.suspend();
+  const silence = link.call('PING', []);
+  await t.rejects(silence, { code: 'LOST', kind: 'unknown' });
+  t.equal(lost, 1);
+  await redis.resume();
 });
 
 await t.test('busy with a script of someone else: refusals that wrote nothing', async (t) => {
