@@ -3,6 +3,8 @@
 import fs from 'node:fs';
 
 const MS_PER_TICK = 10;
+const ENOUGH_MS = 5 * MS_PER_TICK;
+const COUNTS = 3;
 
 export function cpuMs(pid: number): number {
   const line = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -10,14 +12,26 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-/** How many rounds of something take so long, when `run` makes as many as it is told. */
+/**
+ * How many rounds of something take so long, when `run` makes as many as it is told. By the least of some counts: what a host takes from a
+ * machine is counted as time of the process that had the processor.
+ */
 export async function roundsFor(ms: number, pid: number, run: (rounds: number) => Promise<unknown>): Promise<number> {
   // The first time is slower: it is compiled meanwhile.
   await run(1_000_000);
   for (let rounds = 1_000_000; ; rounds *= 2) {
-    const before = cpuMs(pid);
-    await run(rounds);
-    const took = cpuMs(pid) - before;
-    if (took >= 5 * MS_PER_TICK) return Math.max(1, Math.round((rounds * ms) / took));
+    const took = await leastOf(COUNTS, ENOUGH_MS, async () => {
+      const before = cpuMs(pid);
+      await run(rounds);
+      return cpuMs(pid) - before;
+    });
+    if (took >= ENOUGH_MS) return Math.max(1, Math.round((rounds * ms) / took));
   }
+}
+
+/** Or the first one that is less than `enough`. */
+async function leastOf(counts: number, enough: number, count: () => Promise<number>): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < counts && least >= enough; i++) least = Math.min(least, await count());
+  return least;
 }
