@@ -342,6 +342,7 @@ t.test('a connection that has gone silent is given up', async (t) => {
   n0.proxy.isDeaf = true;
   t.match(await client.send('a.B:1', 'Add', { n: 1 }), { reply: { n: 1 } });
   t.ok(sentTo(n1, 'a.B:1') >= 1, 'what it did not answer went to the next node');
+  t.same(applied(cluster, 'a.B:1'), [1], 'and counts once, however often a late machine has it sent');
 });
 
 t.test('a map is taken as it is meant, or not at all', async (t) => {

@@ -13,8 +13,8 @@ export function cpuMs(pid: number): number {
 }
 
 /**
- * How many rounds of something take so long, when `run` makes as many as it is told. By the least of some counts: what a host takes from a
- * machine is counted as time of the process that had the processor.
+ * How many rounds of something take so long, when `run` makes as many as it is told. By the least of some counts: a single one was five times
+ * too long once, on a machine whose host took half of it.
  */
 export async function roundsFor(ms: number, pid: number, run: (rounds: number) => Promise<unknown>): Promise<number> {
   // The first time is slower: it is compiled meanwhile.
